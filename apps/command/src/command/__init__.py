@@ -1,0 +1,7 @@
+"""What every command of the platform has in common: settings, log, progress, result, errors, exit status."""
+
+from command.mysql import MySQLSettings
+from command.progress import progress
+from command.run import Failure, Result, WrongSettings, console_command
+
+__all__ = ["Failure", "MySQLSettings", "Result", "WrongSettings", "console_command", "progress"]

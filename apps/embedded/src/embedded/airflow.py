@@ -1,0 +1,99 @@
+"""Airflow: the API server, scheduler, DAG processor and triggerer; its metadata is in PostgreSQL."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from command import Failure
+from embedded import postgres
+from embedded.server import Server
+from embedded.state import State, write_private
+
+PROGRAM = str(Path(sys.executable).with_name("airflow"))
+
+
+def prepare(state: State) -> None:
+    """Write the login that the simple auth manager checks."""
+    (state.folder / "airflow").mkdir(exist_ok=True)
+    write_private(
+        _password_file(state), json.dumps({state.settings.airflow_user: state.secrets["airflow_password"]})
+    )
+
+
+def migrate(state: State, variables: Mapping[str, str]) -> None:
+    """Bring the metadata database to this Airflow's schema."""
+    log = state.logs / "airflow-migrate.log"
+    with log.open("w") as output:
+        command = [PROGRAM, "db", "migrate"]
+        status = subprocess.run(command, env=variables, stdout=output, stderr=subprocess.STDOUT).returncode
+    if status != 0:
+        raise Failure(f"Airflow's database can't be migrated: see {log}")
+
+
+def servers(state: State) -> list[Server]:
+    """The four processes. The web server listens on the loopback interface alone."""
+    port = str(state.ports["airflow_port"])
+    # The log servers are not needed: all share one disk.
+    commands = {
+        "api-server": ["--host", "127.0.0.1", "--port", port, "--workers", "1"],
+        "scheduler": ["--skip-serve-logs"],
+        "dag-processor": [],
+        "triggerer": ["--skip-serve-logs"],
+    }
+
+    def readiness(component: str) -> bool:
+        try:
+            health = httpx.get(f"{base_url(state)}/api/v2/monitor/health", timeout=5).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        status = health.get(component.replace("-", "_"), {}).get("status")
+        return component == "api-server" or status == "healthy"
+
+    return [
+        Server(f"airflow-{name}", [PROGRAM, name, *options], lambda name=name: readiness(name))  # type: ignore[misc]
+        for name, options in commands.items()
+    ]
+
+
+def base_url(state: State) -> str:
+    """The address of the web interface and the API."""
+    return f"http://127.0.0.1:{state.ports['airflow_port']}"
+
+
+def environment(state: State, dags: Path) -> dict[str, str]:
+    """Airflow's settings. Each pair of section and option is documented in Airflow's configuration reference."""
+    home = state.folder / "airflow"
+    settings = {
+        ("core", "dags_folder"): str(dags),
+        ("core", "executor"): "LocalExecutor",
+        ("core", "parallelism"): "4",
+        ("core", "load_examples"): "False",
+        ("core", "dags_are_paused_at_creation"): "False",
+        ("core", "fernet_key"): state.secrets["fernet_key"],
+        ("core", "execution_api_server_url"): f"{base_url(state)}/execution/",
+        ("core", "simple_auth_manager_users"): f"{state.settings.airflow_user}:admin",
+        ("core", "simple_auth_manager_passwords_file"): str(_password_file(state)),
+        # libpq takes the password from PGPASSFILE, so that none stands in this address.
+        ("database", "sql_alchemy_conn"): f"postgresql+psycopg://{postgres.AIRFLOW}@127.0.0.1:"
+        f"{state.ports['pgport']}/{postgres.AIRFLOW}",
+        ("api", "base_url"): base_url(state),
+        ("api", "port"): str(state.ports["airflow_port"]),
+        ("api", "secret_key"): state.secrets["api_secret"],
+        ("api_auth", "jwt_secret"): state.secrets["jwt_secret"],
+        ("dag_processor", "refresh_interval"): "10",
+        ("logging", "base_log_folder"): str(state.logs / "airflow-tasks"),
+        ("usage_data_collection", "enabled"): "False",
+        ("scheduler", "enable_health_check"): "False",
+    }
+    variables = {
+        f"AIRFLOW__{section.upper()}__{option.upper()}": value for (section, option), value in settings.items()
+    }
+    return {"AIRFLOW_HOME": str(home), **variables}
+
+
+def _password_file(state: State) -> Path:
+    return state.folder / "airflow" / "passwords.json"

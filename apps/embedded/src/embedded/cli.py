@@ -1,0 +1,85 @@
+"""The command ``martline``."""
+
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from command import console_command
+from embedded.airflow_client import AirflowClient, DagRun, Task
+from embedded.demo import Demo
+from embedded.platform import Platform
+from embedded.report import report
+from embedded.terminal import console
+
+STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", "running": "blue"}
+
+
+@click.group()
+def martline() -> None:
+    """The whole platform as local processes: PostgreSQL, MariaDB, ZooKeeper, Kafka, Spark and Airflow.
+
+    Its settings are in .env of the current folder, its state in .martline (or MARTLINE_HOME), its downloads
+    in the user's cache folder (or MARTLINE_CACHE).
+    """
+
+
+@console_command
+def up() -> None:
+    """Start the servers, and wait until they are ready."""
+    _start(Platform(Path.cwd()))
+
+
+@console_command
+def down() -> None:
+    """Stop the servers; their data stays."""
+    Platform(Path.cwd()).down()
+    console.print("All servers are stopped")
+
+
+@console_command
+def status() -> None:
+    """Show each server's state; exit status 1 if one does not run."""
+    platform = Platform(Path.cwd())
+    table = Table("server", "state", "since", "log")
+    for process in platform.supervisor.processes():
+        log = str(platform.supervisor.log(process["name"]))
+        table.add_row(process["name"], process["statename"], process["description"], log)
+    Console().print(table)
+    platform.supervisor.require()
+
+
+@console_command
+@click.option("--scale", type=click.IntRange(min=1), default=1, help="How many times the default size.")
+def demo(scale: int) -> None:
+    """Start the servers, run the four DAGs through Airflow, and show the marts.
+
+    Run again, it goes on where it was. The servers stay up until `martline down`.
+    """
+    platform = Platform(Path.cwd())
+    seconds = _start(platform)
+    console.print("Running the DAGs")
+    with AirflowClient(platform.state) as airflow:
+        steps = Demo(airflow, _show, platform.supervisor.require).run(platform.state.settings, scale)
+    report(Console(), platform.state, steps, seconds)
+
+
+for _command in (up, down, status, demo):
+    martline.add_command(_command)
+
+
+def _start(platform: Platform) -> float:
+    began = time.monotonic()
+    console.print("Starting the servers")
+    started = platform.up(lambda name, seconds: console.print(f"  [green]✓[/] {name} [dim]{seconds:.1f} s[/]"))
+    seconds = time.monotonic() - began
+    console.print(f"All servers are ready after {seconds:.0f} s" if started else "All servers run already")
+    return seconds
+
+
+def _show(run: DagRun, task: Task) -> None:
+    state = task.state or ""
+    took = "" if task.seconds is None else f" [dim]{task.seconds:.1f} s[/]"
+    console.print(f"  {run.dag}: {task.name} [{STATE_COLOURS.get(state, 'dim')}]{state}[/]{took}")

@@ -1,0 +1,106 @@
+"""Kafka 3.9, on a ZooKeeper of its own."""
+
+import socket
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from embedded.server import Server
+from embedded.settings import port_is_free
+from embedded.state import State
+
+BROKER_ID = 0
+JVM_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
+
+
+def prepare(state: State) -> None:
+    """Write both servers' settings."""
+    run = state.folder / "run"
+    zookeeper = {
+        "dataDir": state.data("zookeeper"),
+        "clientPort": state.ports["zookeeper_port"],
+        "clientPortAddress": "127.0.0.1",
+        "admin.enableServer": "false",
+        "4lw.commands.whitelist": "dump",
+    }
+    kafka = {
+        "broker.id": BROKER_ID,
+        "listeners": f"PLAINTEXT://127.0.0.1:{state.ports['kafka_port']}",
+        "zookeeper.connect": f"127.0.0.1:{state.ports['zookeeper_port']}",
+        "zookeeper.session.timeout.ms": 6000,
+        "log.dirs": state.data("kafka"),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+    }
+    logging = {
+        "log4j.rootLogger": "INFO, stdout",
+        "log4j.appender.stdout": "org.apache.log4j.ConsoleAppender",
+        "log4j.appender.stdout.layout": "org.apache.log4j.PatternLayout",
+        "log4j.appender.stdout.layout.ConversionPattern": "[%d] %p %m (%c)%n",
+    }
+    for name, properties in (("zookeeper", zookeeper), ("kafka", kafka), ("log4j", logging)):
+        lines = (f"{key}={str(value).replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items())
+        (run / f"{name}.properties").write_text("".join(lines))
+
+
+def zookeeper(state: State, java_home: Path, class_path: list[Path]) -> Server:
+    """The ZooKeeper process. It is ready once it has forgotten a broker that was killed."""
+    main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+    command = _java(state, java_home, class_path, "128m", main, "zookeeper")
+
+    def is_ready() -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", state.ports["zookeeper_port"]), timeout=5) as connection:
+                connection.sendall(b"dump")
+                answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        except OSError:
+            return False
+        return b"SessionTracker" in answer and f"/brokers/ids/{BROKER_ID}".encode() not in answer
+
+    return Server("zookeeper", command, is_ready)
+
+
+def kafka(state: State, java_home: Path, class_path: list[Path]) -> Server:
+    """The broker process."""
+    command = _java(state, java_home, class_path, "384m", "kafka.Kafka", "kafka")
+
+    def is_ready() -> bool:
+        if port_is_free(state.ports["kafka_port"]):
+            return False
+        try:
+            KafkaAdminClient(bootstrap_servers=bootstrap_servers(state)).close()
+        except (KafkaError, OSError):
+            return False
+        return True
+
+    return Server("kafka", command, is_ready)
+
+
+def environment(state: State) -> dict[str, str]:
+    """What producers and consumers read."""
+    return {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers(state)}
+
+
+def bootstrap_servers(state: State) -> str:
+    """The broker's address."""
+    return f"127.0.0.1:{state.ports['kafka_port']}"
+
+
+def _java(
+    state: State, java_home: Path, class_path: list[Path], heap: str, main: str, properties: str
+) -> list[str]:
+    run = state.folder / "run"
+    return [
+        str(java_home / "bin" / "java"),
+        f"-Xmx{heap}",
+        *JVM_OPTIONS,
+        f"-Dlog4j.configuration={(run / 'log4j.properties').as_uri()}",
+        "-cp",
+        ":".join(map(str, class_path)),
+        main,
+        str(run / f"{properties}.properties"),
+    ]

@@ -1,0 +1,148 @@
+"""The platform: all servers of one state folder, started in the order that they need each other."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from command import Failure
+from embedded import airflow, kafka, mariadb, postgres, spark
+from embedded.airflow_client import AirflowClient
+from embedded.artifacts import fetch_programs
+from embedded.java import java_home
+from embedded.server import Server
+from embedded.settings import read_settings
+from embedded.state import State, make_folder, open_state, state_folder
+from embedded.supervision import Supervisor
+
+Report = Callable[[str, float], None]
+"""Is told each server's name and the seconds until it was ready."""
+
+
+class Platform:
+    """The servers of one checkout (or of the folder in ``MARTLINE_HOME``)."""
+
+    def __init__(self, checkout: Path) -> None:
+        folder = state_folder(checkout)
+        settings = read_settings(checkout / ".env")
+        self._checkout = checkout
+        # The folder is known before its ports are, so that a running platform keeps them.
+        self._lock = FileLock(make_folder(folder) / "lock")
+        with self._lock:
+            running = Supervisor(State(folder, settings, {}, {})).is_running()
+            self.state = open_state(folder, settings, running=running)
+        self.supervisor = Supervisor(self.state)
+
+    def up(self, report: Report, *, with_airflow: bool = True) -> bool:
+        """Start what does not run; False if all of it ran already. Nothing is left running if it fails."""
+        with self._lock:
+            if self._is_up():
+                return False
+            self.supervisor.stop()
+            with _stopping_on_failure(self.supervisor):
+                self._start(report, with_airflow)
+            return True
+
+    def down(self) -> None:
+        """Stop everything, also what a killed supervisor left."""
+        with self._lock:
+            self.supervisor.stop()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that every program of the platform runs with."""
+        return {**self._inherited(), **self._variables(java_home(self.state.folder))}
+
+    def _is_up(self) -> bool:
+        if not self.supervisor.is_running():
+            return False
+        try:
+            self.supervisor.require()
+        except Failure:
+            return False
+        return True
+
+    def _start(self, report: Report, with_airflow: bool) -> None:
+        state = self.state
+        programs = fetch_programs()
+        java = java_home(state.folder)
+        environment = {**self._inherited(), **self._variables(java)}
+        kafka.prepare(state)
+        spark.prepare(state, programs.mysql_connector)
+        airflow.prepare(state)
+        state.runtime.mkdir(mode=0o700, exist_ok=True)
+        with ThreadPoolExecutor() as pool:
+            for preparation in (
+                pool.submit(postgres.prepare, state),
+                pool.submit(mariadb.prepare, state, programs.mariadb),
+            ):
+                preparation.result()
+
+        database = postgres.server(state)
+        zookeeper = kafka.zookeeper(state, java, programs.kafka)
+        broker = kafka.kafka(state, java, programs.kafka)
+        replica = mariadb.server(state, programs.mariadb)
+        orchestration = airflow.servers(state) if with_airflow else []
+        self.supervisor.launch([database, replica, zookeeper, broker, *orchestration], environment)
+
+        def start(*servers: Server) -> None:
+            for server in servers:
+                started = time.monotonic()
+                self.supervisor.start(server)
+                report(server.name, time.monotonic() - started)
+
+        def start_database_and_airflow() -> None:
+            start(database)
+            postgres.set_up(state)
+            if with_airflow:
+                airflow.migrate(state, environment)
+                with ThreadPoolExecutor() as components:
+                    list(components.map(start, orchestration))
+                with AirflowClient(state) as client:
+                    client.import_pools(json.loads((self._checkout / "dags" / "pools.json").read_text()))
+
+        with ThreadPoolExecutor() as lanes:
+            for lane in (
+                lanes.submit(start_database_and_airflow),
+                lanes.submit(start, replica),
+                lanes.submit(start, zookeeper, broker),
+            ):
+                lane.result()
+
+    def _variables(self, java: Path) -> dict[str, str]:
+        state = self.state
+        sizes = {
+            name.upper(): str(value)
+            for name, value in state.settings.model_dump().items()
+            if name.startswith("shop_")
+        }
+        return {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",
+            "MARTLINE_PROFILE": "embedded",
+            **sizes,
+            **postgres.environment(state),
+            **mariadb.environment(state),
+            **kafka.environment(state),
+            **spark.environment(state, java),
+            **airflow.environment(state, self._checkout / "dags"),
+        }
+
+    def _inherited(self) -> dict[str, str]:
+        """The caller's variables without those that would change what the programs do."""
+        foreign = ("PG", "MYSQL_", "KAFKA_", "SPARK_", "AIRFLOW_", "PYTHON", "JAVA_TOOL_OPTIONS", "SHOP_")
+        return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+@contextmanager
+def _stopping_on_failure(supervisor: Supervisor) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        supervisor.stop()
+        raise

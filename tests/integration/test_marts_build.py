@@ -1,0 +1,351 @@
+"""``build-marts`` on real servers, its numbers checked against a computation in plain Python."""
+
+import itertools
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pymysql
+import pytest
+
+TABLES = {
+    "users": "user_id BIGINT PRIMARY KEY, first_name VARCHAR(100), last_name VARCHAR(100),"
+    " loyalty_status VARCHAR(10)",
+    "productcategories": "category_id INT PRIMARY KEY, name VARCHAR(100), parent_category_id INT",
+    "products": "product_id BIGINT PRIMARY KEY, name VARCHAR(200), category_id INT, price DECIMAL(12,2),"
+    " creation_date DATE",
+    "orders": "order_id BIGINT PRIMARY KEY, user_id BIGINT, order_date DATETIME(6), total_amount DECIMAL(12,2),"
+    " status VARCHAR(20), delivery_date DATETIME(6)",
+    "reviews": "review_id BIGINT PRIMARY KEY, user_id BIGINT, product_id BIGINT, rating TINYINT(1),"
+    " review_text LONGTEXT, created_at DATETIME(6)",
+    "loyaltypoints": "loyalty_id BIGINT PRIMARY KEY, user_id BIGINT, points INT, reason VARCHAR(100),"
+    " created_at DATETIME(6)",
+}
+NIGHT_WITHOUT_HALF_PAST_TWO = datetime(2026, 3, 8, 2, 30, 0, 123456)
+"""In New York; every night has one in UTC."""
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def database(mysql: dict[str, str]) -> Iterator[Any]:
+    """A cursor on the test's database."""
+    with (
+        pymysql.connect(
+            host=mysql["MYSQL_HOST"],
+            port=int(mysql["MYSQL_TCP_PORT"]),
+            user=mysql["MYSQL_USER"],
+            password=mysql["MYSQL_PWD"],
+            database=mysql["MYSQL_DATABASE"],
+            autocommit=True,
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        yield cursor
+
+
+def fill(database: Any, rows: Rows) -> None:
+    for table, columns in TABLES.items():
+        database.execute(f"CREATE TABLE {table} ({columns}) CHARACTER SET utf8mb4")
+        if rows[table]:
+            database.executemany(
+                f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(rows[table][0]))})", rows[table]
+            )
+
+
+def few_rows() -> Rows:
+    moment = datetime(2026, 1, 2, 3, 4, 5)
+    return {
+        "users": [(1, "Анна", "Ёлкина", "Gold"), (2, "Пётр", "Щукин", "Silver")],
+        "productcategories": [(1, "Книги", None)],
+        "products": [(1, "Роман", 1, 10, moment.date()), (2, "Словарь", 1, 20, moment.date())],
+        "orders": [(1, 1, moment, 10, "Delivered", moment)],
+        "reviews": [(1, 1, 1, 4, "Хорошо", moment)],
+        "loyaltypoints": [(1, 1, 10, "Заказ", moment)],
+    }
+
+
+def many_rows() -> Rows:
+    """Seeded rows with what is easily got wrong: nothing at all, ties, averages just under a tie, big tables."""
+    chance = random.Random(7)
+
+    def moment() -> datetime:
+        return datetime(2025, 1, 1) + timedelta(microseconds=chance.randrange(40_000_000_000_000))
+
+    statuses = "Pending Completed Canceled Processing Shipped Delivered Returned Failed".split()
+    rows: Rows = {
+        "users": [(n, f"Имя-{n}", "O'Брайен", chance.choice(["Gold", "Silver"])) for n in range(1, 301)],
+        "productcategories": [(1, "Электроника", None), (2, "Ноутбуки", 1), (3, "Книги", None)],
+        "products": [(n, f"Товар №{n}", chance.randint(1, 3), 9, moment().date()) for n in range(1, 401)],
+        "orders": [
+            (n, chance.randint(1, 250), moment(), Decimal(chance.randint(1, 10**7)) / 100, status, None)
+            for n, status in enumerate(itertools.islice(itertools.cycle(statuses), 2000))
+        ],
+        "reviews": [
+            (n, chance.randint(1, 200), chance.randint(1, 300), chance.randint(1, 5), "Ок", moment())
+            for n in range(800)
+        ],
+        # More than one partition of Spark's read.
+        "loyaltypoints": [
+            (n, chance.randint(1, 280), chance.randint(-5, 9), "", moment()) for n in range(100_500)
+        ],
+    }
+    rows["users"] += [(9000, "Ничего", "Не-Делал", "Bronze"), (9001, "Много", "Мелочи", "Bronze")]
+    rows["products"] += [(9000, "Без категории", None, 1, None)]
+    # 107 / 40 = 2.675, a tie.
+    rows["reviews"] += [(9000 + n, 9001, 9000, 3 if n < 27 else 2, None, moment()) for n in range(40)]
+    # 100.00 / 20001 is a little less than 0.005: rounded twice, to 6 digits and to 2, it would become 0.01.
+    cents = [Decimal("0.01")] * 10_000 + [Decimal(0)] * 10_001
+    rows["orders"] += [(10_000 + n, 9001, moment(), cent, "Returned", None) for n, cent in enumerate(cents)]
+    rows["orders"] += [(99_999, 9001, NIGHT_WITHOUT_HALF_PAST_TWO, 1, "Shipped", NIGHT_WITHOUT_HALF_PAST_TWO)]
+    rows["reviews"] += [(9999, 1, 1, 5, "", datetime(2024, 3, 10, 2, 59, 59, 999999))]
+    return rows
+
+
+def average(values: Iterable[Any]) -> Decimal | None:
+    """Rounded half up to 2 digits."""
+    values = list(values)
+    if not values:
+        return None
+    return (Decimal(sum(values)) / len(values)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def grouped(rows: list[tuple[Any, ...]], column: int) -> dict[Any, list[tuple[Any, ...]]]:
+    groups: dict[Any, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        groups.setdefault(row[column], []).append(row)
+    return groups
+
+
+def expected_user_activity(rows: Rows) -> list[tuple[Any, ...]]:
+    orders, reviews = grouped(rows["orders"], 1), grouped(rows["reviews"], 1)
+    points = grouped(rows["loyaltypoints"], 1)
+    expected = []
+    for user in rows["users"]:
+        ordered, reviewed, earned = (by_user.get(user[0], []) for by_user in (orders, reviews, points))
+        moments = [row[2] for row in ordered] + [row[5] for row in reviewed] + [row[4] for row in earned]
+        expected.append(
+            (
+                *user,
+                len(ordered),
+                sum((row[3] for row in ordered if row[4] not in ("Canceled", "Failed", "Returned")), Decimal(0)),
+                len(reviewed),
+                average(row[3] for row in reviewed),
+                sum(row[2] for row in earned),
+                min(moments, default=None),
+                max(moments, default=None),
+            )
+        )
+    return expected
+
+
+def expected_product_rating(rows: Rows) -> list[tuple[Any, ...]]:
+    categories = {row[0]: row[1] for row in rows["productcategories"]}
+    reviews = grouped(rows["reviews"], 2)
+    return [
+        (product, name, category, categories.get(category), average(row[3] for row in rated), len(rated))
+        for product, name, category, *_ in rows["products"]
+        for rated in [reviews.get(product, [])]
+    ]
+
+
+def expected_average_check(rows: Rows) -> list[tuple[Any, ...]]:
+    loyalty = {row[0]: row[3] for row in rows["users"]}
+    orders: dict[tuple[str, str], list[Decimal]] = {}
+    for _, user, _, amount, status, _ in rows["orders"]:
+        orders.setdefault((status, loyalty[user]), []).append(amount)
+    return sorted((*key, len(amounts), average(amounts)) for key, amounts in orders.items())
+
+
+USER_ACTIVITY = """SELECT user_id, first_name, last_name, loyalty_status, orders, amount_spent, reviews,
+    average_rating, loyalty_points, first_activity_at, last_activity_at FROM mart_user_activity ORDER BY user_id"""
+PRODUCT_RATING = """SELECT product_id, name, category_id, category, average_rating, reviews
+    FROM mart_product_rating ORDER BY product_id"""
+AVERAGE_CHECK = """SELECT order_status, loyalty_status, orders, average_amount
+    FROM mart_average_check ORDER BY order_status, loyalty_status"""
+
+
+def rows_of(database: Any, query: str) -> list[tuple[Any, ...]]:
+    database.execute(query)
+    return list(database.fetchall())
+
+
+def tables_of(database: Any) -> set[str]:
+    return {name for (name,) in rows_of(database, "SHOW TABLES")}
+
+
+def old_marts(database: Any) -> None:
+    """Marts of another shape, as if an earlier version had built them."""
+    for mart in ("mart_user_activity", "mart_product_rating", "mart_average_check"):
+        database.execute(f"CREATE TABLE {mart} AS SELECT 'old' AS version")
+
+
+def test_marts_equal_an_independent_computation_whatever_the_time_zone(
+    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    rows = many_rows()
+    fill(database, rows)
+    for time_zone in ("America/New_York", "Asia/Tokyo"):
+        built = run("build-marts", "--debug", env=mysql | spark | {"TZ": time_zone})
+
+        assert rows_of(database, USER_ACTIVITY) == expected_user_activity(rows)
+        assert rows_of(database, PRODUCT_RATING) == expected_product_rating(rows)
+        assert rows_of(database, AVERAGE_CHECK) == expected_average_check(rows)
+        marts = {"mart_user_activity": 302, "mart_product_rating": 401, "mart_average_check": 18}
+        assert built.result["marts"] == marts
+        assert built.result["rows_written"] == sum(marts.values())
+        assert mysql["MYSQL_PWD"] not in built.log + built.output
+        assert run("check-marts", env=mysql).result["failed"] == 0
+    assert tables_of(database) == {*TABLES, *marts, "_mart_builds"}
+    builds = rows_of(database, "SELECT mart, `rows` FROM _mart_builds ORDER BY built_at")
+    assert sorted(builds[:3]) == sorted(builds[3:]) == sorted(marts.items())
+
+
+def test_marts_of_an_empty_shop_are_empty(
+    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    fill(database, {table: [] for table in TABLES})
+    assert run("build-marts", env=mysql | spark).result["rows_written"] == 0
+    assert run("check-marts", env=mysql).result["failed"] == 0
+
+
+def test_a_mart_built_alone_leaves_the_others_and_is_checked_alone(
+    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    fill(database, few_rows())
+    run("build-marts", env=mysql | spark)
+    database.execute("INSERT INTO orders VALUES (2, 2, NOW(6), 30, 'Pending', NULL)")
+    before = rows_of(database, USER_ACTIVITY)
+
+    built = run("build-marts", "mart_average_check", env=mysql | spark)
+
+    assert built.result["marts"] == {"mart_average_check": 2}
+    assert rows_of(database, USER_ACTIVITY) == before
+    assert run("check-marts", env=mysql).result["failed"] == 0
+
+
+def test_a_failed_check_is_named_and_the_old_marts_stay(
+    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    fill(database, few_rows())
+    old_marts(database)
+    database.execute("INSERT INTO reviews VALUES (2, 2, 2, 9, '', NOW(6))")
+
+    failed = run("build-marts", env=mysql | spark, check=False)
+
+    assert failed.status == 1
+    sentence = failed.log.splitlines()[-1]
+    assert (
+        "mart_product_rating fails average_rating_is_1_to_5: 1 offending rows, such as product_id 2" in sentence
+    )
+    for mart in ("mart_user_activity", "mart_product_rating", "mart_average_check"):
+        assert rows_of(database, f"SELECT * FROM {mart}") == [("old",)]
+
+
+def test_a_mart_that_spark_cannot_write_is_named_with_the_cause_and_the_old_marts_stay(
+    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    fill(database, few_rows())
+    old_marts(database)
+    database.execute("UPDATE users SET loyalty_status = NULL")
+
+    failed = run("build-marts", env=mysql | spark, check=False)
+
+    assert failed.status == 1
+    sentence = failed.log.splitlines()[-1]
+    assert "mart_average_check can't be built" in sentence
+    assert "'loyalty_status' cannot be null" in sentence
+    assert rows_of(database, "SELECT * FROM mart_user_activity") == [("old",)]
+
+
+@contextmanager
+def reading(mysql: dict[str, str], query: str) -> Iterator[list[Any]]:
+    """Run the query over and over in another connection; yields what it returned, each change once."""
+    seen: list[Any] = []
+    done = threading.Event()
+
+    def read() -> None:
+        with pymysql.connect(
+            host=mysql["MYSQL_HOST"],
+            port=int(mysql["MYSQL_TCP_PORT"]),
+            user=mysql["MYSQL_USER"],
+            password=mysql["MYSQL_PWD"],
+            database=mysql["MYSQL_DATABASE"],
+            autocommit=True,
+        ) as connection:
+            while not done.wait(0.001):
+                try:
+                    with connection.cursor() as cursor:
+                        cursor.execute(query)
+                        answer: Any = cursor.fetchall()
+                except pymysql.MySQLError as error:
+                    answer = error
+                if not seen or seen[-1] != answer:
+                    seen.append(answer)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        reader.join()
+
+
+def test_readers_see_the_old_marts_or_the_new_ones_and_nothing_else(
+    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    fill(database, few_rows())
+    for mart in ("mart_user_activity", "mart_product_rating", "mart_average_check"):
+        database.execute(f"CREATE TABLE {mart} (reviews INT, orders INT)")
+    query = """SELECT (SELECT COUNT(*) FROM mart_user_activity), (SELECT COUNT(*) FROM mart_product_rating),
+        (SELECT COUNT(*) FROM mart_average_check)"""
+    with reading(mysql, query) as seen:
+        run("build-marts", env=mysql | spark)
+    assert seen == [((0, 0, 0),), ((2, 2, 1),)]
+
+
+def test_a_missing_source_table_asks_for_replicate(
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
+) -> None:
+    fill(database, few_rows())
+    database.execute("DROP TABLE reviews")
+    failed = run("build-marts", env=mysql, check=False)
+    assert failed.status == 1
+    assert "no table reviews to build the marts from: run replicate first" in failed.log
+
+
+def test_a_second_build_at_the_same_time_is_refused(
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
+) -> None:
+    fill(database, few_rows())
+    database.execute("SELECT GET_LOCK(CONCAT('build-marts ', DATABASE()), 0)")
+    failed = run("build-marts", env=mysql, check=False)
+    assert failed.status == 1
+    assert "another build-marts works on this database" in failed.log
+
+
+def test_a_mysql_that_is_down_is_named(mysql: dict[str, str], run: Callable[..., Any]) -> None:
+    failed = run("build-marts", env=mysql | {"MYSQL_TCP_PORT": "1"}, check=False)
+    assert failed.status == 1
+    assert len(failed.log.splitlines()) == 1
+    assert "MySQL at 127.0.0.1:1" in failed.log
+
+
+def test_an_unknown_mart_is_wrong_usage(run: Callable[..., Any]) -> None:
+    failed = run("build-marts", "mart_of_nothing", check=False)
+    assert failed.status == 2
+    assert "mart_average_check" in failed.log
+
+
+def test_a_spark_that_does_not_start_is_named(
+    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    fill(database, few_rows())
+    failed = run("build-marts", env=mysql | spark | {"JAVA_HOME": "/nowhere"}, check=False)
+    assert failed.status == 1
+    assert "Spark does not start on local[*]; check JAVA_HOME" in failed.log.splitlines()[-1]
