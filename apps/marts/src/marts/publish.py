@@ -80,5 +80,8 @@ def swap_in(connection: "Connection[Any]", tables: Sequence[str]) -> None:
         try:
             cursor.execute(f"RENAME TABLE {', '.join(renames)}")
         except pymysql.OperationalError as error:
-            raise Failure(f"the new marts can't replace the old, which stay: {error.args[-1]}") from error
+            raise Failure(
+                f"the new marts can't replace the old, which stay: {error.args[-1]}; "
+                "end the transactions that read them, then run build-marts again"
+            ) from error
     clear(connection, tables)

@@ -20,7 +20,7 @@ def jdbc_options(settings: MySQLSettings) -> dict[str, str]:
         "driver": "com.mysql.cj.jdbc.Driver",
         "user": settings.user,
         "password": settings.password,
-        # DATETIME has no time zone: keep Spark and the JVM from reading one into it.
+        # DATETIME has no time zone: keep Spark from reading one into it.
         "preferTimestampNTZ": "true",
         # TINYINT(1) is a number here, not a boolean.
         "tinyInt1isBit": "false",
@@ -33,10 +33,13 @@ def jdbc_options(settings: MySQLSettings) -> dict[str, str]:
 def session() -> Iterator[SparkSession]:
     """A Spark session on ``SPARK_MASTER`` (``local[*]`` unless set); Spark's configuration says the rest."""
     master = os.environ.get("SPARK_MASTER") or "local[*]"
+    # Connector/J reads DATETIME by way of the JVM's time zone, where a clock change makes some hours invalid.
+    os.environ["TZ"] = "UTC"
     with failures(f"Spark does not start on {master}; check JAVA_HOME (Java 17 or 21) and SPARK_CONF_DIR"):
         spark = (
             SparkSession.builder.master(master)
             .appName("build-marts")
+            .config("spark.executorEnv.TZ", "UTC")
             .config("spark.sql.session.timeZone", "UTC")
             .config("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
             .getOrCreate()

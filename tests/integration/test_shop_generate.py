@@ -1,0 +1,121 @@
+"""The generator: consistent rows, the same for the same seed, added once."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+
+SIZES = ("--users", 50, "--products", 40, "--orders", 200, "--reviews", 100, "--loyalty", 80)
+TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
+# Each finds rows that contradict what the generator promises.
+CONTRADICTIONS = {
+    "an order's total is not the sum of its details": """
+        SELECT order_id FROM orders LEFT JOIN orderdetails USING (order_id)
+        GROUP BY order_id HAVING total_amount IS DISTINCT FROM sum(total_price)""",
+    "a detail's total is not its quantity times its price": """
+        SELECT order_detail_id FROM orderdetails WHERE total_price <> quantity * price_per_unit""",
+    "an order is older than its user": """
+        SELECT order_id FROM orders JOIN users USING (user_id) WHERE order_date < registration_date""",
+    "an order is older than its product": """
+        SELECT order_id FROM orders JOIN orderdetails USING (order_id) JOIN products USING (product_id)
+        WHERE order_date < creation_date""",
+    "a delivery comes before its order": "SELECT order_id FROM orders WHERE delivery_date < order_date",
+    "a review has no purchase before it": """
+        SELECT review_id FROM reviews r WHERE NOT EXISTS (
+            SELECT FROM orders o JOIN orderdetails d USING (order_id)
+            WHERE o.user_id = r.user_id AND d.product_id = r.product_id AND o.order_date <= r.created_at)""",
+    "a loyalty entry is older than its user": """
+        SELECT loyalty_id FROM loyaltypoints JOIN users USING (user_id) WHERE created_at < registration_date""",
+}
+
+
+def connect(settings: Mapping[str, str]) -> psycopg.Connection:
+    return psycopg.connect(
+        host=settings["PGHOST"],
+        port=int(settings["PGPORT"]),
+        user=settings["PGUSER"],
+        password=settings["PGPASSWORD"],
+        dbname=settings["PGDATABASE"],
+    )
+
+
+def all_rows(settings: Mapping[str, str]) -> dict[str, list[Any]]:
+    with connect(settings) as connection:
+        return {
+            table: connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()  # type: ignore[arg-type]
+            for table in TABLES
+        }
+
+
+@pytest.fixture
+def shop(postgres: dict[str, str], run: Callable[..., Any]) -> dict[str, str]:
+    run("shop-init", env=postgres)
+    return postgres
+
+
+def test_tables_are_created_once(shop: dict[str, str], run: Callable[..., Any]) -> None:
+    assert run("shop-init", env=shop).result["tables"] == 7
+
+
+def test_rows_are_as_many_as_asked_for_and_consistent(shop: dict[str, str], run: Callable[..., Any]) -> None:
+    result = run("shop-generate", *SIZES, "--seed", 5, env=shop).result
+    rows = all_rows(shop)
+    assert {table: len(found) for table, found in rows.items()} == result["rows"]
+    assert [len(rows[name]) for name in ("users", "products", "orders", "reviews", "loyaltypoints")] == [
+        *(50, 40, 200, 100, 80)
+    ]
+    with connect(shop) as connection:
+        for contradiction, query in CONTRADICTIONS.items():
+            assert connection.execute(query).fetchall() == [], contradiction
+
+
+def test_a_seed_is_added_once_and_another_adds_more(shop: dict[str, str], run: Callable[..., Any]) -> None:
+    run("shop-generate", *SIZES, "--seed", 5, env=shop)
+    before = all_rows(shop)
+    assert run("shop-generate", *SIZES, "--seed", 5, env=shop).result["rows_written"] == 0
+    assert all_rows(shop) == before
+    run("shop-generate", *SIZES, "--seed", 6, env=shop)
+    assert len(all_rows(shop)["users"]) == 100
+
+
+def test_the_same_seed_gives_the_same_rows(
+    shop: dict[str, str], run: Callable[..., Any], request: pytest.FixtureRequest
+) -> None:
+    run("shop-generate", *SIZES, "--seed", 5, env=shop)
+    first = all_rows(shop)
+    with connect(shop) as connection:
+        connection.execute(
+            f"TRUNCATE {', '.join(TABLES)}, shop.generated_batches RESTART IDENTITY CASCADE"  # type: ignore[arg-type]
+        )
+    run("shop-generate", *SIZES, "--seed", 5, env=shop)
+    assert all_rows(shop) == first
+
+
+def test_a_seed_of_other_sizes_is_refused(shop: dict[str, str], run: Callable[..., Any]) -> None:
+    run("shop-generate", "--users", 3, "--seed", 5, env=shop)
+    refused = run("shop-generate", "--users", 4, "--seed", 5, env=shop, check=False)
+    assert refused.status == 1
+    assert "choose another seed" in refused.log
+    assert len(all_rows(shop)["users"]) == 3
+
+
+def test_reviews_without_purchases_are_refused(shop: dict[str, str], run: Callable[..., Any]) -> None:
+    refused = run("shop-generate", "--users", 3, "--reviews", 4, env=shop, check=False)
+    assert refused.status == 1
+    assert "generate some orders first" in refused.log
+    assert all_rows(shop)["users"] == []
+
+
+def test_a_database_without_tables_is_named(postgres: dict[str, str], run: Callable[..., Any]) -> None:
+    refused = run("shop-generate", "--users", 3, env=postgres, check=False)
+    assert refused.status == 1
+    assert "run shop-init first" in refused.log
+    assert "Traceback" not in refused.log
+
+
+def test_a_database_that_is_not_there_is_one_sentence(postgres: dict[str, str], run: Callable[..., Any]) -> None:
+    refused = run("shop-init", env={**postgres, "PGPORT": "1"}, check=False)
+    assert refused.status == 1
+    assert len(refused.log.splitlines()) == 1
+    assert "PostgreSQL can't be reached" in refused.log
