@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -57,6 +58,8 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        # Whoever stops it waits for its end, and would see a zombie if nobody reaped it here.
+        threading.Thread(target=process.wait, daemon=True).start()
         self._session_file().write_text(str(process.pid))
         deadline = time.monotonic() + START_SECONDS
         while not self.is_running():
