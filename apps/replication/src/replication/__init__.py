@@ -1,0 +1,1 @@
+"""PostgreSQL to MySQL: any tables with a key, copied, followed and compared."""

@@ -1,0 +1,126 @@
+"""The commands."""
+
+import logging
+import signal
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from command import Failure, Result, console_command
+from replication import source
+from replication.changes import Applied
+from replication.compare import compare_table
+from replication.replica import Replica, open_replica, require
+from replication.status import read_status
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+DIFFERENCES_SHOWN = 10
+
+slot_option = click.option(
+    "--slot", help="Name of slot and publication in PostgreSQL.  [default: made of the database's name]"
+)
+schema_option = click.option("--schema", default="public", help="PostgreSQL's schema.")
+exclude_option = click.option("--exclude", multiple=True, metavar="TABLE", help="Leave a table out; repeatable.")
+tables_argument = click.argument("tables", nargs=-1, metavar="[TABLE ...]")
+
+
+@console_command
+@tables_argument
+@exclude_option
+@click.option("--follow", is_flag=True, help="Go on with each change as it comes, until interrupted.")
+@slot_option
+@schema_option
+def replicate(
+    tables: Sequence[str], exclude: Sequence[str], follow: bool, slot: str | None, schema: str
+) -> Result:
+    """Make MySQL's tables equal to PostgreSQL's.
+
+    Tables that are new are copied as they are at one moment; the changes that were committed since the last
+    run are applied in whole transactions. Without a TABLE, all tables are meant; tables once copied go on
+    in any case. The settings are PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and MYSQL_HOST,
+    MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE.
+    """
+    with open_replica(slot, schema) as replica:
+        wanted, refused = replica.choose_tables(tables, exclude)
+        with replica.locked():
+            copied = replica.copy_new(wanted)
+            applied = replica.apply()
+        require(refused)
+        if follow:
+            applied += _follow(replica)
+        log.info("equal to PostgreSQL: %s changes since the last run", f"{applied.changes:,}")
+        return {"copied": copied, "changes": applied.changes, "rows_written": applied.rows_written}
+
+
+def _follow(replica: Replica) -> Applied:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    log.info("following: SIGTERM or Ctrl-C ends it")
+    applied = Applied()
+    while not stopped.wait(POLL_SECONDS):
+        with replica.locked():
+            applied += replica.apply()
+    return applied
+
+
+@console_command
+@tables_argument
+@exclude_option
+@slot_option
+@schema_option
+def replication_compare(tables: Sequence[str], exclude: Sequence[str], slot: str | None, schema: str) -> Result:
+    """Prove that MySQL has the rows that PostgreSQL has, or name those that differ.
+
+    Both sides are brought to the same moment first, so the source may go on changing. Ends with status 1 if
+    a row differs. The settings are those of `replicate`.
+    """
+    with open_replica(slot, schema) as replica:
+        names, refused = replica.choose_tables(tables, exclude)
+        with replica.locked():
+            result = _compare(replica, names)
+        require(refused)
+        return result
+
+
+def _compare(replica: Replica, names: Sequence[str]) -> dict[str, Any]:
+    missing = sorted(set(names) - replica.replicated().keys())
+    if missing:
+        raise Failure(f"The table {missing[0]} is not in MySQL: run `replicate` first")
+    rows: dict[str, int] = {}
+    differences: list[str] = []
+    with source.snapshot() as (reader, lsn):
+        replica.apply(lsn)
+        replicated = replica.replicated()
+        for name in names:
+            comparison = compare_table(reader, replica.schema, replica.target, replicated[name].table)
+            rows[name] = comparison.rows
+            differences += (f"{name} {key} {what}" for key, what in comparison.differences.items())
+            log.info("%s: %s rows, %d differ", name, f"{comparison.rows:,}", len(comparison.differences))
+    if differences:
+        shown = "; ".join(differences[:DIFFERENCES_SHOWN])
+        more = (
+            f"; and {len(differences) - DIFFERENCES_SHOWN} more" if len(differences) > DIFFERENCES_SHOWN else ""
+        )
+        raise Failure(f"{len(differences)} rows differ: {shown}{more}")
+    return {
+        "equal": True,
+        "rows_compared": sum(rows.values()),
+        "tables": {t: {"rows": n} for t, n in rows.items()},
+    }
+
+
+@console_command
+@slot_option
+@schema_option
+def replication_status(slot: str | None, schema: str) -> Result:
+    """Show how far MySQL is behind, and when each table was copied.
+
+    The settings are those of `replicate`.
+    """
+    with open_replica(slot, schema) as replica:
+        return read_status(replica)

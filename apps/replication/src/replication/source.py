@@ -1,0 +1,249 @@
+"""PostgreSQL, the side that is read: its tables, the publication, the slot, the snapshots."""
+
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from command import Failure, WrongSettings, postgres
+from replication.types import MySQLType, mysql_type
+
+log = logging.getLogger(__name__)
+
+SESSION = {
+    # The text forms that replication.types expects.
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+}
+SLOT_WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column, with its PostgreSQL type as the catalogue names it."""
+
+    name: str
+    type_oid: int
+    type_name: str
+    length: int | None
+    scale: int | None
+    not_null: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, with the columns that are replicated and the indexes of those that make its key."""
+
+    oid: int
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[int, ...]
+
+    @cached_property
+    def types(self) -> tuple[MySQLType, ...]:
+        """Each column's type in MySQL."""
+        texts = sum(self.columns[i].type_name not in ("int2", "int4", "int8") for i in self.key)
+        return tuple(
+            mysql_type(column.type_name, column.length, column.scale, texts if i in self.key else 0)
+            for i, column in enumerate(self.columns)
+        )
+
+    def layout(self) -> str:
+        """What must not change between the copy and the changes, in a text to be stored."""
+        return repr((self.oid, self.columns, self.key))
+
+
+def connect(**options: Any) -> psycopg.Connection:
+    """Connect with the settings under which values have the text that :mod:`replication.types` expects."""
+    return postgres.connect(SESSION, **options)
+
+
+def slot_name(connection: psycopg.Connection, chosen: str | None) -> str:
+    """The name of slot and publication: the one chosen, or one made of the database's name."""
+    if chosen is None:
+        return ("replication_" + re.sub("[^a-z0-9_]", "_", connection.info.dbname.lower()))[:63]
+    if not re.fullmatch("[a-z0-9_]{1,63}", chosen):
+        raise WrongSettings(f"--slot is {chosen!r}: up to 63 lower-case letters, digits and _ are allowed")
+    return chosen
+
+
+TABLES = """
+WITH RECURSIVE base AS (
+    SELECT oid, oid AS base_oid, typname, typtype, typbasetype, typtypmod FROM pg_type
+    UNION ALL
+    SELECT base.oid, type.oid, type.typname, type.typtype, type.typbasetype,
+        CASE WHEN type.typtype = 'd' THEN type.typtypmod ELSE base.typtypmod END
+    FROM base JOIN pg_type type ON base.typtype = 'd' AND type.oid = base.typbasetype
+)
+SELECT class.oid, class.relname, attname, atttypid, base.typname,
+    CASE WHEN atttypmod <> -1 THEN atttypmod ELSE base.typtypmod END AS modifier,
+    attnotnull, attnum = ANY (key.indkey), class.relreplident = 'n', attgenerated <> ''
+FROM pg_class class
+JOIN pg_attribute ON attrelid = class.oid AND attnum > 0 AND NOT attisdropped
+JOIN base ON base.oid = atttypid AND base.typtype <> 'd'
+LEFT JOIN pg_index key ON key.indrelid = class.oid
+    AND CASE WHEN class.relreplident = 'i' THEN key.indisreplident ELSE key.indisprimary END
+WHERE class.relnamespace = %s::regnamespace AND class.relkind IN ('r', 'p') AND NOT class.relispartition
+    AND class.relpersistence = 'p'
+ORDER BY class.relname, attnum
+"""
+
+
+def read_tables(connection: psycopg.Connection, schema: str) -> tuple[dict[str, Table], dict[str, str]]:
+    """The schema's tables, and those that can't be replicated with the reason, both by name."""
+    tables: dict[str, Table] = {}
+    refused: dict[str, str] = {}
+    for row in connection.execute(TABLES, [sql.Identifier(schema).as_string(connection)]).fetchall():
+        oid, table, name, type_oid, type_name, modifier, not_null, in_key, no_identity, generated = row
+        known = tables.get(table) or Table(oid, table, (), ())
+        if generated:  # pgoutput does not send it
+            log.warning("%s.%s is generated, and is left out", table, name)
+            tables[table] = known
+            continue
+        column = Column(name, type_oid, type_name, *_length(type_name, modifier), not_null)
+        key = (*known.key, len(known.columns)) if in_key else known.key
+        tables[table] = Table(oid, table, (*known.columns, column), key)
+        if no_identity:
+            refused[table] = "its REPLICA IDENTITY is NOTHING: set it to DEFAULT"
+    for name, table in tables.items():
+        if not table.key:
+            refused.setdefault(
+                name,
+                "it has no primary key: add one, or a unique index named by REPLICA IDENTITY USING INDEX",
+            )
+    return {name: table for name, table in tables.items() if name not in refused}, refused
+
+
+def _length(type_name: str, modifier: int) -> tuple[int | None, int | None]:
+    """Length, or precision and scale, from ``atttypmod``; see ``numerictypmodin`` of PostgreSQL's numeric.c."""
+    if modifier < 4:
+        return None, None
+    if type_name == "numeric":
+        scale = (modifier - 4) & 0x7FF
+        return (modifier - 4) >> 16 & 0xFFFF, scale - 0x800 if scale & 0x400 else scale
+    return (modifier - 4, None) if type_name in ("varchar", "bpchar") else (None, None)
+
+
+def publish(connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[Table]) -> None:
+    """Make the publication, or add the tables that are not in it yet."""
+    name = sql.Identifier(publication)
+    if not connection.execute("SELECT 1 FROM pg_publication WHERE pubname = %s", [publication]).fetchone():
+        connection.execute(sql.SQL("CREATE PUBLICATION {} WITH (publish_via_partition_root = true)").format(name))
+    published = {
+        table
+        for (table,) in connection.execute(
+            "SELECT tablename FROM pg_publication_tables WHERE pubname = %s AND schemaname = %s",
+            [publication, schema],
+        ).fetchall()
+    }
+    for table in tables:
+        if table.name not in published:
+            connection.execute(
+                sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(name, sql.Identifier(schema, table.name))
+            )
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A replication slot: how far its changes are confirmed, and whether the next are still there."""
+
+    confirmed: int
+    lost: bool
+
+
+def read_slot(connection: psycopg.Connection, name: str) -> Slot | None:
+    """The slot, or None where there is none."""
+    row = connection.execute(
+        "SELECT confirmed_flush_lsn - '0/0'::pg_lsn, coalesce(wal_status = 'lost', false),"
+        " coalesce(database = current_database() AND plugin = 'pgoutput', false)"
+        " FROM pg_replication_slots WHERE slot_name = %s",
+        [name],
+    ).fetchone()
+    if row is None:
+        return None
+    confirmed, lost, ours = row
+    if not ours:
+        raise Failure(f"The slot {name} is another database's or plugin's: choose another name with --slot")
+    return Slot(int(confirmed), lost)
+
+
+def create_slot(connection: psycopg.Connection, name: str) -> int:
+    """Make the slot; return the LSN from which it has every change."""
+    try:
+        [(lsn,)] = connection.execute(
+            "SELECT lsn - '0/0'::pg_lsn FROM pg_create_logical_replication_slot(%s, 'pgoutput')", [name]
+        ).fetchall()
+    except psycopg.Error as error:
+        raise Failure(
+            f"PostgreSQL makes no replication slot ({str(error).splitlines()[0]}): it needs wal_level=logical,"
+            " a free slot (max_replication_slots), and a user with REPLICATION"
+        ) from error
+    return int(lsn)
+
+
+def drop_slot(connection: psycopg.Connection, name: str) -> None:
+    """Drop the slot."""
+    connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+
+
+def advance_slot(connection: psycopg.Connection, name: str, lsn: int) -> None:
+    """Tell the slot that the changes up to ``lsn`` are not needed again."""
+    connection.execute(
+        "SELECT pg_replication_slot_advance(slot_name, %s::pg_lsn) FROM pg_replication_slots"
+        " WHERE slot_name = %s AND confirmed_flush_lsn < %s::pg_lsn",
+        [format_lsn(lsn), name, format_lsn(lsn)],
+    )
+
+
+def wait_until_free(connection: psycopg.Connection, name: str) -> None:
+    """Wait until the server has noticed that a reader of the slot was killed."""
+    deadline = time.monotonic() + SLOT_WAIT_SECONDS
+    query = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s AND active"
+    while readers := connection.execute(query, [name]).fetchall():
+        if time.monotonic() > deadline:
+            raise Failure(f"Process {readers[0][0]} of PostgreSQL reads the slot {name}: stop its client")
+        time.sleep(0.1)
+
+
+def current_lsn(connection: psycopg.Connection) -> int:
+    """How far PostgreSQL's log is safely written."""
+    [(lsn,)] = connection.execute("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn").fetchall()
+    return int(lsn)
+
+
+def format_lsn(lsn: int) -> str:
+    """As PostgreSQL writes it."""
+    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+@contextmanager
+def snapshot() -> Iterator[tuple[psycopg.Connection, int]]:
+    """A connection that sees the source at one moment, and that moment's LSN.
+
+    What committed before the LSN is seen, what committed after it is not. A temporary slot exports the
+    snapshot; it waits for the transactions that run at this moment. See *CREATE_REPLICATION_SLOT* in
+    PostgreSQL's documentation of the streaming replication protocol.
+    """
+    with connect(replication="database", autocommit=True) as exporter:
+        answer = exporter.pgconn.exec_(
+            f"CREATE_REPLICATION_SLOT snapshot_{exporter.info.backend_pid} TEMPORARY LOGICAL pgoutput"
+            " EXPORT_SNAPSHOT".encode()
+        )
+        if answer.status != psycopg.pq.ExecStatus.TUPLES_OK:
+            raise Failure(f"PostgreSQL exports no snapshot: {answer.get_error_message()}")
+        lsn, name = (answer.get_value(0, column) or b"" for column in (1, 2))
+        high, low = lsn.split(b"/")
+        with connect() as reader:
+            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            reader.read_only = True
+            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name.decode()))
+            yield reader, (int(high, 16) << 32) + int(low, 16)

@@ -1,0 +1,241 @@
+"""MySQL or MariaDB, the side that is written: its tables, the loading of rows, the state of the replication."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import pymysql
+from pymysql.constants import ER
+
+from command import Failure, MySQLSettings
+from replication.source import Table
+
+LOCK_WAIT_SECONDS = 60
+STATE_TABLES = (
+    """CREATE TABLE IF NOT EXISTS _replication (
+        slot VARCHAR(63) PRIMARY KEY,
+        applied_lsn BIGINT UNSIGNED NOT NULL COMMENT 'changes up to here are in the tables',
+        equal_at DATETIME(6) COMMENT 'when the tables were last known to equal the source, UTC'
+    ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
+    """CREATE TABLE IF NOT EXISTS _replication_tables (
+        slot VARCHAR(63) NOT NULL,
+        name VARCHAR(64) NOT NULL,
+        layout LONGTEXT NOT NULL COMMENT 'the columns when it was copied',
+        snapshot_lsn BIGINT UNSIGNED COMMENT 'the moment of the copy; NULL while it is not complete',
+        rows_copied BIGINT UNSIGNED,
+        copied_at DATETIME(6),
+        PRIMARY KEY (slot, name)
+    ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
+)
+Write = Callable[[BinaryIO], None]
+
+
+def quote(name: str) -> str:
+    """A name as MySQL's SQL has it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What the target knows of a table: its columns when it was copied, and the moment of the copy."""
+
+    layout: str
+    snapshot_lsn: int | None
+
+
+class Target:
+    """One connection to MySQL, in strict mode and in transactions of the caller's."""
+
+    def __init__(self, settings: MySQLSettings) -> None:
+        self._settings = settings
+        self._connection = settings.connect(local_infile=True, autocommit=False)
+        self.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
+        [(version,)] = self.execute("SELECT VERSION()")
+        # Neither pads with blanks, so that 'a' and 'a ' are two keys, as in PostgreSQL.
+        self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
+        for statement in STATE_TABLES:
+            self.execute(statement)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement; return its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit at the end, or roll back."""
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            if self._connection.open:
+                self._connection.rollback()
+            raise
+        self._connection.commit()
+
+    @contextmanager
+    def lock(self, slot: str) -> Iterator[None]:
+        """Keep other programs from replicating the slot's tables into this database."""
+        name = f"SHA1(CONCAT('replication', DATABASE(), '{slot}'))"
+        if self.execute(f"SELECT GET_LOCK({name}, {LOCK_WAIT_SECONDS})") != [(1,)]:
+            raise Failure(
+                f"Another program has been replicating {slot} into {self._settings.database} for"
+                f" {LOCK_WAIT_SECONDS} s: wait for it to end, or stop it"
+            )
+        try:
+            yield
+        finally:
+            if self._connection.open:
+                self.execute(f"SELECT RELEASE_LOCK({name})")
+
+    # --- the state of the replication ---
+
+    def applied_lsn(self, slot: str) -> int | None:
+        """The LSN up to which the changes are in the tables; None before the first run."""
+        rows = self.execute("SELECT applied_lsn FROM _replication WHERE slot = %s", [slot])
+        return rows[0][0] if rows else None
+
+    def store_applied_lsn(self, slot: str, lsn: int) -> None:
+        """Set the LSN, in the transaction of its changes."""
+        self.execute(
+            "INSERT INTO _replication (slot, applied_lsn) VALUES (%s, %s)"
+            " ON DUPLICATE KEY UPDATE applied_lsn = VALUES(applied_lsn)",
+            [slot, lsn],
+        )
+
+    def store_equal(self, slot: str) -> None:
+        """Note that the tables equal the source now."""
+        with self.transaction():
+            self.execute("UPDATE _replication SET equal_at = UTC_TIMESTAMP(6) WHERE slot = %s", [slot])
+
+    def seconds_since_equal(self, slot: str) -> float | None:
+        """How long ago the tables were last known to equal the source; None if never."""
+        query = "SELECT TIMESTAMPDIFF(MICROSECOND, equal_at, UTC_TIMESTAMP(6)) FROM _replication WHERE slot = %s"
+        rows = self.execute(query, [slot])
+        return float(rows[0][0]) / 1e6 if rows and rows[0][0] is not None else None
+
+    def copied(self, slot: str) -> dict[str, Copied]:
+        """What is known of the slot's tables; a table that somebody dropped is as if never copied."""
+        rows = self.execute("SELECT name, layout, snapshot_lsn FROM _replication_tables WHERE slot = %s", [slot])
+        there = self.table_names()
+        return {name: Copied(layout, lsn if name in there else None) for name, layout, lsn in rows}
+
+    def table_names(self) -> set[str]:
+        """The tables in the database, whoever made them."""
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+        return {name for (name,) in self.execute(query)}
+
+    def forget_copies(self, slot: str) -> None:
+        """Let the next run copy all of the slot's tables again."""
+        with self.transaction():
+            self.execute("UPDATE _replication_tables SET snapshot_lsn = NULL WHERE slot = %s", [slot])
+
+    # --- tables and rows ---
+
+    def create_table(self, name: str, table: Table) -> None:
+        """Create ``table`` under ``name``, empty."""
+        columns = [
+            f"{definition} NOT NULL" if column.not_null else definition
+            for column, definition in zip(table.columns, self.column_definitions(table), strict=True)
+        ]
+        key = ", ".join(quote(table.columns[i].name) for i in table.key)
+        self.execute(
+            f"CREATE TABLE {quote(name)} ({', '.join(columns)}, PRIMARY KEY ({key}))"
+            f" ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE {self.collation}"
+        )
+
+    def column_definitions(self, table: Table) -> list[str]:
+        """Each column's name and type."""
+        return [
+            f"{quote(column.name)} {kind.name}" for column, kind in zip(table.columns, table.types, strict=True)
+        ]
+
+    def drop_table(self, name: str) -> None:
+        self.execute(f"DROP TABLE IF EXISTS {quote(name)}")
+
+    def create_temporary(self, name: str, definitions: Sequence[str]) -> None:
+        """Create a table that this connection alone sees; the open transaction stays open."""
+        self.drop_temporary(name)
+        self.execute(
+            f"CREATE TEMPORARY TABLE {quote(name)} ({', '.join(definitions)})"
+            f" ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE {self.collation}"
+        )
+
+    def drop_temporary(self, name: str) -> None:
+        self.execute(f"DROP TEMPORARY TABLE IF EXISTS {quote(name)}")
+
+    def load(
+        self, into: str, table: Table, columns: Sequence[tuple[str, int]], write: Write, *, replace: bool = False
+    ) -> int:
+        """Load the rows that ``write`` writes as CSV; return how many there were.
+
+        ``columns`` are the names in ``into`` with the indexes in ``table`` that give their types.
+        Missing values are the word NULL without quotes. A value that MySQL can't hold is a
+        :class:`Failure`: LOAD DATA LOCAL itself would only warn, and store another value.
+        """
+        fields, assignments = [], []
+        for name, index in columns:
+            loaded = table.types[index].loaded
+            fields.append(quote(name) if loaded == "{}" else f"@v{index}")
+            if loaded != "{}":
+                assignments.append(f"{quote(name)} = {loaded.format(fields[-1])}")
+        conversion = f"SET {', '.join(assignments)}" if assignments else ""
+        with _pipe(write) as path, self._connection.cursor() as cursor:
+            try:
+                rows: int = cursor.execute(
+                    f"LOAD DATA LOCAL INFILE '{path}' {'REPLACE' if replace else ''} INTO TABLE {quote(into)}"
+                    " CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY ''"
+                    f" LINES TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
+                )
+            except pymysql.OperationalError as error:
+                if error.args[0] in (ER.NOT_ALLOWED_COMMAND, 3948, 4166):
+                    raise Failure("MySQL refuses LOAD DATA LOCAL: set its local_infile=ON") from error
+                raise
+            except pymysql.DataError as error:
+                raise Failure(f"MySQL can't hold a value of the table {table.name}: {error.args[-1]}") from error
+            cursor.execute("SHOW WARNINGS LIMIT 1")
+            warning = cursor.fetchone()
+        if warning:
+            raise Failure(f"MySQL can't hold a value of the table {table.name}: {warning[2]}")
+        return rows
+
+
+@contextmanager
+def _pipe(write: Write) -> Iterator[str]:
+    """A path from which what ``write`` writes can be read while it writes."""
+    reading, writing = os.pipe()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with os.fdopen(writing, "wb", buffering=1 << 20) as stream:
+                write(stream)
+        except BrokenPipeError:
+            pass  # the reader has failed, and says why
+        except BaseException as error:
+            errors.append(error)
+
+    writer = threading.Thread(target=run, daemon=True)
+    writer.start()
+    try:
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)
+        writer.join()
+        if errors:
+            raise errors[0]
+
+
+def csv_row(values: Iterable[bytes | None]) -> bytes:
+    """A row in the form that :meth:`Target.load` reads."""
+    return (
+        b",".join(b"NULL" if value is None else b'"' + value.replace(b'"', b'""') + b'"' for value in values)
+        + b"\n"
+    )
