@@ -8,19 +8,13 @@ import os
 import shlex
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Asset, BaseOperator
-from kubernetes.client import models as k8s
 
-# The Secrets and ConfigMap from which a pod takes its settings; a pod's spec holds only their names.
-SETTINGS = {
-    "postgres": k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource("postgres-client")),
-    "mysql": k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource("mysql-client")),
-    "kafka": k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource("kafka-client")),
-    "spark": k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource("spark-client")),
-}
+# The Secrets and ConfigMaps from which a pod takes its settings; a pod's spec holds only their names.
+SECRETS = {"postgres": "postgres-client", "mysql": "mysql-client"}
+CONFIG_MAPS = {"kafka": "kafka-client", "spark": "spark-client"}
 RESULT_FILE = "/airflow/xcom/return.json"
 
 
@@ -36,8 +30,8 @@ def workload(
 ) -> BaseOperator:
     """A task that runs one of the platform's commands.
 
-    ``command`` may hold Jinja templates. ``image`` and ``settings`` (keys of :data:`SETTINGS`) say what
-    the command needs. The JSON line that it prints at its end becomes the task's XCom.
+    ``command`` may hold Jinja templates. ``image`` and ``settings`` (keys of :data:`SECRETS`
+    and :data:`CONFIG_MAPS`) say what the command needs. The JSON line that it prints at its end becomes the task's XCom.
     """
     common = {
         "task_id": task_id,
@@ -46,18 +40,37 @@ def workload(
         "pool": pool,
         "do_xcom_push": True,
     }
-    if os.environ.get("MARTLINE_PROFILE") != "cluster":
-        return BashOperator(
-            bash_command=f"exec {shlex.join(command)}", append_env=True, output_processor=json.loads, **common
-        )
+    if os.environ.get("MARTLINE_PROFILE") == "cluster":
+        return _pod(command, image, settings, common)
+    return _process(command, common)
+
+
+def _process(command: Sequence[str], common: dict[str, Any]) -> BaseOperator:
+    from airflow.providers.standard.operators.bash import BashOperator
+
+    return BashOperator(
+        bash_command=f"exec {shlex.join(command)}", append_env=True, output_processor=json.loads, **common
+    )
+
+
+def _pod(command: Sequence[str], image: str, settings: Sequence[str], common: dict[str, Any]) -> BaseOperator:
+    # Imported where it is used: every task reads its DAG's file, and this import takes a second.
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+    from kubernetes.client import models as k8s
+
+    secrets = [k8s.V1SecretEnvSource(SECRETS[name]) for name in settings if name in SECRETS]
+    config_maps = [k8s.V1ConfigMapEnvSource(CONFIG_MAPS[name]) for name in settings if name in CONFIG_MAPS]
     return KubernetesPodOperator(
-        name=task_id.replace("_", "-"),
+        name=common["task_id"].replace("_", "-"),
         namespace=os.environ.get("MARTLINE_NAMESPACE", "martline"),
         image=f"martline/{image}:{os.environ.get('MARTLINE_IMAGE_TAG', 'dev')}",
         # The log goes to standard error; the result line is what the XCom sidecar hands over.
         cmds=["sh", "-c", f'exec "$@" > {RESULT_FILE}', "sh"],
         arguments=list(command),
-        env_from=[SETTINGS[name] for name in settings],
+        env_from=[
+            *(k8s.V1EnvFromSource(secret_ref=secret) for secret in secrets),
+            *(k8s.V1EnvFromSource(config_map_ref=config_map) for config_map in config_maps),
+        ],
         deferrable=True,
         reattach_on_restart=True,
         on_finish_action="delete_pod",

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -26,12 +27,17 @@ def prepare(state: State) -> None:
 
 def migrate(state: State, variables: Mapping[str, str]) -> None:
     """Bring the metadata database to this Airflow's schema."""
+    version = metadata.version("apache-airflow")
+    migrated = state.folder / "airflow" / "migrated-to"
+    if migrated.exists() and migrated.read_text() == version:
+        return
     log = state.logs / "airflow-migrate.log"
     with log.open("w") as output:
         command = [PROGRAM, "db", "migrate"]
         status = subprocess.run(command, env=variables, stdout=output, stderr=subprocess.STDOUT).returncode
     if status != 0:
         raise Failure(f"Airflow's database can't be migrated: see {log}")
+    migrated.write_text(version)
 
 
 def servers(state: State) -> list[Server]:
@@ -85,6 +91,8 @@ def environment(state: State, dags: Path) -> dict[str, str]:
         ("api", "secret_key"): state.secrets["api_secret"],
         ("api_auth", "jwt_secret"): state.secrets["jwt_secret"],
         ("dag_processor", "refresh_interval"): "10",
+        # A file that changes is read at once; the others need no reading every half minute.
+        ("dag_processor", "min_file_process_interval"): "600",
         ("logging", "base_log_folder"): str(state.logs / "airflow-tasks"),
         ("usage_data_collection", "enabled"): "False",
         ("scheduler", "enable_health_check"): "False",

@@ -1,10 +1,11 @@
 """The command ``martline``."""
 
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from command import console_command
@@ -12,7 +13,7 @@ from embedded.airflow_client import AirflowClient, DagRun, Task
 from embedded.demo import Demo
 from embedded.platform import Platform
 from embedded.report import report
-from embedded.terminal import console
+from embedded.terminal import console, results
 
 STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", "running": "blue"}
 
@@ -47,7 +48,7 @@ def status() -> None:
     for process in platform.supervisor.processes():
         log = str(platform.supervisor.log(process["name"]))
         table.add_row(process["name"], process["statename"], process["description"], log)
-    Console().print(table)
+    results.print(table)
     platform.supervisor.require()
 
 
@@ -63,10 +64,21 @@ def demo(scale: int) -> None:
     console.print("Running the DAGs")
     with AirflowClient(platform.state) as airflow:
         steps = Demo(airflow, _show, platform.supervisor.require).run(platform.state.settings, scale)
-    report(Console(), platform.state, steps, seconds)
+    report(platform.state, steps, seconds)
 
 
-for _command in (up, down, status, demo):
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(command: Sequence[str]) -> None:
+    """Run a command with the platform's settings: `martline run replication-status`."""
+    environment = Platform(Path.cwd()).environment()
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606
+    except OSError as error:
+        raise click.UsageError(f"{command[0]} can't be run: {error.strerror}") from error
+
+
+for _command in (up, down, status, demo, run):
     martline.add_command(_command)
 
 

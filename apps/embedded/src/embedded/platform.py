@@ -106,7 +106,8 @@ class Platform:
                 with AirflowClient(state) as client:
                     client.import_pools(json.loads((self._checkout / "dags" / "pools.json").read_text()))
 
-        with ThreadPoolExecutor() as lanes:
+        # Inside, so that an interrupt does not wait for the lanes: they end when the supervisor does.
+        with ThreadPoolExecutor() as lanes, _stopping_on_failure(self.supervisor):
             for lane in (
                 lanes.submit(start_database_and_airflow),
                 lanes.submit(start, replica),

@@ -1,5 +1,6 @@
 """What the demo shows at its end."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -8,42 +9,39 @@ from typing import Any
 import psycopg
 import pymysql
 from psycopg import sql
-from rich.console import Console
 from rich.table import Table
 
 from command import MySQLSettings
 from embedded import airflow
-from embedded.airflow_client import DagRun
 from embedded.demo import Step
 from embedded.state import State
+from embedded.terminal import results as terminal
 
 MARTS = ("mart_user_activity", "mart_product_rating", "mart_average_check")
 TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
 FIRST_ROWS = 5
 
 
-def report(console: Console, state: State, steps: Sequence[Step], start_seconds: float) -> None:
+def report(state: State, steps: Sequence[Step], start_seconds: float) -> None:
     """Print the marts' first rows, the counts at every stage, where the time went, and the logins."""
     with _replica(state) as replica:
         for mart in MARTS:
-            _print_rows(console, replica, mart)
-        _print_counts(console, state, replica, steps)
-    _print_times(console, steps, start_seconds)
-    _print_logins(console, state)
+            _print_rows(replica, mart)
+        _print_counts(state, replica, steps)
+    _print_times(steps, start_seconds)
+    _print_logins(state)
 
 
-def _print_rows(console: Console, replica: "pymysql.Connection[Any]", mart: str) -> None:
+def _print_rows(replica: "pymysql.Connection[Any]", mart: str) -> None:
     with replica.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {mart} ORDER BY 1, 2 LIMIT {FIRST_ROWS}")  # noqa: S608
         table = Table(*(column[0] for column in cursor.description or ()), title=mart, title_justify="left")
         for row in cursor.fetchall():
             table.add_row(*("" if value is None else str(value) for value in row))
-    console.print(table)
+    terminal.print(table)
 
 
-def _print_counts(
-    console: Console, state: State, replica: "pymysql.Connection[Any]", steps: Sequence[Step]
-) -> None:
+def _print_counts(state: State, replica: "pymysql.Connection[Any]", steps: Sequence[Step]) -> None:
     results = {(step.run.dag, step.task.name): step.result for step in steps}
     generated: Any = results["shop_generate", "generate"]["rows"]
     stored = results["shop_events", "consume"]["stored"]
@@ -59,20 +57,23 @@ def _print_counts(
             in_replica = cursor.fetchone()
             counts = (generated.get(name, 0), *(in_source or ()), *(in_replica or ()), compared[name]["rows"])
             table.add_row(name, *(f"{count:,}" for count in counts))
-    console.print(table)
+    terminal.print(table)
 
 
-def _print_times(console: Console, steps: Sequence[Step], start_seconds: float) -> None:
+def _print_times(steps: Sequence[Step], start_seconds: float) -> None:
     table = Table("what", title="Where the time went", title_justify="left")
     table.add_column("seconds", justify="right")
     table.add_row("start of the servers", f"{start_seconds:.1f}")
+    runs_of_dag: Counter[str] = Counter()
     for run, tasks in groupby(steps, key=lambda step: step.run):
+        runs_of_dag[run.dag] += 1
+        title = run.dag if runs_of_dag[run.dag] == 1 else f"{run.dag}, run {runs_of_dag[run.dag]}"
         for step in tasks:
-            table.add_row(f"{_title(run)}: {step.task.name}", f"{step.task.seconds or 0:.1f}")
-    console.print(table)
+            table.add_row(f"{title}: {step.task.name}", f"{step.task.seconds or 0:.1f}")
+    terminal.print(table)
 
 
-def _print_logins(console: Console, state: State) -> None:
+def _print_logins(state: State) -> None:
     settings, ports = state.settings, state.ports
     table = Table("what", "address", "user", "password", title="Addresses and logins", title_justify="left")
     table.add_row("Airflow", airflow.base_url(state), settings.airflow_user, state.secrets["airflow_password"])
@@ -89,11 +90,7 @@ def _print_logins(console: Console, state: State) -> None:
         state.secrets["mysql_pwd"],
     )
     table.add_row("Kafka", f"127.0.0.1:{ports['kafka_port']}", "", "")
-    console.print(table)
-
-
-def _title(run: DagRun) -> str:
-    return run.dag
+    terminal.print(table)
 
 
 def _source(state: State) -> psycopg.Connection:

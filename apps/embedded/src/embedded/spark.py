@@ -17,7 +17,8 @@ def prepare(state: State, mysql_connector: Path) -> None:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
+        # As many as the cores of a small machine: adaptive execution only ever merges partitions.
+        "spark.sql.shuffle.partitions": "4",
     }
     (folder / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
     (folder / "log4j2.properties").write_text(
