@@ -30,8 +30,9 @@ def workload(
 ) -> BaseOperator:
     """A task that runs one of the platform's commands.
 
-    ``command`` may hold Jinja templates. ``image`` and ``settings`` (keys of :data:`SECRETS`
-    and :data:`CONFIG_MAPS`) say what the command needs. The JSON line that it prints at its end becomes the task's XCom.
+    ``command`` may hold Jinja templates. ``image`` and ``settings`` (keys of :data:`SECRETS` and
+    :data:`CONFIG_MAPS`) say what the command needs. The JSON line that it prints at its end becomes
+    the task's XCom.
     """
     common = {
         "task_id": task_id,

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -69,7 +68,7 @@ def demo(scale: int) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(command: Sequence[str]) -> None:
+def run(command: tuple[str, ...]) -> None:
     """Run a command with the platform's settings: `martline run replication-status`."""
     environment = Platform(Path.cwd()).environment()
     try:
