@@ -46,6 +46,7 @@ check: .venv/.ready ## Ruff and mypy
 test: check ## Everything: checks and all tests, on real servers
 	@$(BIN)/pytest tests/unit tests/dags
 	@$(BIN)/pytest tests/integration tests/faults -n $(TEST_PROCESSES) --dist worksteal
+	@$(BIN)/pytest tests/platform
 
 .PHONY: bench-demo
 bench-demo: .venv/.ready ## Measure the demo's time and memory

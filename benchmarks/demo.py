@@ -17,12 +17,12 @@ from measure import Measure, publish
 CHECKOUT = Path(__file__).parent.parent
 SAMPLE_SECONDS = 0.5
 KINDS = {
+    "postgres": "PostgreSQL",
     "airflow": "Airflow",
     "kafka.Kafka": "Kafka",
     "QuorumPeer": "ZooKeeper",
     "SparkSubmit": "Spark",
     "mariadbd": "MariaDB",
-    "postgres": "PostgreSQL",
     "supervisor": "supervisor",
 }
 

@@ -18,7 +18,7 @@ from embedded.artifacts import fetch_programs
 from embedded.java import java_home
 from embedded.server import Server
 from embedded.settings import read_settings
-from embedded.state import State, make_folder, open_state, state_folder
+from embedded.state import make_folder, open_state, require_disk, state_folder
 from embedded.supervision import Supervisor
 
 Report = Callable[[str, float], None]
@@ -29,14 +29,12 @@ class Platform:
     """The servers of one checkout (or of the folder in ``MARTLINE_HOME``)."""
 
     def __init__(self, checkout: Path) -> None:
-        folder = state_folder(checkout)
-        settings = read_settings(checkout / ".env")
+        folder = make_folder(state_folder(checkout))
         self._checkout = checkout
-        # The folder is known before its ports are, so that a running platform keeps them.
-        self._lock = FileLock(make_folder(folder) / "lock")
+        self._settings = read_settings(checkout / ".env")
+        self._lock = FileLock(folder / "lock")
         with self._lock:
-            running = Supervisor(State(folder, settings, {}, {})).is_running()
-            self.state = open_state(folder, settings, running=running)
+            self.state = open_state(folder, self._settings, about_to_start=False)
         self.supervisor = Supervisor(self.state)
 
     def up(self, report: Report, *, with_airflow: bool = True) -> bool:
@@ -45,6 +43,9 @@ class Platform:
             if self._is_up():
                 return False
             self.supervisor.stop()
+            require_disk(self.state.folder)
+            # Only now: what a killed supervisor left has given its ports back.
+            self.state = open_state(self.state.folder, self._settings, about_to_start=True)
             with _stopping_on_failure(self.supervisor):
                 self._start(report, with_airflow)
             return True

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from embedded.settings import Settings, port_is_free
 PORTS = ("pgport", "mysql_tcp_port", "zookeeper_port", "kafka_port", "airflow_port")
 # Below the range from which the kernel takes ports for outgoing connections, so that none is lost to one.
 FIRST_PORT, LAST_PORT, PORTS_OF_A_PLATFORM = 12000, 32000, 10
+NEEDED_DISK = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,18 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def open_state(folder: Path, settings: Settings, *, running: bool) -> State:
-    """Settle ports and passwords, and keep them; the ports of a running platform stay."""
+def require_disk(folder: Path) -> None:
+    """Raise :class:`Failure` if the servers would soon fill the disk."""
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_DISK:
+        raise Failure(
+            f"The disk of {folder} has {free >> 20} MB free, the platform needs {NEEDED_DISK >> 20} MB:"
+            " free some, or set MARTLINE_HOME to a folder elsewhere"
+        )
+
+
+def open_state(folder: Path, settings: Settings, *, about_to_start: bool) -> State:
+    """Settle passwords and ports, and keep them. A platform that is about to start has its ports checked."""
     kept = _read(folder / "secrets.json")
     passwords = {
         "pgpassword": _settled(settings.pgpassword, kept.get("pgpassword")),
@@ -75,7 +87,7 @@ def open_state(folder: Path, settings: Settings, *, running: bool) -> State:
     keys = {"fernet_key": kept.get("fernet_key") or Fernet.generate_key().decode()}
     settled = {**passwords, **generated, **keys}
     write_private(folder / "secrets.json", json.dumps(settled, indent=1))
-    ports = _ports(folder, settings, running)
+    ports = _ports(folder, settings, about_to_start)
     (folder / "ports.json").write_text(json.dumps(ports, indent=1))
     return State(folder, settings, ports, settled)
 
@@ -97,9 +109,9 @@ def _settled(chosen: str, kept: str | None) -> str:
     return chosen or kept or secrets.token_urlsafe(12)
 
 
-def _ports(folder: Path, settings: Settings, running: bool) -> dict[str, int]:
+def _ports(folder: Path, settings: Settings, about_to_start: bool) -> dict[str, int]:
     kept: dict[str, int] = _read(folder / "ports.json")
-    if running:
+    if kept and not about_to_start:
         return kept
     chosen = {name: getattr(settings, name) for name in PORTS}
     for name, port in chosen.items():

@@ -1,0 +1,71 @@
+"""Checkouts of a test's own, whose whole platform is started as a user starts it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from embedded.supervision import MARK
+
+CHECKOUT = Path(__file__).parent.parent.parent
+MARTLINE = Path(sys.executable).with_name("martline")
+
+
+class Checkout:
+    """A folder with what `martline` needs of a checkout, and the commands run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        shutil.copy(CHECKOUT / ".env", folder)
+        shutil.copytree(CHECKOUT / "dags", folder / "dags")
+        self.environment = {name: value for name, value in os.environ.items() if name != "MARTLINE_HOME"}
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start `martline` in a process group of its own."""
+        return subprocess.Popen(
+            [str(MARTLINE), *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def martline(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run `martline` to its end."""
+        process = self.start(*arguments)
+        output, log = process.communicate(timeout=400)
+        if check:
+            assert process.returncode == 0, log
+        return subprocess.CompletedProcess(arguments, process.returncode, output, log)
+
+    def processes(self) -> list[psutil.Process]:
+        """The platform's processes: those that carry its mark, or whose session's first process did."""
+        mark = str(self.folder / ".martline")
+        session = self.folder / ".martline" / "run" / "session"
+        known = int(session.read_text()) if session.exists() else None
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == mark or os.getsid(process.pid) == known:
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    def remove(self) -> None:
+        """Stop what runs, and remove the folder."""
+        self.martline("down", check=False)
+        assert self.processes() == []
+        shutil.rmtree(self.folder)
+
+
+def interrupt(process: "subprocess.Popen[str]") -> None:
+    """What Ctrl-C does: the signal goes to the whole process group."""
+    os.killpg(process.pid, signal.SIGINT)

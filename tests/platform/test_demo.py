@@ -1,0 +1,250 @@
+"""`martline demo` end to end, its numbers checked by other means than the code that made them."""
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pymysql
+import pytest
+from tests.platform.checkout import Checkout
+
+from embedded.airflow_client import FINISHED, AirflowClient, DagRun
+from embedded.platform import Platform
+
+USER_ACTIVITY = """
+SELECT u.user_id, u.first_name, u.last_name, u.loyalty_status,
+    coalesce(o.orders, 0), coalesce(o.spent, 0), coalesce(r.reviews, 0), r.rating, coalesce(l.points, 0)
+FROM users u
+LEFT JOIN (SELECT user_id, count(*) AS orders, sum(total_amount) AS spent FROM orders GROUP BY 1) o USING (user_id)
+LEFT JOIN (SELECT user_id, count(*) AS reviews, round(avg(rating), 2) AS rating FROM reviews GROUP BY 1) r
+    USING (user_id)
+LEFT JOIN (SELECT user_id, sum(points) AS points FROM loyaltypoints GROUP BY 1) l USING (user_id)
+ORDER BY 1
+"""
+ACTIVITY_TIMES = """
+SELECT user_id, min(at), max(at) FROM (
+    SELECT user_id, registration_date::timestamp AS at FROM users UNION ALL SELECT user_id, order_date FROM orders
+    UNION ALL SELECT user_id, created_at FROM reviews UNION ALL SELECT user_id, created_at FROM loyaltypoints
+) activities GROUP BY 1 ORDER BY 1
+"""
+PRODUCT_RATING = """
+SELECT p.product_id, p.name, p.category_id, c.name, round(avg(r.rating), 2), count(r.rating)
+FROM products p LEFT JOIN productcategories c USING (category_id) LEFT JOIN reviews r USING (product_id)
+GROUP BY p.product_id, c.category_id ORDER BY 1
+"""
+AVERAGE_CHECK = """
+SELECT o.status, u.loyalty_status, count(*), round(avg(o.total_amount), 2)
+FROM orders o JOIN users u USING (user_id) GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+class Demo:
+    """A platform on which the demo has run, and connections to its databases."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self.checkout = checkout
+        self.shown = checkout.martline("demo")
+        self.platform = Platform(checkout.folder)
+        state = self.platform.state
+        self.source = psycopg.connect(
+            host="127.0.0.1",
+            port=state.ports["pgport"],
+            user="shop",
+            dbname="shop",
+            password=state.secrets["pgpassword"],
+            autocommit=True,
+        )
+        self.target = pymysql.connect(
+            host="127.0.0.1",
+            port=state.ports["mysql_tcp_port"],
+            user="shop",
+            database="shop",
+            password=state.secrets["mysql_pwd"],
+            autocommit=True,
+        )
+
+    def expected(self, query: str) -> list[tuple[Any, ...]]:
+        return self.source.execute(query).fetchall()  # type: ignore[arg-type]
+
+    def mart(self, columns: str, mart: str, order: str) -> list[tuple[Any, ...]]:
+        with self.target.cursor() as cursor:
+            cursor.execute(f"SELECT {columns} FROM {mart} ORDER BY {order}")
+            return list(cursor.fetchall())
+
+    def require_marts(self) -> None:
+        """Compare the three marts with PostgreSQL's own computation."""
+        columns = "user_id, first_name, last_name, loyalty_status, orders, amount_spent, reviews, average_rating, loyalty_points"
+        assert self.mart(columns, "mart_user_activity", "1") == self.expected(USER_ACTIVITY)
+        times = self.mart("user_id, first_activity_at, last_activity_at", "mart_user_activity", "1")
+        assert times == self.expected(ACTIVITY_TIMES)
+        columns = "product_id, name, category_id, category, average_rating, reviews"
+        assert self.mart(columns, "mart_product_rating", "1") == self.expected(PRODUCT_RATING)
+        columns = "order_status, loyalty_status, orders, average_amount"
+        assert self.mart(columns, "mart_average_check", "1, 2") == self.expected(AVERAGE_CHECK)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    checkout = Checkout(tmp_path_factory.mktemp("demo") / "a path with spaces, and Кириллица")
+    try:
+        demo = Demo(checkout)
+        with demo.source, demo.target:
+            yield demo
+    finally:
+        checkout.remove()
+
+
+def test_the_marts_equal_an_independent_computation(demo: Demo) -> None:
+    counts = {
+        table: demo.expected(f"SELECT count(*) FROM {table}")[0][0]
+        for table in ("users", "products", "orders", "reviews", "loyaltypoints")
+    }
+    assert counts == {"users": 700, "products": 800, "orders": 3000, "reviews": 2200, "loyaltypoints": 3000}
+    demo.require_marts()
+
+
+def test_the_report_shows_marts_counts_times_and_logins(demo: Demo) -> None:
+    for heading in (
+        "mart_user_activity",
+        "mart_product_rating",
+        "mart_average_check",
+        "Rows at every stage",
+        "Where the time went",
+    ):
+        assert heading in demo.shown.stdout
+    assert demo.platform.state.secrets["airflow_password"] in demo.shown.stdout
+    assert "build_marts: check" in demo.shown.stderr
+
+
+def test_run_again_it_goes_on_where_it_was(demo: Demo) -> None:
+    orders = demo.expected("SELECT count(*), max(order_id) FROM orders")
+    again = demo.checkout.martline("demo")
+    assert "All servers run already" in again.stderr
+    assert demo.expected("SELECT count(*), max(order_id) FROM orders") == orders
+
+
+def test_an_update_and_a_delete_reach_mysql_and_change_the_marts(demo: Demo) -> None:
+    before = demo.mart("*", "mart_user_activity", "1")
+    demo.source.execute("UPDATE users SET loyalty_status = 'Gold', last_name = 'Ёлкина' WHERE user_id = 1")
+    demo.source.execute("DELETE FROM reviews WHERE user_id IN (2, 3)")
+    demo.source.execute(
+        "DELETE FROM products WHERE product_id = (SELECT max(product_id) FROM products p WHERE NOT EXISTS (SELECT FROM orderdetails d WHERE d.product_id = p.product_id))"
+    )
+    with AirflowClient(demo.platform.state) as airflow:
+        replicate = DagRun("replicate", "test-changes")
+        airflow.trigger(replicate, {})
+        wait_for(lambda: airflow.state(replicate) in FINISHED)
+        assert airflow.state(replicate) == "success"
+        wait_for(lambda: airflow.started_by(replicate) != [])
+        [build] = airflow.started_by(replicate)
+        wait_for(lambda: airflow.state(build) in FINISHED)
+        assert airflow.state(build) == "success"
+    after = demo.mart("*", "mart_user_activity", "1")
+    assert after != before
+    assert demo.mart("last_name, loyalty_status", "mart_user_activity WHERE user_id = 1", "1") == [
+        ("Ёлкина", "Gold")
+    ]
+    assert demo.mart("reviews, average_rating", "mart_user_activity WHERE user_id = 2", "1") == [
+        (Decimal(0), None)
+    ]
+    demo.require_marts()
+
+
+def wait_for(condition: Any, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_no_password_is_in_a_log_a_command_line_or_a_rendered_template(demo: Demo) -> None:
+    secrets = demo.platform.state.secrets
+    # These open a database or the web interface; the demo shows those of people at its end.
+    passwords = [secret.encode() for name, secret in secrets.items()]
+    logs = [file for file in demo.platform.state.logs.rglob("*") if file.is_file()]
+    assert len(logs) > 10
+    for file in logs:
+        text = file.read_bytes()
+        assert not any(password in text for password in passwords), file
+    for process in demo.checkout.processes():
+        command = " ".join(process.cmdline()).encode()
+        assert not any(password in command for password in passwords), command
+    rendered = psycopg.connect(
+        host="127.0.0.1",
+        port=demo.platform.state.ports["pgport"],
+        user="postgres",
+        dbname="airflow",
+        password=secrets["postgres_admin"],
+    )
+    with rendered:
+        fields = rendered.execute("SELECT rendered_fields::text FROM rendered_task_instance_fields").fetchall()
+        serialized = rendered.execute("SELECT data::text FROM serialized_dag").fetchall()
+    assert len(fields) >= 8
+    assert not any(password.decode() in row[0] for password in passwords for row in [*fields, *serialized])
+
+
+def test_nobody_outside_the_machine_can_connect(demo: Demo) -> None:
+    own = {process.pid for process in demo.checkout.processes()}
+    listening = {
+        connection.laddr.ip
+        for connection in psutil.net_connections(kind="inet")
+        if connection.pid in own and connection.status == psutil.CONN_LISTEN
+    }
+    assert listening
+    assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def test_a_second_platform_runs_beside_the_first(demo: Demo, tmp_path: Path) -> None:
+    second = Checkout(tmp_path / "second")
+    try:
+        second.martline("up")
+        ports = Platform(second.folder).state.ports
+        assert not set(ports.values()) & set(demo.platform.state.ports.values())
+        assert demo.checkout.martline("status").returncode == 0
+        assert second.martline("status").returncode == 0
+        second.martline("down")
+        assert demo.checkout.martline("status").returncode == 0
+    finally:
+        second.remove()
+
+
+def test_a_server_that_dies_while_the_demo_runs_is_named_with_its_log(demo: Demo) -> None:
+    process = demo.checkout.start("demo", "--scale", "2")
+    time.sleep(6)
+    kafka = next(p for p in demo.platform.supervisor.processes() if p["name"] == "kafka")
+    psutil.Process(kafka["pid"]).kill()
+    _, log = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "kafka has stopped" in log
+    assert str(demo.platform.supervisor.log("kafka")) in log
+    assert "Traceback" not in log
+
+
+def test_a_start_after_the_supervisor_was_killed_finds_its_data_and_leaves_no_orphan(demo: Demo) -> None:
+    before = {process.pid for process in demo.checkout.processes()}
+    supervisor = int((demo.checkout.folder / ".martline" / "run" / "session").read_text())
+    psutil.Process(supervisor).send_signal(signal.SIGKILL)
+    time.sleep(1)
+    assert demo.checkout.martline("status", check=False).returncode == 1
+    demo.checkout.martline("up")
+    after = {process.pid for process in demo.checkout.processes()}
+    assert after
+    assert not before & after
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=Platform(demo.checkout.folder).state.ports["pgport"],
+        user="shop",
+        dbname="shop",
+        password=demo.platform.state.secrets["pgpassword"],
+    ) as source:
+        assert source.execute("SELECT count(*) >= 3000 FROM orders").fetchall() == [(True,)]
+    names = json.loads((demo.checkout.folder / ".martline" / "ports.json").read_text())
+    with socket.create_connection(("127.0.0.1", names["kafka_port"]), timeout=5):
+        pass
