@@ -23,12 +23,13 @@ class Checkout:
         folder.mkdir(parents=True)
         shutil.copy(CHECKOUT / ".env", folder)
         shutil.copytree(CHECKOUT / "dags", folder / "dags")
+        self.program = [str(MARTLINE)]
         self.environment = {name: value for name, value in os.environ.items() if name != "MARTLINE_HOME"}
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start `martline` in a process group of its own."""
         return subprocess.Popen(
-            [str(MARTLINE), *arguments],
+            [*self.program, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

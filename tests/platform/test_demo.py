@@ -22,17 +22,19 @@ USER_ACTIVITY = """
 SELECT u.user_id, u.first_name, u.last_name, u.loyalty_status,
     coalesce(o.orders, 0), coalesce(o.spent, 0), coalesce(r.reviews, 0), r.rating, coalesce(l.points, 0)
 FROM users u
-LEFT JOIN (SELECT user_id, count(*) AS orders, sum(total_amount) AS spent FROM orders GROUP BY 1) o USING (user_id)
+LEFT JOIN (SELECT user_id, count(*) AS orders,
+    sum(total_amount) FILTER (WHERE status NOT IN ('Canceled', 'Failed', 'Returned')) AS spent
+    FROM orders GROUP BY 1) o USING (user_id)
 LEFT JOIN (SELECT user_id, count(*) AS reviews, round(avg(rating), 2) AS rating FROM reviews GROUP BY 1) r
     USING (user_id)
 LEFT JOIN (SELECT user_id, sum(points) AS points FROM loyaltypoints GROUP BY 1) l USING (user_id)
 ORDER BY 1
 """
 ACTIVITY_TIMES = """
-SELECT user_id, min(at), max(at) FROM (
-    SELECT user_id, registration_date::timestamp AS at FROM users UNION ALL SELECT user_id, order_date FROM orders
-    UNION ALL SELECT user_id, created_at FROM reviews UNION ALL SELECT user_id, created_at FROM loyaltypoints
-) activities GROUP BY 1 ORDER BY 1
+SELECT user_id, min(at), max(at) FROM users LEFT JOIN (
+    SELECT user_id, order_date AS at FROM orders UNION ALL SELECT user_id, created_at FROM reviews
+    UNION ALL SELECT user_id, created_at FROM loyaltypoints
+) activities USING (user_id) GROUP BY 1 ORDER BY 1
 """
 PRODUCT_RATING = """
 SELECT p.product_id, p.name, p.category_id, c.name, round(avg(r.rating), 2), count(r.rating)

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -109,11 +109,12 @@ class Platform:
 
         # Inside, so that an interrupt does not wait for the lanes: they end when the supervisor does.
         with ThreadPoolExecutor() as lanes, _stopping_on_failure(self.supervisor):
-            for lane in (
+            started = (
                 lanes.submit(start_database_and_airflow),
                 lanes.submit(start, replica),
                 lanes.submit(start, zookeeper, broker),
-            ):
+            )
+            for lane in as_completed(started):
                 lane.result()
 
     def _variables(self, java: Path) -> dict[str, str]:
