@@ -86,7 +86,8 @@ def run(connection: "Connection[Any]", tables: Mapping[str, str]) -> tuple[int, 
     with connection.cursor(DictCursor) as cursor:
         for check in checks:
             query = check.query.format_map(quoted)
-            cursor.execute(f"SELECT COUNT(*) OVER () AS offences, q.* FROM ({query}) q LIMIT 1")  # noqa: S608
+            # Ordered, so that the same defect is reported in the same words.
+            cursor.execute(f"SELECT COUNT(*) OVER () AS offences, q.* FROM ({query}) q ORDER BY 2 LIMIT 1")  # noqa: S608
             for row in cursor.fetchall():
                 offences = row.pop("offences")
                 sample = ", ".join(f"{name} {value}" for name, value in row.items())

@@ -1,6 +1,6 @@
 """Do both sides hold the same rows? Checksums first; then the rows of the parts that differ.
 
-Each server puts its rows into parts by a hash of the key, and adds up two 60-bit numbers of each row's MD5.
+Each server puts its rows into parts by a hash of the key, and adds up two 60-bit numbers of each row's SHA-256.
 Only a part whose sums differ is read row by row. A row's text is canonical: each value's length and its text
 as :mod:`replication.types` defines it.
 """
@@ -16,7 +16,7 @@ from replication.source import Table
 from replication.target import Target, quote
 
 PART_DIGITS = 3
-"""Hexadecimal digits of the key's MD5 that make the part: 4096 parts."""
+"""Hexadecimal digits of the key's SHA-256 that make the part: 4096 parts."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +72,23 @@ class _Source:
         query = sql.SQL(
             "SELECT part, count(*), sum(('x' || substr(hash, 1, 15))::bit(60)::bigint),"
             " sum(('x' || substr(hash, 16, 15))::bit(60)::bigint) FROM"
-            " (SELECT {part} AS part, md5(convert_to({row}, 'UTF8')) AS hash FROM {table}) hashed GROUP BY part"
-        ).format(part=self._part(), row=self._row, table=self._from)
+            " (SELECT {part} AS part, {hash} AS hash FROM {table}) hashed GROUP BY part"
+        ).format(part=self._part(), hash=_hash(self._row), table=self._from)
         return {part: tuple(map(int, sums)) for part, *sums in self._reader.execute(query).fetchall()}
 
     def rows(self, parts: Sequence[str]) -> dict[str, str]:
         """The key and the hash of each row of the parts."""
-        query = sql.SQL(
-            "SELECT {key}, md5(convert_to({row}, 'UTF8')) FROM {table} WHERE {part} = ANY ({parts})"
-        ).format(key=self._key, row=self._row, table=self._from, part=self._part(), parts=list(parts))
+        query = sql.SQL("SELECT {key}, {hash} FROM {table} WHERE {part} = ANY ({parts})").format(
+            key=self._key, hash=_hash(self._row), table=self._from, part=self._part(), parts=list(parts)
+        )
         return dict(self._reader.execute(query).fetchall())
 
     def _part(self) -> sql.Composable:
-        return sql.SQL("substr(md5(convert_to({}, 'UTF8')), 1, {})").format(self._key, PART_DIGITS)
+        return sql.SQL("substr({}, 1, {})").format(_hash(self._key), PART_DIGITS)
+
+
+def _hash(text: sql.Composable) -> sql.Composable:
+    return sql.SQL("encode(sha256(convert_to({}, 'UTF8')), 'hex')").format(text)
 
 
 class _Target:
@@ -100,21 +104,21 @@ class _Target:
         self._key = f"CONCAT_WS(',', {', '.join(texts[i] for i in table.key)})"
         values = (f"COALESCE(CONCAT(CHAR_LENGTH({text}), ':', {text}), '-')" for text in texts)
         self._row = f"CONCAT({', '.join(values)})"
-        self._part = f"LEFT(MD5({self._key}), {PART_DIGITS})"
+        self._part = f"LEFT(SHA2({self._key}, 256), {PART_DIGITS})"
 
     def sums(self) -> dict[str, tuple[Any, ...]]:
         """Each part's count and sums."""
         rows = self._target.execute(
             "SELECT part, COUNT(*), SUM(CAST(CONV(SUBSTR(hash, 1, 15), 16, 10) AS UNSIGNED)),"
             " SUM(CAST(CONV(SUBSTR(hash, 16, 15), 16, 10) AS UNSIGNED)) FROM"
-            f" (SELECT {self._part} AS part, MD5({self._row}) AS hash FROM {self._from}) hashed GROUP BY part"
+            f" (SELECT {self._part} AS part, SHA2({self._row}, 256) AS hash FROM {self._from}) hashed GROUP BY part"
         )
         return {part: tuple(map(int, sums)) for part, *sums in rows}
 
     def rows(self, parts: Sequence[str]) -> dict[str, str]:
         """The key and the hash of each row of the parts."""
         places = ", ".join(f"'{part}'" for part in parts)
-        query = f"SELECT {self._key}, MD5({self._row}) FROM {self._from} WHERE {self._part} IN ({places})"
+        query = f"SELECT {self._key}, SHA2({self._row}, 256) FROM {self._from} WHERE {self._part} IN ({places})"
         return dict(self._target.execute(query))
 
 

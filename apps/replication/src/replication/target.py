@@ -83,7 +83,7 @@ class Target:
     @contextmanager
     def lock(self, slot: str) -> Iterator[None]:
         """Keep other programs from replicating the slot's tables into this database."""
-        name = f"SHA1(CONCAT('replication', DATABASE(), '{slot}'))"
+        name = f"SHA2(CONCAT('replication', DATABASE(), '{slot}'), 256)"
         if self.execute(f"SELECT GET_LOCK({name}, {LOCK_WAIT_SECONDS})") != [(1,)]:
             raise Failure(
                 f"Another program has been replicating {slot} into {self._settings.database} for"
