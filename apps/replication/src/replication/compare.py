@@ -111,7 +111,8 @@ class _Target:
         rows = self._target.execute(
             "SELECT part, COUNT(*), SUM(CAST(CONV(SUBSTR(hash, 1, 15), 16, 10) AS UNSIGNED)),"
             " SUM(CAST(CONV(SUBSTR(hash, 16, 15), 16, 10) AS UNSIGNED)) FROM"
-            f" (SELECT {self._part} AS part, SHA2({self._row}, 256) AS hash FROM {self._from}) hashed GROUP BY part"
+            f" (SELECT {self._part} AS part, SHA2({self._row}, 256) AS hash FROM {self._from}) hashed"
+            " GROUP BY part"
         )
         return {part: tuple(map(int, sums)) for part, *sums in rows}
 

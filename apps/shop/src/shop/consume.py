@@ -107,8 +107,9 @@ class Consumer:
             offset = stored.get(partition, beginnings[partition])
             if not beginnings[partition] <= offset <= ends[partition]:
                 raise Failure(
-                    f"Topic {partition.topic}, partition {partition.partition}: the next event to store is number {offset},"
-                    f" but Kafka has {beginnings[partition]} to {ends[partition]}; if the others are lost,"
+                    f"Topic {partition.topic}, partition {partition.partition}: the next event to store is"
+                    f" number {offset}, but Kafka has {beginnings[partition]} to {ends[partition]}; if the"
+                    " others are lost,"
                     " delete the partition's row in shop.consumer_offsets"
                 )
             self._kafka.seek(partition, offset)
