@@ -1,0 +1,149 @@
+{{/* The part's ServiceAccount. It gives no token; a pod that needs one says so in common.podSpec. */}}
+{{- define "common.serviceAccount" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "common.name" . }}
+  labels:
+    {{- include "common.labels" . | nindent 4 }}
+automountServiceAccountToken: false
+{{- end }}
+
+{{/*
+A Service for the part's pods. Beside the part:
+  ports     a dict of names and numbers; the container's ports have the same names
+  headless  true for one that gives each pod an address, also before it is ready; its name ends in -headless
+*/}}
+{{- define "common.service" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "common.name" . }}{{ if .headless }}-headless{{ end }}
+  labels:
+    {{- include "common.labels" . | nindent 4 }}
+spec:
+  {{- if .headless }}
+  clusterIP: None
+  publishNotReadyAddresses: true
+  {{- end }}
+  selector:
+    {{- include "common.selectorLabels" . | nindent 4 }}
+  ports:
+    {{- range $name, $port := .ports }}
+    - name: {{ $name }}
+      port: {{ int $port }}
+      targetPort: {{ $name }}
+    {{- end }}
+{{- end }}
+
+{{/*
+A NetworkPolicy that lets in the pods labelled `martline.io/client-NAME: "true"` and nothing else. Beside the part:
+  client     NAME; the chart's name if left out
+  ports      the ports that clients reach, as in (list "client"), by name or number
+  peerPorts  the ports that the part's own pods reach among themselves
+From the part's values: networkPolicy.enabled, networkPolicy.extraFrom (more peers that may reach `ports`)
+*/}}
+{{- define "common.networkPolicy" -}}
+{{- $root := .root | default . -}}
+{{- $values := .values | default $root.Values -}}
+{{- $policy := $values.networkPolicy | default $root.Values.networkPolicy -}}
+{{- if $policy.enabled -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "common.name" . }}
+  labels:
+    {{- include "common.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "common.selectorLabels" . | nindent 6 }}
+  policyTypes: [Ingress]
+  ingress:
+    - from:
+        - podSelector:
+            matchLabels:
+              {{- include "common.clientLabels" (list (.client | default $root.Chart.Name)) | indent 14 }}
+        {{- with $policy.extraFrom }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      ports:
+        {{- range .ports }}
+        - port: {{ . }}
+        {{- end }}
+    {{- with .peerPorts }}
+    - from:
+        - podSelector:
+            matchLabels:
+              {{- include "common.selectorLabels" $ | nindent 14 }}
+      ports:
+        {{- range . }}
+        - port: {{ . }}
+        {{- end }}
+    {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A PodDisruptionBudget that lets one of several pods go at a time. Beside the part: replicas; of one there is none. */}}
+{{- define "common.podDisruptionBudget" -}}
+{{- if gt (int .replicas) 1 -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "common.name" . }}
+  labels:
+    {{- include "common.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  # A pod that is not ready anyway does not keep a node from being drained.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "common.selectorLabels" . | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{/*
+A `helm test` pod. Beside the part:
+  test     what it tests, the end of its name
+  script   what its shell does (`sh -euc`); it fails by its exit code
+  clients  the services that it is a client of
+  env, envFrom, image, shell    if it needs them; `shell` is sh unless given
+*/}}
+{{- define "common.testPod" -}}
+{{- $root := .root | default . -}}
+{{- $labels := dict "root" $root "component" "test" -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ $root.Chart.Name }}-test-{{ .test }}
+  labels:
+    {{- include "common.labels" $labels | nindent 4 }}
+    {{- include "common.clientLabels" .clients | indent 4 }}
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation
+spec:
+  restartPolicy: Never
+  {{- include "common.podSpec" . | nindent 2 }}
+  containers:
+    - name: test
+      {{- $resources := dict "requests" (dict "cpu" "50m" "memory" "64Mi") "limits" (dict "cpu" "1" "memory" "512Mi") }}
+      {{- include "common.container" (merge (dict "resources" $resources) (dict "root" $root "image" .image)) | nindent 6 }}
+      command: [{{ .shell | default "sh" }}, -euc]
+      args:
+        - |
+          {{- .script | trim | nindent 10 }}
+      {{- with .env }}
+      env:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .envFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      volumeMounts:
+        {{- include "common.scratchMounts" (list "/tmp") | indent 8 }}
+  volumes:
+    {{- include "common.scratchVolume" "256Mi" | nindent 4 }}
+{{- end }}
