@@ -28,7 +28,6 @@ def main():
         find_uv(),
         "sync",
         "--frozen",
-        "--all-packages",
         "--python",
         sys.executable,
         "--no-python-downloads",

@@ -1,0 +1,51 @@
+#!/opt/martline/bin/python
+"""Runs a command, or Spark's executor where Spark itself started the pod (`SPARK_MASTER=k8s://…`).
+
+For an executor, Spark gives the argument `executor` and the variables read here; they are those of the
+entrypoint of Spark's own image (kubernetes/dockerfiles/spark/entrypoint.sh in Spark's source).
+"""
+
+import os
+import sys
+
+
+def executor() -> list[str]:
+    """The command line of the executor's JVM."""
+    environment = os.environ
+    numbered = sorted(
+        (int(name.removeprefix("SPARK_JAVA_OPT_")), option)
+        for name, option in environment.items()
+        if name.startswith("SPARK_JAVA_OPT_")
+    )
+    memory = environment["SPARK_EXECUTOR_MEMORY"]
+    classes = [
+        environment.get("SPARK_CONF_DIR"),
+        f"{environment['SPARK_HOME']}/jars/*",
+        environment.get("SPARK_EXTRA_CLASSPATH"),
+        environment.get("SPARK_DIST_CLASSPATH"),
+    ]
+    return [
+        f"{environment['JAVA_HOME']}/bin/java",
+        *(option for _, option in numbered),
+        f"-Xms{memory}",
+        f"-Xmx{memory}",
+        "-cp",
+        ":".join(filter(None, classes)),
+        "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend",
+        *("--driver-url", environment["SPARK_DRIVER_URL"]),
+        *("--executor-id", environment["SPARK_EXECUTOR_ID"]),
+        *("--cores", environment["SPARK_EXECUTOR_CORES"]),
+        *("--app-id", environment["SPARK_APPLICATION_ID"]),
+        *("--hostname", environment["SPARK_EXECUTOR_POD_IP"]),
+        *("--resourceProfileId", environment["SPARK_RESOURCE_PROFILE_ID"]),
+        *("--podName", environment["SPARK_EXECUTOR_POD_NAME"]),
+    ]
+
+
+command = executor() if sys.argv[1:] == ["executor"] else sys.argv[1:]
+if not command:
+    sys.exit("Error: no command is given")
+try:
+    os.execvp(command[0], command)  # noqa: S606
+except OSError as error:
+    sys.exit(f"Error: {command[0]} can't be run: {error.strerror}")
