@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -21,6 +22,8 @@ from embedded.platform import Platform
 
 CHECKOUT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
+# A shell's background command ignores SIGINT, and so do all that it starts: the tests interrupt theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
