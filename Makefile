@@ -1,4 +1,4 @@
-# The targets, each with a line in `make`. Python first: the work is done by apps/embedded and pytest.
+# The targets, each with a line in `make`. Python first: the work is done by apps/embedded, apps/cluster and pytest.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 SCALE ?= 1
@@ -8,7 +8,7 @@ TEST_PROCESSES ?= 3
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.ready: bootstrap.py uv.lock pyproject.toml apps/*/pyproject.toml dags/pyproject.toml
 	@$(PYTHON) bootstrap.py
@@ -35,6 +35,53 @@ down: .venv/.ready ## Stop the platform; its data stays
 .PHONY: clean
 clean: down ## Stop the platform and remove its data
 	rm -rf .martline
+
+# CLUSTER, KIND_NODE_IMAGE and VALUES (a file) choose the cluster's name, its nodes' image and the chart's values.
+export CLUSTER KIND_NODE_IMAGE VALUES
+
+.PHONY: cluster-up
+cluster-up: .venv/.ready ## Kubernetes: make the cluster, build and load what changed, install or upgrade
+	@$(BIN)/martline-cluster up
+
+.PHONY: cluster-demo
+cluster-demo: .venv/.ready ## Kubernetes: run the DAGs in the cluster, show the marts
+	@$(BIN)/martline-cluster demo --scale $(SCALE)
+
+.PHONY: ui
+ui: .venv/.ready ## Kubernetes: open every web page and database on this machine, show the logins
+	@$(BIN)/martline-cluster ui
+
+.PHONY: psql
+psql: .venv/.ready ## Kubernetes: psql in PostgreSQL's pod
+	@$(BIN)/martline-cluster psql
+
+.PHONY: mysql
+mysql: .venv/.ready ## Kubernetes: mysql in MySQL's pod
+	@$(BIN)/martline-cluster mysql
+
+.PHONY: logs
+logs: .venv/.ready ## Kubernetes: follow every pod's log
+	@$(BIN)/martline-cluster logs
+
+.PHONY: cluster-usage
+cluster-usage: .venv/.ready ## Kubernetes: each pod's memory and processor
+	@$(BIN)/martline-cluster usage
+
+.PHONY: helm-test
+helm-test: .venv/.ready ## Kubernetes: the charts' own tests
+	@$(BIN)/martline-cluster test
+
+.PHONY: images
+images: .venv/.ready ## Kubernetes: build the images that changed, show their sizes
+	@$(BIN)/martline-cluster images
+
+.PHONY: deploy
+deploy: .venv/.ready ## Kubernetes: what cluster-up does, in a cluster that is there
+	@$(BIN)/martline-cluster deploy
+
+.PHONY: cluster-down
+cluster-down: .venv/.ready ## Kubernetes: delete the cluster with its data
+	@$(BIN)/martline-cluster down
 
 .PHONY: check
 check: .venv/.ready ## Ruff and mypy

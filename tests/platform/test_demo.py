@@ -13,38 +13,12 @@ import psutil
 import psycopg
 import pymysql
 import pytest
+from tests.marts import require_marts, rows
 from tests.platform.checkout import Checkout
 
-from embedded.airflow_client import FINISHED, AirflowClient, DagRun
+from demo import FINISHED, AirflowClient, DagRun
+from embedded import airflow as embedded_airflow
 from embedded.platform import Platform
-
-USER_ACTIVITY = """
-SELECT u.user_id, u.first_name, u.last_name, u.loyalty_status,
-    coalesce(o.orders, 0), coalesce(o.spent, 0), coalesce(r.reviews, 0), r.rating, coalesce(l.points, 0)
-FROM users u
-LEFT JOIN (SELECT user_id, count(*) AS orders,
-    sum(total_amount) FILTER (WHERE status NOT IN ('Canceled', 'Failed', 'Returned')) AS spent
-    FROM orders GROUP BY 1) o USING (user_id)
-LEFT JOIN (SELECT user_id, count(*) AS reviews, round(avg(rating), 2) AS rating FROM reviews GROUP BY 1) r
-    USING (user_id)
-LEFT JOIN (SELECT user_id, sum(points) AS points FROM loyaltypoints GROUP BY 1) l USING (user_id)
-ORDER BY 1
-"""
-ACTIVITY_TIMES = """
-SELECT user_id, min(at), max(at) FROM users LEFT JOIN (
-    SELECT user_id, order_date AS at FROM orders UNION ALL SELECT user_id, created_at FROM reviews
-    UNION ALL SELECT user_id, created_at FROM loyaltypoints
-) activities USING (user_id) GROUP BY 1 ORDER BY 1
-"""
-PRODUCT_RATING = """
-SELECT p.product_id, p.name, p.category_id, c.name, round(avg(r.rating), 2), count(r.rating)
-FROM products p LEFT JOIN productcategories c USING (category_id) LEFT JOIN reviews r USING (product_id)
-GROUP BY p.product_id, c.category_id ORDER BY 1
-"""
-AVERAGE_CHECK = """
-SELECT o.status, u.loyalty_status, count(*), round(avg(o.total_amount), 2)
-FROM orders o JOIN users u USING (user_id) GROUP BY 1, 2 ORDER BY 1, 2
-"""
 
 
 class Demo:
@@ -76,20 +50,10 @@ class Demo:
         return self.source.execute(query).fetchall()  # type: ignore[arg-type]
 
     def mart(self, columns: str, mart: str, order: str) -> list[tuple[Any, ...]]:
-        with self.target.cursor() as cursor:
-            cursor.execute(f"SELECT {columns} FROM {mart} ORDER BY {order}")
-            return list(cursor.fetchall())
+        return rows(self.target, f"SELECT {columns} FROM {mart} ORDER BY {order}")
 
     def require_marts(self) -> None:
-        """Compare the three marts with PostgreSQL's own computation."""
-        columns = "user_id, first_name, last_name, loyalty_status, orders, amount_spent, reviews, average_rating, loyalty_points"
-        assert self.mart(columns, "mart_user_activity", "1") == self.expected(USER_ACTIVITY)
-        times = self.mart("user_id, first_activity_at, last_activity_at", "mart_user_activity", "1")
-        assert times == self.expected(ACTIVITY_TIMES)
-        columns = "product_id, name, category_id, category, average_rating, reviews"
-        assert self.mart(columns, "mart_product_rating", "1") == self.expected(PRODUCT_RATING)
-        columns = "order_status, loyalty_status, orders, average_amount"
-        assert self.mart(columns, "mart_average_check", "1, 2") == self.expected(AVERAGE_CHECK)
+        require_marts(self.source, self.target)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +103,7 @@ def test_an_update_and_a_delete_reach_mysql_and_change_the_marts(demo: Demo) -> 
     demo.source.execute(
         "DELETE FROM products WHERE product_id = (SELECT max(product_id) FROM products p WHERE NOT EXISTS (SELECT FROM orderdetails d WHERE d.product_id = p.product_id))"
     )
-    with AirflowClient(demo.platform.state) as airflow:
+    with AirflowClient(embedded_airflow.login(demo.platform.state)) as airflow:
         replicate = DagRun("replicate", "test-changes")
         airflow.trigger(replicate, {})
         wait_for(lambda: airflow.state(replicate) in FINISHED)

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from command import Failure
+from demo import AirflowLogin
 from embedded import postgres
 from embedded.server import Server
 from embedded.state import State, write_private
@@ -68,6 +69,11 @@ def servers(state: State) -> list[Server]:
 def base_url(state: State) -> str:
     """The address of the web interface and the API."""
     return f"http://127.0.0.1:{state.ports['airflow_port']}"
+
+
+def login(state: State) -> AirflowLogin:
+    """The login of the platform's one user."""
+    return AirflowLogin(base_url(state), state.settings.airflow_user, state.secrets["airflow_password"])
 
 
 def environment(state: State, dags: Path) -> dict[str, str]:

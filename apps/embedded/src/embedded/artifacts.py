@@ -27,7 +27,7 @@ from rich.progress import (
 )
 
 from command import Failure
-from embedded.terminal import console
+from demo import console
 
 PARALLEL_DOWNLOADS = 8
 

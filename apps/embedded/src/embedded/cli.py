@@ -8,13 +8,9 @@ import click
 from rich.table import Table
 
 from command import console_command
-from embedded.airflow_client import AirflowClient, DagRun, Task
-from embedded.demo import Demo
+from demo import AirflowClient, console, report, results, run_demo
+from embedded import airflow, databases
 from embedded.platform import Platform
-from embedded.report import report
-from embedded.terminal import console, results
-
-STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", "running": "blue"}
 
 
 @click.group()
@@ -61,9 +57,11 @@ def demo(scale: int) -> None:
     platform = Platform(Path.cwd())
     seconds = _start(platform)
     console.print("Running the DAGs")
-    with AirflowClient(platform.state) as airflow:
-        steps = Demo(airflow, _show, platform.supervisor.require).run(platform.state.settings, scale)
-    report(platform.state, steps, seconds)
+    state = platform.state
+    with AirflowClient(airflow.login(state)) as client:
+        steps = run_demo(client, state.settings.sizes, scale, platform.supervisor.require)
+    with databases.source(state) as source, databases.replica(state) as replica:
+        report(source, replica, steps, databases.logins(state), seconds)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -88,9 +86,3 @@ def _start(platform: Platform) -> float:
     seconds = time.monotonic() - began
     console.print(f"All servers are ready after {seconds:.0f} s" if started else "All servers run already")
     return seconds
-
-
-def _show(run: DagRun, task: Task) -> None:
-    state = task.state or ""
-    took = "" if task.seconds is None else f" [dim]{task.seconds:.1f} s[/]"
-    console.print(f"  {run.dag}: {task.name} [{STATE_COLOURS.get(state, 'dim')}]{state}[/]{took}")

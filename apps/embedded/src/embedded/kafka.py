@@ -6,8 +6,8 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from command import port_is_free
 from embedded.server import Server
-from embedded.settings import port_is_free
 from embedded.state import State
 
 BROKER_ID = 0

@@ -12,8 +12,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from command import Failure
+from demo import AirflowClient
 from embedded import airflow, kafka, mariadb, postgres, spark
-from embedded.airflow_client import AirflowClient
 from embedded.artifacts import fetch_programs
 from embedded.java import java_home
 from embedded.server import Server
@@ -104,7 +104,7 @@ class Platform:
                 airflow.migrate(state, environment)
                 with ThreadPoolExecutor() as components:
                     list(components.map(start, orchestration))
-                with AirflowClient(state) as client:
+                with AirflowClient(airflow.login(state)) as client:
                     client.import_pools(json.loads((self._checkout / "dags" / "pools.json").read_text()))
 
         # Inside, so that an interrupt does not wait for the lanes: they end when the supervisor does.

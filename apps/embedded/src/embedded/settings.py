@@ -1,6 +1,6 @@
 """The settings file ``.env``: names, sizes, ports and passwords."""
 
-import socket
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from dotenv.parser import Binding, parse_stream
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from command import WrongSettings
+from demo import Sizes
 
 
 def _blank_to_none(value: object) -> object:
@@ -60,6 +61,11 @@ class Settings(BaseModel):
     shop_user_events: Size = 200
     shop_review_events: Size = 200
 
+    @property
+    def sizes(self) -> Sizes:
+        """What the DAGs generate and send."""
+        return Sizes(**{field.name: getattr(self, f"shop_{field.name}") for field in fields(Sizes)})
+
 
 def read_settings(file: Path) -> Settings:
     """Read ``.env``; a file that is not there means the defaults.
@@ -99,14 +105,3 @@ def _explanation(binding: Binding) -> str:
         return f"{binding.key} is not a setting: the settings are {', '.join(fields)}"
     value = repr(binding.value) if field.repr else "this value"
     return f"{binding.key} does not take {value}: it takes {field.description}"
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback interface now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -12,8 +12,8 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 
-from command import Failure, WrongSettings
-from embedded.settings import Settings, port_is_free
+from command import Failure, WrongSettings, port_is_free
+from embedded.settings import Settings
 
 PORTS = ("pgport", "mysql_tcp_port", "zookeeper_port", "kafka_port", "airflow_port")
 # Below the range from which the kernel takes ports for outgoing connections, so that none is lost to one.

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -10,10 +10,17 @@ from typing import Any, Self
 import httpx
 
 from command import Failure
-from embedded import airflow
-from embedded.state import State
 
 FINISHED = ("success", "failed")
+
+
+@dataclass(frozen=True)
+class AirflowLogin:
+    """Where Airflow's web server is and who asks."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, order=True)
@@ -37,10 +44,10 @@ class Task:
 class AirflowClient:
     """A logged-in client; use it as a context manager."""
 
-    def __init__(self, state: State) -> None:
-        self._http = httpx.Client(base_url=airflow.base_url(state), timeout=30)
-        login = {"username": state.settings.airflow_user, "password": state.secrets["airflow_password"]}
-        token = self._send("POST", "/auth/token", json=login)["access_token"]
+    def __init__(self, login: AirflowLogin) -> None:
+        self._http = httpx.Client(base_url=login.url, timeout=30)
+        credentials = {"username": login.user, "password": login.password}
+        token = self._send("POST", "/auth/token", json=credentials)["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:

@@ -5,12 +5,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from command import Failure
-from embedded.airflow_client import FINISHED, AirflowClient, DagRun, Task
-from embedded.settings import Settings
+from demo.airflow_client import FINISHED, AirflowClient, DagRun, Task
+from demo.terminal import console
 
 DAGS = ("shop_generate", "shop_events", "replicate", "build_marts")
 POLL_SECONDS = 0.5
 SEED = 1
+STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", "running": "blue"}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the DAGs generate and send at scale 1."""
+
+    users: int = 500
+    products: int = 800
+    orders: int = 3000
+    reviews: int = 2000
+    loyalty: int = 3000
+    user_events: int = 200
+    review_events: int = 200
 
 
 @dataclass(frozen=True)
@@ -22,25 +36,28 @@ class Step:
     result: dict[str, object]
 
 
-class Demo:
-    """Runs the DAGs and follows them; ``watch`` is called with each task's change of state."""
+def run_demo(
+    airflow: AirflowClient, sizes: Sizes, scale: int, require_servers: Callable[[], None] = lambda: None
+) -> list[Step]:
+    """Run what has not run yet at this scale, show it, and return every task's result in order.
 
-    def __init__(
-        self,
-        airflow: AirflowClient,
-        watch: Callable[[DagRun, Task], None],
-        require_servers: Callable[[], None],
-    ) -> None:
+    ``require_servers`` is called while tasks run; it raises when waiting has become pointless.
+    """
+    return _Demo(airflow, require_servers).run(sizes, scale)
+
+
+class _Demo:
+    """Runs the DAGs, follows them, and shows each task's change of state."""
+
+    def __init__(self, airflow: AirflowClient, require_servers: Callable[[], None]) -> None:
         self._airflow = airflow
-        self._watch = watch
         self._require_servers = require_servers
         self._seen: set[tuple[DagRun, Task]] = set()
 
-    def run(self, settings: Settings, scale: int) -> list[Step]:
-        """Run what has not run yet at this scale, and return every task's result in order."""
+    def run(self, sizes: Sizes, scale: int) -> list[Step]:
         self._airflow.wait_for_dags(set(DAGS))
-        generate = self._finish_named("shop_generate", scale, _sizes(settings, scale))
-        events = self._finish_named("shop_events", scale, _events(settings, scale))
+        generate = self._finish_named("shop_generate", scale, _rows(sizes, scale))
+        events = self._finish_named("shop_events", scale, _events(sizes, scale))
         runs = [generate, events]
         for run in runs:  # grows while it is walked: each run may have started others
             runs += [started for started in self._await_started(run) if started not in runs]
@@ -65,7 +82,7 @@ class Demo:
             for task in self._airflow.tasks(run):
                 if task.state and (run, task) not in self._seen:
                     self._seen.add((run, task))
-                    self._watch(run, task)
+                    _show(run, task)
             state = self._airflow.state(run)
             if state in FINISHED:
                 break
@@ -90,20 +107,22 @@ class Demo:
         return [Step(run, task, self._airflow.result(run, task.name)) for task in self._airflow.tasks(run)]
 
 
-def _sizes(settings: Settings, scale: int) -> dict[str, int]:
+def _show(run: DagRun, task: Task) -> None:
+    state = task.state or ""
+    took = "" if task.seconds is None else f" [dim]{task.seconds:.1f} s[/]"
+    console.print(f"  {run.dag}: {task.name} [{STATE_COLOURS.get(state, 'dim')}]{state}[/]{took}")
+
+
+def _rows(sizes: Sizes, scale: int) -> dict[str, int]:
     return {
-        "users": settings.shop_users * scale,
-        "products": settings.shop_products * scale,
-        "orders": settings.shop_orders * scale,
-        "reviews": settings.shop_reviews * scale,
-        "loyalty": settings.shop_loyalty * scale,
+        "users": sizes.users * scale,
+        "products": sizes.products * scale,
+        "orders": sizes.orders * scale,
+        "reviews": sizes.reviews * scale,
+        "loyalty": sizes.loyalty * scale,
         "seed": SEED * scale,
     }
 
 
-def _events(settings: Settings, scale: int) -> dict[str, int]:
-    return {
-        "users": settings.shop_user_events * scale,
-        "reviews": settings.shop_review_events * scale,
-        "seed": SEED * scale,
-    }
+def _events(sizes: Sizes, scale: int) -> dict[str, int]:
+    return {"users": sizes.user_events * scale, "reviews": sizes.review_events * scale, "seed": SEED * scale}

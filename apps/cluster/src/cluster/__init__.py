@@ -1,0 +1,1 @@
+"""The whole platform on a local Kubernetes cluster: images, the cluster itself, the release."""

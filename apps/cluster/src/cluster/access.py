@@ -1,0 +1,121 @@
+"""The way from this machine to the services: port-forwards, and the logins that the cluster keeps."""
+
+import base64
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pymysql
+
+from cluster import programs
+from cluster.forwarding import forward
+from cluster.kind import Cluster
+from command import Failure, MySQLSettings, port_is_free
+from demo import AirflowLogin, Login
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the platform that people look at, and the port where they expect it."""
+
+    title: str
+    name: str
+    port: str
+    local_port: int
+
+
+POSTGRES = Service("PostgreSQL", "postgres", "5432", 5432)
+MYSQL = Service("MySQL", "mysql", "3306", 3306)
+AIRFLOW = Service("Airflow", "airflow-api-server", "8080", 8080)
+KAFKA = Service("Kafka", "kafka", "local", 9092)
+JUPYTER = Service("Jupyter", "jupyter", "8888", 8888)
+SPARK = Service("Spark", "spark-master", "http", 8081)
+# The clients in the servers' own pods; they take the password there.
+PSQL = 'exec psql --username "$POSTGRES_USER" "$POSTGRES_DB"'
+MYSQL_CLIENT = 'MYSQL_PWD="$MYSQL_PASSWORD" exec mysql --user="$MYSQL_USER" "$MYSQL_DATABASE"'
+SERVICES = (POSTGRES, MYSQL, AIRFLOW, KAFKA, JUPYTER, SPARK)
+
+
+def require_free_ports(services: Sequence[Service]) -> None:
+    """Raise :class:`Failure` that names the services' ports that are taken on this machine."""
+    taken = [
+        f"{service.local_port} ({service.title})" for service in services if not port_is_free(service.local_port)
+    ]
+    if taken:
+        raise Failure(f"{', '.join(taken)}: taken by another program; stop it")
+
+
+@contextmanager
+def forwarded(cluster: Cluster, *services: Service, usual: bool = False) -> Iterator[dict[Service, int]]:
+    """Forward a free local port to each service, or its ``usual`` one; yield the ports."""
+    with ExitStack() as stack:
+        yield {
+            service: stack.enter_context(
+                forward(
+                    cluster.kubectl("port-forward", f"service/{service.name}"),
+                    service.title,
+                    service.port,
+                    service.local_port if usual else 0,
+                )
+            )
+            for service in services
+        }
+
+
+def wait_for_interrupt() -> None:
+    """Wait for Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def logins(cluster: Cluster) -> list[Login]:
+    """Where each service is while its usual port is forwarded, and how to get in."""
+    postgres, mysql = secret(cluster, "postgres-client"), secret(cluster, "mysql-client")
+    airflow, jupyter = secret(cluster, "airflow-login"), secret(cluster, "jupyter-token")
+
+    def address(service: Service) -> str:
+        return f"127.0.0.1:{service.local_port}"
+
+    source = f"{address(POSTGRES)}/{postgres['PGDATABASE']}"
+    replica = f"{address(MYSQL)}/{mysql['MYSQL_DATABASE']}"
+    return [
+        Login("Airflow", f"http://{address(AIRFLOW)}", airflow["username"], airflow["password"]),
+        Login("PostgreSQL", source, postgres["PGUSER"], postgres["PGPASSWORD"]),
+        Login("MySQL", replica, mysql["MYSQL_USER"], mysql["MYSQL_PWD"]),
+        Login("Kafka", address(KAFKA)),
+        Login("Jupyter", f"http://{address(JUPYTER)}", password=jupyter["token"]),
+        Login("Spark", f"http://{address(SPARK)}"),
+    ]
+
+
+def secret(cluster: Cluster, name: str) -> dict[str, str]:
+    """The entries of a Secret."""
+    found = programs.read_json(*cluster.kubectl("get", "secret", name, "--output", "json"))
+    return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
+
+
+def airflow_login(cluster: Cluster, port: int) -> AirflowLogin:
+    """The login of Airflow's web server behind a forwarded port."""
+    login = secret(cluster, "airflow-login")
+    return AirflowLogin(f"http://127.0.0.1:{port}", login["username"], login["password"])
+
+
+def connect_postgres(cluster: Cluster, port: int) -> psycopg.Connection:
+    """A connection to PostgreSQL behind a forwarded port, as the shop's user."""
+    login = secret(cluster, "postgres-client")
+    return psycopg.connect(
+        host="127.0.0.1",
+        port=port,
+        user=login["PGUSER"],
+        password=login["PGPASSWORD"],
+        dbname=login["PGDATABASE"],
+    )
+
+
+def connect_mysql(cluster: Cluster, port: int) -> "pymysql.Connection[Any]":
+    """A connection to MySQL behind a forwarded port, as the shop's user."""
+    login = {**secret(cluster, "mysql-client"), "MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": str(port)}
+    return MySQLSettings.from_environment(login).connect()
