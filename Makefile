@@ -98,3 +98,7 @@ test: check ## Everything: checks and all tests, on real servers
 .PHONY: bench-demo
 bench-demo: .venv/.ready ## Measure the demo's time and memory
 	@$(BIN)/python benchmarks/demo.py
+
+.PHONY: bench-cluster
+bench-cluster: .venv/.ready ## Measure the cluster's times, memory and processor, and the images' sizes
+	@$(BIN)/python benchmarks/cluster.py

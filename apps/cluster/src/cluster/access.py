@@ -25,17 +25,20 @@ class Service:
     name: str
     port: str
     local_port: int
+    secret: str = ""
+    """The Secret with what lets people in."""
 
 
-POSTGRES = Service("PostgreSQL", "postgres", "5432", 5432)
-MYSQL = Service("MySQL", "mysql", "3306", 3306)
-AIRFLOW = Service("Airflow", "airflow-api-server", "8080", 8080)
-KAFKA = Service("Kafka", "kafka", "local", 9092)
-JUPYTER = Service("Jupyter", "jupyter", "8888", 8888)
-SPARK = Service("Spark", "spark-master", "http", 8081)
+POSTGRES = Service("PostgreSQL", "postgres", "5432", 5432, "postgres-client")
+MYSQL = Service("MySQL", "mysql", "3306", 3306, "mysql-client")
+AIRFLOW = Service("Airflow", "airflow-api-server", "8080", 8080, "airflow-login")
+KAFKA = Service("Kafka", "kafka", "forwarded", 9092)
+JUPYTER = Service("Jupyter", "jupyter", "8888", 8888, "jupyter-token")
+SPARK = Service("Spark", "spark-master", "web", 8081)
 # The clients in the servers' own pods; they take the password there.
-PSQL = 'exec psql --username "$POSTGRES_USER" "$POSTGRES_DB"'
-MYSQL_CLIENT = 'MYSQL_PWD="$MYSQL_PASSWORD" exec mysql --user="$MYSQL_USER" "$MYSQL_DATABASE"'
+_EXPORT = 'for file in /run/secrets/shop/*; do export "$(basename "$file")=$(cat "$file")"; done; '
+PSQL = f"{_EXPORT} exec psql"
+MYSQL_CLIENT = f'{_EXPORT} exec mysql --user="$MYSQL_USER" "$MYSQL_DATABASE"'
 SERVICES = (POSTGRES, MYSQL, AIRFLOW, KAFKA, JUPYTER, SPARK)
 
 
@@ -73,8 +76,8 @@ def wait_for_interrupt() -> None:
 
 def logins(cluster: Cluster) -> list[Login]:
     """Where each service is while its usual port is forwarded, and how to get in."""
-    postgres, mysql = secret(cluster, "postgres-client"), secret(cluster, "mysql-client")
-    airflow, jupyter = secret(cluster, "airflow-login"), secret(cluster, "jupyter-token")
+    postgres, mysql = credentials(cluster, POSTGRES), credentials(cluster, MYSQL)
+    airflow, jupyter = credentials(cluster, AIRFLOW), credentials(cluster, JUPYTER)
 
     def address(service: Service) -> str:
         return f"127.0.0.1:{service.local_port}"
@@ -91,21 +94,21 @@ def logins(cluster: Cluster) -> list[Login]:
     ]
 
 
-def secret(cluster: Cluster, name: str) -> dict[str, str]:
-    """The entries of a Secret."""
-    found = programs.read_json(*cluster.kubectl("get", "secret", name, "--output", "json"))
+def credentials(cluster: Cluster, service: Service) -> dict[str, str]:
+    """The entries of the service's Secret."""
+    found = programs.read_json(*cluster.kubectl("get", "secret", service.secret, "--output", "json"))
     return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
 
 
 def airflow_login(cluster: Cluster, port: int) -> AirflowLogin:
     """The login of Airflow's web server behind a forwarded port."""
-    login = secret(cluster, "airflow-login")
+    login = credentials(cluster, AIRFLOW)
     return AirflowLogin(f"http://127.0.0.1:{port}", login["username"], login["password"])
 
 
 def connect_postgres(cluster: Cluster, port: int) -> psycopg.Connection:
     """A connection to PostgreSQL behind a forwarded port, as the shop's user."""
-    login = secret(cluster, "postgres-client")
+    login = credentials(cluster, POSTGRES)
     return psycopg.connect(
         host="127.0.0.1",
         port=port,
@@ -117,5 +120,5 @@ def connect_postgres(cluster: Cluster, port: int) -> psycopg.Connection:
 
 def connect_mysql(cluster: Cluster, port: int) -> "pymysql.Connection[Any]":
     """A connection to MySQL behind a forwarded port, as the shop's user."""
-    login = {**secret(cluster, "mysql-client"), "MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": str(port)}
+    login = {**credentials(cluster, MYSQL), "MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": str(port)}
     return MySQLSettings.from_environment(login).connect()

@@ -173,8 +173,8 @@ def _deploy(context: _Context) -> None:
     for image in context.images:
         image.build()
     context.release.package()
-    context.cluster.load(sorted(context.release.third_party_images(context.images)))
-    context.cluster.load([image.reference for image in context.images])
+    own = [image.reference for image in context.images]
+    context.cluster.load([*own, *sorted(context.release.third_party_images(context.images))])
     context.release.deploy(context.images)
 
 

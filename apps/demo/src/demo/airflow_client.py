@@ -105,6 +105,11 @@ class AirflowClient:
         path = f"/dags/{run.dag}/dagRuns/{run.run}/taskInstances/{task}/xcomEntries/return_value"
         return dict(self._get(path, deserialize=True)["value"])
 
+    def rendered_fields(self, run: DagRun) -> list[dict[str, Any]]:
+        """What the templates of each task of a run became, as the web interface shows it."""
+        tasks = self._get(f"/dags/{run.dag}/dagRuns/{run.run}/taskInstances")["task_instances"]
+        return [task["rendered_fields"] for task in tasks]
+
     def started_by(self, run: DagRun) -> list[DagRun]:
         """The runs that a run's asset events have started."""
         events = self._get("/assets/events", source_dag_id=run.dag, source_run_id=run.run, limit=100)[

@@ -1,0 +1,85 @@
+"""`make cluster-up` from nothing, again, and after a change of one app; what the platform takes at rest; sizes.
+
+Runs on a cluster of its own and on a copy of this checkout, both removed at the end. The base images are to be
+present; the project's own are built from nothing but the caches of `docker build`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from measure import Measure, publish
+
+from cluster import usage
+from cluster.images import images, size
+from cluster.kind import NAMESPACE, Cluster
+
+CHECKOUT = Path(__file__).parent.parent
+PROGRAM = Path(sys.executable).with_name("martline-cluster")
+NAME = "martline-bench"
+SETTLE_SECONDS, REST_SECONDS = 120, 120
+
+
+def timed(folder: Path, *arguments: str) -> float:
+    """Run `martline-cluster`; return the seconds it took."""
+    started = time.monotonic()
+    subprocess.run([PROGRAM, *arguments], cwd=folder, env={**os.environ, "CLUSTER": NAME}, check=True)
+    return time.monotonic() - started
+
+
+def change(file: Path) -> None:
+    """Change a line of Python, and with it the image."""
+    with file.open("a") as source:
+        source.write(f"# {time.time_ns()}\n")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="martline-bench-") as name:
+        folder = Path(name) / "martline"
+        subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(folder)], check=True)
+        os.environ["KUBECONFIG"] = str(Path(name) / "kubeconfig")
+        cluster = Cluster(folder, NAME)
+        built = [image.reference for image in images(folder)]
+        # Not there, although their layers may be in Docker's cache.
+        subprocess.run(["docker", "image", "rm", "--force", *built], check=False, capture_output=True)
+        try:
+            nothing = timed(folder, "up")
+            again = timed(folder, "up")
+            changed = {}
+            for app in ("shop", "marts"):
+                change(folder / "apps" / app / "src" / app / "cli.py")
+                changed[app] = timed(folder, "up")
+            change(folder / "dags" / "defaults.py")
+            changed["dags"] = timed(folder, "up")
+            demo = timed(folder, "demo")
+            time.sleep(SETTLE_SECONDS)
+            pods = [pod for pod in usage.measure(cluster, REST_SECONDS) if pod.namespace == NAMESPACE]
+        finally:
+            timed(folder, "down")
+        sizes = [Measure(f"image: {image.name}", size(image.reference) / 1e6, "MB") for image in images(folder)]
+        shutil.rmtree(folder)
+    publish(
+        "cluster",
+        [
+            Measure("cluster-up from nothing", nothing, "s", goal=600),
+            Measure("cluster-up again, nothing changed", again, "s", goal=30),
+            *(
+                Measure(f"cluster-up after a change in {app}", took, "s", goal=90)
+                for app, took in changed.items()
+            ),
+            Measure("the four DAGs", demo, "s"),
+            Measure("memory at rest", sum(pod.memory for pod in pods) / 2**30, "GiB", goal=7),
+            Measure("cores at rest", sum(pod.cores for pod in pods), "cores", goal=0.3),
+            *(Measure(f"memory at rest: {pod.pod}", pod.memory / 2**20, "MiB") for pod in pods),
+            *(Measure(f"cores at rest: {pod.pod}", pod.cores, "cores") for pod in pods),
+            *sizes,
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

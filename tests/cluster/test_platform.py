@@ -1,0 +1,201 @@
+"""The whole platform on Kubernetes, as a user runs it: up, the four DAGs, an upgrade, failures.
+
+The tests share one cluster and build on one another in the order of this file.
+"""
+
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from tests.cluster.conftest import Platform
+from tests.marts import require_marts, rows
+
+from cluster import access, programs
+from demo import FINISHED, DagRun
+
+pytestmark = pytest.mark.timeout(1800)
+
+TABLES = {
+    "users": "user_id, first_name, last_name, email, phone, registration_date, loyalty_status",
+    "productcategories": "category_id, name, parent_category_id",
+    "products": "product_id, name, description, category_id, price, stock_quantity, creation_date",
+    "orders": "order_id, user_id, order_date, total_amount, status, delivery_date",
+    "orderdetails": "order_detail_id, order_id, product_id, quantity, price_per_unit, total_price",
+    "reviews": "review_id, user_id, product_id, rating, review_text, created_at",
+    "loyaltypoints": "loyalty_id, user_id, points, reason, created_at",
+}
+PAGES = {
+    access.AIRFLOW: ("/", "Airflow"),
+    access.SPARK: ("/", "Spark Master at spark://"),
+    access.JUPYTER: ("/login", "Jupyter"),
+}
+
+
+def test_the_charts_own_tests_pass(platform: Platform) -> None:
+    platform.run("test")
+
+
+def test_the_demo_ends_with_the_report_of_the_embedded_one(platform: Platform) -> None:
+    shown = platform.run("demo")
+    for heading in ("mart_user_activity", "mart_product_rating", "mart_average_check", "Rows at every stage"):
+        assert heading in shown.stdout
+    assert "build_marts: check" in shown.stderr
+    require_data(platform, users=700)
+
+
+def test_each_web_page_answers_with_what_belongs_there(platform: Platform) -> None:
+    with platform.forwarded(*PAGES) as ports:
+        for service, (path, word) in PAGES.items():
+            page = httpx.get(f"http://127.0.0.1:{ports[service]}{path}", follow_redirects=True, timeout=60)
+            assert page.status_code == 200, service.title
+            assert word in page.text, service.title
+
+
+def test_jupyter_asks_for_its_token(platform: Platform) -> None:
+    token = access.credentials(platform.cluster, access.JUPYTER)["token"]
+    with platform.forwarded(access.JUPYTER) as ports:
+        contents = f"http://127.0.0.1:{ports[access.JUPYTER]}/api/contents"
+        assert httpx.get(contents, timeout=60).status_code == 403
+        assert httpx.get(contents, headers={"Authorization": f"token {token}"}, timeout=60).status_code == 200
+
+
+def test_ports_that_are_taken_are_named(platform: Platform) -> None:
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", access.AIRFLOW.local_port))
+            taken.listen()
+        except OSError:
+            pass  # by another program: as good
+        ended = platform.run("ui", check=False)
+    assert ended.returncode == 1
+    assert f"{access.AIRFLOW.local_port} (for Airflow)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_usage_of_every_pod_is_shown(platform: Platform) -> None:
+    shown = platform.run("usage", "--seconds", "30").stdout
+    for name in ("postgres-0", "mysql-0", "kafka-0", "zookeeper-0"):
+        assert re.search(rf"{name}\s*│\s*[1-9][\d,]*\s*│", shown), name
+
+
+def test_no_credential_is_in_a_pods_spec_a_config_map_or_a_rendered_template(platform: Platform) -> None:
+    secrets = platform.secrets()
+    assert len(secrets) >= 6
+    seen = repr(
+        [platform.get(kind)["items"] for kind in ("pods", "configmaps", "deployments", "statefulsets", "jobs")]
+    )
+    with platform.forwarded(access.AIRFLOW) as ports, platform.airflow(ports) as airflow:
+        for dag in ("shop_generate", "shop_events", "replicate", "build_marts"):
+            for run in airflow.runs(dag):
+                rendered = airflow.rendered_fields(DagRun(dag, run))
+                assert rendered
+                seen += repr(rendered)
+    assert [secret for secret in secrets if secret in seen] == []
+
+
+def test_the_namespace_refuses_a_pod_that_is_not_restricted(platform: Platform) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "privileged"},
+        "spec": {"containers": [{"name": "a", "image": "a", "securityContext": {"privileged": True}}]},
+    }
+    with pytest.raises(programs.Failure, match="restricted"):
+        programs.apply(platform.cluster.kubectl("create", "--dry-run=server", "--filename", "-"), pod)
+
+
+def test_a_killed_spark_master_comes_back_with_its_applications(platform: Platform) -> None:
+    with platform.forwarded(access.AIRFLOW, access.SPARK) as ports, platform.airflow(ports) as airflow:
+        run = DagRun("build_marts", f"test-{time.time_ns()}")
+        airflow.trigger(run, {})
+        master = f"http://127.0.0.1:{ports[access.SPARK]}/json/"
+        wait_for(lambda: httpx.get(master, timeout=30).json()["activeapps"])
+        application = httpx.get(master, timeout=30).json()["activeapps"][0]["id"]
+        before = platform.pods("app.kubernetes.io/name=spark,app.kubernetes.io/component=master")
+        programs.read(*platform.cluster.kubectl("delete", "pod", "--grace-period=0", "--force", *before))
+
+        def known() -> bool:
+            try:
+                found = httpx.get(master, timeout=5).json()
+            except (httpx.HTTPError, ValueError):
+                return False
+            everything = found["activeapps"] + found["completedapps"]
+            return found["status"] == "ALIVE" and application in [known["id"] for known in everything]
+
+        wait_for(known)
+        assert (
+            not before.items()
+            & platform.pods("app.kubernetes.io/name=spark,app.kubernetes.io/component=master").items()
+        )
+        wait_for(lambda: airflow.state(run) in FINISHED)
+        assert airflow.state(run) == "success"
+        assert [task.try_number for task in airflow.tasks(run)] == [1, 1]
+
+
+def test_after_an_interrupted_upgrade_the_next_one_succeeds(platform: Platform) -> None:
+    change(platform, "apps/marts/src/marts/checks.py")
+    process = platform.start("up")
+    assert process.stderr
+    for line in process.stderr:
+        if "Installing the platform" in line:
+            break
+    time.sleep(2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, log = process.communicate(timeout=120)
+    assert process.returncode == 130, log
+    assert "Traceback" not in log
+    platform.run("up")
+
+
+def test_an_upgrade_keeps_passwords_data_and_the_pods_that_did_not_change(platform: Platform) -> None:
+    databases = "app.kubernetes.io/name in (postgres, mysql, kafka, zookeeper, jupyter)"
+    pods, secrets = platform.pods(databases), platform.secrets()
+    change(platform, "apps/shop/src/shop/generate.py")
+    platform.run("up")
+    assert platform.pods(databases) == pods
+    assert platform.secrets() == secrets
+    require_data(platform, users=700)
+    platform.run("demo", "--scale", "2")
+    require_data(platform, users=700 + 2 * 700)
+
+
+def test_up_repeated_with_nothing_changed_restarts_nothing(platform: Platform) -> None:
+    everything = "app.kubernetes.io/part-of=martline"
+    pods = platform.pods(everything)
+    started = time.monotonic()
+    platform.run("up")
+    assert time.monotonic() - started < 60
+    assert platform.pods(everything) == pods
+
+
+def require_data(platform: Platform, users: int) -> None:
+    """Compare MySQL with PostgreSQL, row by row, and the marts with PostgreSQL's own computation."""
+    with (
+        platform.forwarded(access.POSTGRES, access.MYSQL) as ports,
+        platform.source(ports) as source,
+        platform.replica(ports) as replica,
+    ):
+        assert source.execute("SELECT count(*) FROM users").fetchall() == [(users,)]
+        for table, columns in TABLES.items():
+            query = f"SELECT {columns} FROM {table} ORDER BY 1"
+            assert rows(replica, query) == source.execute(query).fetchall(), table  # type: ignore[arg-type]
+        require_marts(source, replica)
+
+
+def change(platform: Platform, file: str) -> None:
+    """Change a line of Python."""
+    with (platform.folder / file).open("a") as source:
+        source.write(f"# {time.time_ns()}\n")
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
