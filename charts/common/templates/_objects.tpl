@@ -133,7 +133,8 @@ spec:
       command: [{{ .shell | default "sh" }}, -euc]
       args:
         - |
-          {{- .script | trim | nindent 10 }}
+          {{- /* Kubernetes reads `$$` as `$`. */}}
+          {{- .script | trim | replace "$$" "$$$$" | nindent 10 }}
       {{- with .env }}
       env:
         {{- toYaml . | nindent 8 }}

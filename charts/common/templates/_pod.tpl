@@ -157,3 +157,21 @@ livenessProbe:
   emptyDir:
     sizeLimit: {{ . }}
 {{- end }}
+
+{{/*
+A shell script that starts the image's `docker-entrypoint.sh` on a database's data. The entrypoint takes a first start
+that was cut off for a complete one and never ends it; this one begins it again. Input, a dict:
+  data     the folder of the data
+  present  what is in it once the first start has begun, as in PG_VERSION
+  marker   a file on the same volume, outside of `data`; the last init script removes it
+  command  what the entrypoint starts
+*/}}
+{{- define "common.databaseStart" -}}
+if [ -e {{ .marker }} ]; then
+  echo 'The first start was cut off: beginning it again.'
+  rm -rf {{ .data }}/* {{ .data }}/.[!.]*
+elif [ ! -e {{ .data }}/{{ .present }} ]; then
+  touch {{ .marker }}
+fi
+exec docker-entrypoint.sh {{ .command }}
+{{- end }}

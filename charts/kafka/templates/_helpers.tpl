@@ -1,0 +1,14 @@
+{{/* Copies of what Kafka itself stores. */}}
+{{- define "kafka.copies" -}}
+{{- min 3 .Values.replicas -}}
+{{- end }}
+
+{{/* The name of a broker's pod in the headless service. Input: dict "root" and "index". */}}
+{{- define "kafka.host" -}}
+kafka-{{ .index }}.kafka-headless.{{ .root.Release.Namespace }}.svc
+{{- end }}
+
+{{/* KRaft's cluster, 16 bytes in base64: the same for all brokers and at each rendering. */}}
+{{- define "kafka.clusterId" -}}
+{{- printf "%s/%s" .Release.Namespace .Release.Name | sha256sum | trunc 21 -}}A
+{{- end }}
