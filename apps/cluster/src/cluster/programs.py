@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from command import Failure
@@ -16,6 +18,9 @@ HOMES = {
 }
 NEEDED_MEMORY = 7 << 30
 SECONDS_TO_TIDY_UP = 30
+LINES_OF_A_FAILURE = 30
+ERRORS = ("error", "fatal")
+OPTIONS_WITH_A_VALUE = ("--context", "--kube-context", "--namespace", "--name")
 
 
 def require_programs() -> None:
@@ -39,7 +44,10 @@ def require_programs() -> None:
 
 def read(*command: str, given: str | None = None) -> str:
     """Run a program to its end and return what it printed; ``given`` is its standard input."""
-    return _run(command, given, stdout=subprocess.PIPE)
+    status, output, errors = _run(command, given, stdout=subprocess.PIPE)
+    if status != 0:
+        raise Failure(f"`{_name(command)}` failed: {_cause(errors)}")
+    return output
 
 
 def read_json(*command: str) -> Any:
@@ -53,11 +61,15 @@ def apply(command: tuple[str, ...], given: Any) -> None:
 
 
 def show(*command: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run a program whose output is for the person who watches; that of a failure ends in the error."""
-    _run(command, None, stdout=None, env=environment)
+    """Run a program whose output is for the person who watches; its log is shown if it fails."""
+    status, _, errors = _run(command, None, stdout=None, env=environment)
+    if status != 0:
+        sys.stderr.write("\n".join(errors.splitlines()[-LINES_OF_A_FAILURE:]) + "\n")
+        raise Failure(f"`{_name(command)}` failed: the lines above say why")
 
 
-def _run(command: tuple[str, ...], given: str | None, **options: Any) -> str:
+def _run(command: tuple[str, ...], given: str | None, **options: Any) -> tuple[int, str, str]:
+    """Exit status, output and log of a program."""
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE if given else None, stderr=subprocess.PIPE, text=True, **options
     )
@@ -70,12 +82,18 @@ def _run(command: tuple[str, ...], given: str | None, **options: Any) -> str:
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             process.kill()
         raise
-    if process.returncode != 0:
-        raise Failure(f"`{' '.join(command[:3])} …` failed: {_cause(errors)}")
-    return output or ""
+    return process.returncode, output or "", errors
+
+
+def _name(command: tuple[str, ...]) -> str:
+    """The program with its subcommand, without options, as in `helm upgrade`."""
+    words = [word for word in command[1:] if not word.startswith("-") and "/" not in word]
+    skipped = {value for option, value in pairwise(command) if option in OPTIONS_WITH_A_VALUE}
+    return " ".join([command[0], *(word for word in words if word not in skipped)][:2])
 
 
 def _cause(errors: str) -> str:
+    """From the first line that speaks of an error; all in one line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    told = [line for line in lines if line.lower().startswith(("error", "fatal"))]
-    return (told or lines or ["it does not say why"])[-1]
+    first = next((index for index, line in enumerate(lines) if line.lower().startswith(ERRORS)), -1)
+    return " ".join(lines[first:]) or "it does not say why"

@@ -1,0 +1,77 @@
+"""Tags of images: the hash of what goes in, as each Dockerfile says itself."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cluster.images import Image, images
+
+CHECKOUT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkout") / "a path with spaces"
+    for name in ("apps", "dags", "images", "notebooks"):
+        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("bootstrap.py", "pyproject.toml", "uv.lock"):
+        shutil.copy(CHECKOUT / name, folder)
+    return folder
+
+
+def tags(checkout: Path) -> dict[str, str]:
+    return {image.name: image.tag for image in images(checkout)}
+
+
+def changed(checkout: Path, file: str) -> set[str]:
+    """The images whose tag a change of this file changes."""
+    before = tags(checkout)
+    path = checkout / file
+    content = path.read_bytes() if path.exists() else None
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((content or b"") + b"# changed\n")
+    try:
+        after = tags(checkout)
+    finally:
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("apps/shop/src/shop/generate.py", {"shop"}),
+        ("apps/marts/src/marts/build.py", {"spark"}),
+        ("apps/replication/src/replication/copy.py", {"spark"}),
+        ("apps/command/src/command/run.py", {"shop", "spark"}),
+        ("dags/replicate.py", {"airflow"}),
+        ("images/jupyter/Dockerfile", {"jupyter"}),
+        ("images/spark/entrypoint.py", {"spark"}),
+        ("images/base/install", {"airflow", "jupyter", "shop", "spark"}),
+        ("uv.lock", {"airflow", "jupyter", "shop", "spark"}),
+        ("apps/embedded/src/embedded/platform.py", set()),
+        ("apps/shop/src/shop/__pycache__/generate.cpython-313.pyc", set()),
+    ],
+)
+def test_a_change_gives_those_images_a_new_tag_that_hold_the_file(
+    copy: Path, file: str, expected: set[str]
+) -> None:
+    assert changed(copy, file) == expected
+
+
+def test_a_tag_does_not_depend_on_where_the_checkout_is(copy: Path) -> None:
+    assert tags(copy) == tags(CHECKOUT)
+
+
+def test_a_programs_mode_is_part_of_it(copy: Path) -> None:
+    before = Image(copy, "spark").tag
+    program = copy / "images" / "spark" / "entrypoint.py"
+    program.chmod(0o644)
+    try:
+        assert Image(copy, "spark").tag != before
+    finally:
+        program.chmod(0o755)
