@@ -1,40 +1,43 @@
 """The changes since the last run, from the slot into MySQL, each exactly once.
 
-A batch of whole transactions, and the LSN up to which it reaches, is one transaction in MySQL; only then is
-the slot told. Killed before, the batch is rolled back and read again; killed between the two, the LSN in
-MySQL says that it is done.
+Whole transactions, and the LSN up to which they reach, are one transaction in MySQL; only then is the slot
+told. Killed before, they are rolled back and read again; killed between the two, the LSN in MySQL says that
+they are done.
 """
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import psycopg
-from psycopg import sql
 
 from command import Failure, progress
 from replication import source
-from replication.fold import Fold
+from replication.fold import Fold, fold
 from replication.pgoutput import (
-    Begin,
-    Commit,
-    Delete,
-    Insert,
+    BEGIN,
+    DELETE,
+    INSERT,
+    POSTGRES_EPOCH,
+    RELATION,
+    TRUNCATE,
+    UPDATE,
+    Mask,
+    Messages,
+    Positions,
     Relation,
-    Truncate,
-    Update,
-    parse,
 )
 from replication.source import Table
+from replication.stream import ChangeStream, Piece, ahead
 from replication.target import Target
-from replication.write import write
+from replication.write import enclose, write
 
 log = logging.getLogger(__name__)
 
-BATCH_CHANGES = 100_000
-"""Read at once, at least one whole transaction."""
-FOLDED_BYTES = 64 << 20
-"""Of messages, before they are written into the open transaction: a bound for memory."""
+ADVANCE_SECONDS = 10
+"""Between two words to the slot, for which PostgreSQL reads its log once more."""
 
 
 @dataclass(frozen=True)
@@ -45,139 +48,200 @@ class Replicated:
     snapshot_lsn: int
 
 
+@dataclass(frozen=True)
+class Position:
+    """How far MySQL is: all transactions before the LSN, and so many changes of the one that follows."""
+
+    lsn: int
+    changes: int = 0
+
+
 @dataclass
 class Applied:
     """What has been applied: changes as PostgreSQL counts them, and rows as they were written or deleted."""
 
     changes: int = 0
     rows_written: int = 0
+    committed_at: float | None = None
+    """When the last of the transactions was committed in PostgreSQL, in seconds since 1970."""
 
     def __iadd__(self, other: "Applied") -> "Applied":
-        return Applied(self.changes + other.changes, self.rows_written + other.rows_written)
+        return Applied(
+            self.changes + other.changes,
+            self.rows_written + other.rows_written,
+            other.committed_at or self.committed_at,
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The changes of a piece, folded: what is to be written, and how far MySQL is afterwards."""
+
+    text: bytes
+    folds: list[tuple[Table, Fold]]
+    changes: int
+    position: Position
+    committed_at: float | None
 
 
 def apply_changes(
     connection: psycopg.Connection,
+    stream: ChangeStream,
     target: Target,
     slot: str,
     schema: str,
     replicated: Mapping[str, Replicated],
     upto: int,
+    *,
+    transactional: bool = True,
 ) -> Applied:
-    """Apply what has been committed up to the LSN ``upto``; ``connection`` is in autocommit mode."""
-    applied = Applied()
-    lsn = target.applied_lsn(slot)
-    if lsn is None:
+    """Apply what has been committed up to the LSN ``upto``; ``connection`` is in autocommit mode.
+
+    With ``transactional``, what is one transaction in PostgreSQL is in one in MySQL, whatever its size.
+    """
+    start = target.position(slot)
+    if start is None:
         raise Failure(f"MySQL knows nothing of the slot {slot}: run `replicate` first")
+    applied = Applied()
+    advanced = time.monotonic()
+    batches = ahead(_batches(_Reader(schema, replicated, Position(*start)), stream, upto))
+    position = Position(*start)
     with progress(None, "changes", "changes") as bar:
-        while lsn < upto:
-            # Also what a run that was killed between the two has committed.
-            source.advance_slot(connection, slot, lsn)
-            batch = _Batch(target, schema, replicated, lsn)
+        while batch := next(batches, None):
             with target.transaction():
-                batch.read(_peek(connection, slot, upto))
-                # Without a transaction in it, there is none up to `upto`.
-                lsn = max(batch.end_lsn or upto, lsn)
-                target.store_applied_lsn(slot, lsn)
-            applied += batch.applied
-            bar.update(batch.applied.changes)
-    source.advance_slot(connection, slot, lsn)
+                applied += _write(target, batch)
+                while transactional and batch.position.changes and (batch := next(batches)):
+                    applied += _write(target, batch)
+                position = batch.position
+                target.store_position(slot, position.lsn, position.changes)
+            bar.update(applied.changes - bar.n)
+            if time.monotonic() > advanced + ADVANCE_SECONDS:
+                source.advance_slot(connection, slot, position.lsn)
+                advanced = time.monotonic()
+    if position.lsn < upto:
+        with target.transaction():
+            target.store_position(slot, upto, 0)
+    source.advance_slot(connection, slot, max(position.lsn, upto))
     return applied
 
 
-def _peek(connection: psycopg.Connection, slot: str, upto: int) -> Iterator[bytes]:
-    """The messages of the next transactions; the slot stays where it is."""
-    query = sql.SQL(
-        "COPY (SELECT data FROM pg_logical_slot_peek_binary_changes({slot}, {upto}, {changes},"
-        " 'proto_version', '1', 'publication_names', {slot})) TO STDOUT (FORMAT binary)"
-    ).format(slot=slot, upto=source.format_lsn(upto), changes=BATCH_CHANGES)
-    with connection.cursor() as cursor, cursor.copy(query) as copy:
-        copy.set_types(["bytea"])
-        for (data,) in copy.rows():
-            yield data
+def _write(target: Target, batch: Batch) -> Applied:
+    rows = sum(write(target, table, fold, batch.text) for table, fold in batch.folds)
+    return Applied(batch.changes, rows, batch.committed_at)
 
 
-class _Batch:
-    """Reads messages and writes them, folded, into MySQL's open transaction."""
+def _batches(reader: "_Reader", stream: ChangeStream, upto: int) -> Iterator[Batch]:
+    for piece in stream.pieces(upto):
+        yield reader.read(piece)
 
-    def __init__(
-        self, target: Target, schema: str, replicated: Mapping[str, Replicated], applied_lsn: int
-    ) -> None:
-        self.applied = Applied()
-        self.end_lsn: int | None = None
-        self._target = target
+
+class _Reader:
+    """Reads pieces one after the other; what one tells of transactions and tables holds for the next."""
+
+    def __init__(self, schema: str, replicated: Mapping[str, Replicated], start: Position) -> None:
         self._schema = schema
         self._replicated = replicated
-        self._applied_lsn = applied_lsn
-        self._relations: dict[int, Replicated | None] = {}
-        self._changed: set[int] = set()
-        self._folds: dict[int, Fold] = {}
+        self._start = start
+        self._skip = start.changes
+        self._position = start
+        self._last_lsn = start.lsn
+        self._open_changes = 0
+        self._commit_lsn = 0
+        self._relations: dict[int, tuple[Relation, Replicated | None]] = {}
 
-    def read(self, messages: Iterator[bytes]) -> None:
-        """Apply all messages."""
-        commit_lsn = size = 0
+    def read(self, piece: Piece) -> Batch:
+        """Fold the changes that MySQL has not got yet."""
+        messages = piece.messages
+        lsns = self._commit_lsns(messages)
+        kinds = messages.kinds
+        changes = np.flatnonzero(np.isin(kinds, (INSERT, UPDATE, DELETE, TRUNCATE)))
+        wanted = self._wanted(lsns[changes])
+        folds: list[tuple[Table, Fold]] = []
+        count = 0
+        for oid, first, last in self._spans(messages):
+            relation, replicated = self._relations[oid]
+            if replicated is not None:
+                inside = changes[wanted & (changes >= first) & (changes < last)]
+                inside = inside[lsns[inside] >= replicated.snapshot_lsn]
+                rows, emptied = _of_table(messages, oid, inside)
+                if len(rows) or len(emptied):
+                    count += len(rows) + len(emptied)
+                    folds.append((replicated.table, _fold(messages, relation, rows, emptied, replicated.table)))
+        self._move(piece, len(changes))
+        text = enclose(messages, [folded for _, folded in folds])
+        return Batch(text, folds, count, self._position, _committed_at(piece))
 
-        def counted() -> Iterator[bytes]:
-            nonlocal size
-            for data in messages:
-                size += len(data)
-                yield data
+    def _commit_lsns(self, messages: Messages) -> Positions:
+        """The LSN of each message's transaction: where its commit record starts."""
+        begins = messages.kinds == BEGIN
+        lsns = np.concatenate(([self._commit_lsn], messages.number(8, messages.starts[begins] + 1)))
+        self._commit_lsn = int(lsns[-1])
+        of_messages: Positions = lsns[np.cumsum(begins)]
+        return of_messages
 
-        for message in parse(counted()):
-            if isinstance(message, Insert | Update | Delete):
-                fold = self._fold(message.relation, commit_lsn)
-                if fold is None:
-                    continue
-                if isinstance(message, Insert):
-                    fold.insert(message.row)
-                elif isinstance(message, Update):
-                    fold.update(message.old, message.row)
-                else:
-                    fold.delete(message.old)
-                self.applied.changes += 1
-                if size > FOLDED_BYTES:
-                    self._write()
-                    size = 0
-            elif isinstance(message, Begin):
-                commit_lsn = message.commit_lsn
-            elif isinstance(message, Commit):
-                self.end_lsn = message.end_lsn
-            elif isinstance(message, Relation):
-                self._relations[message.oid] = self._recognise(message)
-            elif isinstance(message, Truncate):
-                for oid in message.relations:
-                    if truncated := self._fold(oid, commit_lsn):
-                        truncated.truncate()
-                        self.applied.changes += 1
-        self._write()
+    def _wanted(self, lsns: Positions) -> Mask:
+        """Which changes MySQL has not got."""
+        wanted = lsns >= self._start.lsn
+        known = np.flatnonzero(wanted)[: self._skip]
+        wanted[known] = False
+        self._skip -= len(known)
+        return wanted
 
-    def _fold(self, oid: int, commit_lsn: int) -> Fold | None:
-        """Where the table's change goes; None if MySQL has it already, or has not got the table."""
-        replicated = self._relations[oid]
-        if replicated is None or commit_lsn < max(replicated.snapshot_lsn, self._applied_lsn):
-            return None
-        if oid in self._changed:
-            raise Failure(
-                f"The columns of {replicated.table.name} have changed since this run began: run it again,"
-                " and the table is copied anew"
-            )
-        fold = self._folds.get(oid)
-        if fold is None:
-            fold = self._folds[oid] = Fold(replicated.table.key)
-        return fold
+    def _spans(self, messages: Messages) -> Iterator[tuple[int, int, int]]:
+        """Each table, and from which message to which one its columns are those that are then known."""
+        numbers = np.flatnonzero(messages.kinds == RELATION).tolist()
+        told = [(number, messages.relation(int(messages.starts[number]))) for number in numbers]
+        since = dict.fromkeys(self._relations, 0)
+        for number, relation in told:
+            if relation.oid in since:
+                yield relation.oid, since[relation.oid], number
+            self._relations[relation.oid] = (relation, self._recognise(relation))
+            since[relation.oid] = number
+        for oid, number in since.items():
+            yield oid, number, len(messages.kinds)
 
     def _recognise(self, relation: Relation) -> Replicated | None:
-        replicated = self._replicated.get(relation.name)
-        if replicated is None or relation.schema != self._schema:
-            return None
-        columns = tuple((column.name, column.type_oid) for column in replicated.table.columns)
-        if columns != relation.columns or replicated.table.oid != relation.oid:
-            self._changed.add(relation.oid)
-        return replicated
+        return self._replicated.get(relation.name) if relation.schema == self._schema else None
 
-    def _write(self) -> None:
-        for oid, fold in self._folds.items():
-            replicated = self._relations[oid]
-            if replicated:
-                self.applied.rows_written += write(self._target, replicated.table, fold)
-        self._folds.clear()
+    def _move(self, piece: Piece, changes: int) -> None:
+        """Go to the position after the piece."""
+        if not piece.complete:
+            self._open_changes += changes
+            if self._commit_lsn >= self._start.lsn:  # else it is one that MySQL has
+                known = self._start.changes if self._last_lsn == self._start.lsn else 0
+                self._position = Position(self._last_lsn, max(self._open_changes, known))
+            return
+        messages = piece.messages
+        self._open_changes = 0
+        end_lsn = int(messages.number(8, messages.starts[-1:] + 10)[0])
+        if end_lsn > self._start.lsn:
+            self._last_lsn = end_lsn
+            self._position = Position(end_lsn)
+
+
+def _committed_at(piece: Piece) -> float | None:
+    """When the piece's last transaction was committed; None if it is not complete."""
+    if not piece.complete:
+        return None
+    messages = piece.messages
+    return POSTGRES_EPOCH + int(messages.number(8, messages.starts[-1:] + 18)[0]) / 1e6
+
+
+def _of_table(messages: Messages, oid: int, changes: Positions) -> tuple[Positions, Positions]:
+    """The changes of the table's rows, and those that empty it."""
+    truncates = messages.kinds[changes] == TRUNCATE
+    emptied = [n for n in changes[truncates].tolist() if oid in messages.truncated(int(messages.starts[n]))]
+    rows = changes[~truncates]
+    return rows[messages.number(4, messages.starts[rows] + 1) == oid], np.array(emptied, np.int64)
+
+
+def _fold(messages: Messages, relation: Relation, rows: Positions, emptied: Positions, table: Table) -> Fold:
+    columns = tuple((column.name, column.type_oid) for column in table.columns)
+    if columns != tuple((name, type_oid) for name, type_oid, _ in relation.columns) or table.oid != relation.oid:
+        raise Failure(
+            f"The columns of {table.name} have changed since this run began: run it again,"
+            " and the table is copied anew"
+        )
+    if len(emptied):
+        rows = rows[rows > emptied[-1]]
+    return fold(messages, rows, len(columns), table.key, truncated=len(emptied) > 0)

@@ -11,6 +11,7 @@ from replication import source
 from replication.changes import Applied, Replicated, apply_changes
 from replication.copy import copy_tables, drop_tables, tables_to_copy
 from replication.source import Slot, Table
+from replication.stream import ChangeStream
 from replication.target import Target
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,10 @@ class Replica:
     def apply(self, upto: int | None = None) -> Applied:
         """Apply the changes up to an LSN, or to the moment of the call."""
         upto = source.current_lsn(self.connection) if upto is None else upto
-        applied = apply_changes(self.connection, self.target, self.slot, self.schema, self.replicated(), upto)
+        with ChangeStream(self.slot) as stream:
+            applied = apply_changes(
+                self.connection, stream, self.target, self.slot, self.schema, self.replicated(), upto
+            )
         self.target.store_equal(self.slot)
         return applied
 
@@ -86,7 +90,7 @@ class Replica:
         source.publish(self.connection, self.slot, self.schema, tables)
         lsn = source.create_slot(self.connection, self.slot)
         with self.target.transaction():
-            self.target.store_applied_lsn(self.slot, lsn)
+            self.target.store_position(self.slot, lsn)
 
 
 @contextmanager

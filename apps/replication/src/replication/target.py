@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -17,7 +17,8 @@ LOCK_WAIT_SECONDS = 60
 STATE_TABLES = (
     """CREATE TABLE IF NOT EXISTS _replication (
         slot VARCHAR(63) PRIMARY KEY,
-        applied_lsn BIGINT UNSIGNED NOT NULL COMMENT 'changes up to here are in the tables',
+        applied_lsn BIGINT UNSIGNED NOT NULL COMMENT 'transactions up to here are in the tables',
+        applied_changes BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'and so many changes of the next one',
         equal_at DATETIME(6) COMMENT 'when the tables were last known to equal the source, UTC'
     ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
     """CREATE TABLE IF NOT EXISTS _replication_tables (
@@ -97,17 +98,24 @@ class Target:
 
     # --- the state of the replication ---
 
-    def applied_lsn(self, slot: str) -> int | None:
-        """The LSN up to which the changes are in the tables; None before the first run."""
-        rows = self.execute("SELECT applied_lsn FROM _replication WHERE slot = %s", [slot])
-        return rows[0][0] if rows else None
+    def position(self, slot: str) -> tuple[int, int] | None:
+        """How far the tables are: the LSN up to which all transactions are in them, and so many changes of the
+        next; None before the first run."""
+        rows = self.execute("SELECT applied_lsn, applied_changes FROM _replication WHERE slot = %s", [slot])
+        return (rows[0][0], rows[0][1]) if rows else None
 
-    def store_applied_lsn(self, slot: str, lsn: int) -> None:
-        """Set the LSN, in the transaction of its changes."""
+    def applied_lsn(self, slot: str) -> int | None:
+        """The LSN up to which all transactions are in the tables; None before the first run."""
+        position = self.position(slot)
+        return position[0] if position else None
+
+    def store_position(self, slot: str, lsn: int, changes: int = 0) -> None:
+        """Set the position, in the transaction of its changes."""
         self.execute(
-            "INSERT INTO _replication (slot, applied_lsn) VALUES (%s, %s)"
-            " ON DUPLICATE KEY UPDATE applied_lsn = VALUES(applied_lsn)",
-            [slot, lsn],
+            "INSERT INTO _replication (slot, applied_lsn, applied_changes) VALUES (%s, %s, %s)"
+            " ON DUPLICATE KEY UPDATE applied_lsn = VALUES(applied_lsn),"
+            " applied_changes = VALUES(applied_changes)",
+            [slot, lsn, changes],
         )
 
     def store_equal(self, slot: str) -> None:
@@ -172,13 +180,20 @@ class Target:
         self.execute(f"DROP TEMPORARY TABLE IF EXISTS {quote(name)}")
 
     def load(
-        self, into: str, table: Table, columns: Sequence[tuple[str, int]], write: Write, *, replace: bool = False
+        self,
+        into: str,
+        table: Table,
+        columns: Sequence[tuple[str, int]],
+        write: Write,
+        *,
+        replace: bool = False,
+        enclosure: str = '"',
     ) -> int:
         """Load the rows that ``write`` writes as CSV; return how many there were.
 
         ``columns`` are the names in ``into`` with the indexes in ``table`` that give their types.
-        Missing values are the word NULL without quotes. A value that MySQL can't hold is a
-        :class:`Failure`: LOAD DATA LOCAL itself would only warn, and store another value.
+        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A value that
+        MySQL can't hold is a :class:`Failure`: LOAD DATA LOCAL itself would only warn, and store another value.
         """
         fields, assignments = [], []
         for name, index in columns:
@@ -191,7 +206,8 @@ class Target:
             try:
                 rows: int = cursor.execute(
                     f"LOAD DATA LOCAL INFILE '{path}' {'REPLACE' if replace else ''} INTO TABLE {quote(into)}"
-                    " CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY ''"
+                    " CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY"
+                    f" x'{enclosure.encode().hex()}' ESCAPED BY ''"
                     f" LINES TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
                 )
             except pymysql.OperationalError as error:
@@ -231,11 +247,3 @@ def _pipe(write: Write) -> Iterator[str]:
         writer.join()
         if errors:
             raise errors[0]
-
-
-def csv_row(values: Iterable[bytes | None]) -> bytes:
-    """A row in the form that :meth:`Target.load` reads."""
-    return (
-        b",".join(b"NULL" if value is None else b'"' + value.replace(b'"', b'""') + b'"' for value in values)
-        + b"\n"
-    )
