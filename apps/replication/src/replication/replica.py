@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 
@@ -25,6 +25,13 @@ class Replica:
         self.target = target
         self.slot = slot
         self.schema = schema
+        self._stream: ChangeStream | None = None
+
+    def close(self) -> None:
+        """Stop reading the slot's changes; the next step starts again from where the slot is."""
+        if self._stream:
+            self._stream.close()
+            self._stream = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -54,13 +61,24 @@ class Replica:
         source.publish(self.connection, self.slot, self.schema, todo)
         return copy_tables(self.target, self.slot, self.schema, todo)
 
-    def apply(self, upto: int | None = None) -> Applied:
+    def apply(self, upto: int | None = None, *, transactional: bool = True) -> Applied:
         """Apply the changes up to an LSN, or to the moment of the call."""
         upto = source.current_lsn(self.connection) if upto is None else upto
-        with ChangeStream(self.slot) as stream:
+        self._stream = self._stream or ChangeStream(self.slot)
+        try:
             applied = apply_changes(
-                self.connection, stream, self.target, self.slot, self.schema, self.replicated(), upto
+                self.connection,
+                self._stream,
+                self.target,
+                self.slot,
+                self.schema,
+                self.replicated(),
+                upto,
+                transactional=transactional,
             )
+        except BaseException:
+            self.close()  # it is further than MySQL
+            raise
         self.target.store_equal(self.slot)
         return applied
 
@@ -84,6 +102,7 @@ class Replica:
         if any(copied.snapshot_lsn is not None for copied in self.target.copied(self.slot).values()):
             log.warning("the slot %s has lost changes that MySQL lacks: copying its tables again", self.slot)
             self.target.forget_copies(self.slot)
+        self.close()
         if slot is not None:
             source.drop_slot(self.connection, self.slot)
         # The plugin looks for the publication as it was at each change: it must be there first.
@@ -98,8 +117,11 @@ def open_replica(slot: str | None, schema: str) -> Iterator[Replica]:
     """Connect to both servers, as the environment says."""
     target = Target(MySQLSettings.from_environment())
     try:
-        with source.connect(autocommit=True) as connection:
-            yield Replica(connection, target, source.slot_name(connection, slot), schema)
+        with (
+            source.connect(autocommit=True) as connection,
+            closing(Replica(connection, target, source.slot_name(connection, slot), schema)) as replica,
+        ):
+            yield replica
     finally:
         target.close()
 

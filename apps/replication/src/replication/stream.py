@@ -8,8 +8,7 @@ while MySQL still writes the last ones, and each only once.
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from psycopg import sql
@@ -38,19 +37,15 @@ class Piece:
 
 
 class ChangeStream:
-    """Reads a slot's changes from where it is; use it as a context manager."""
+    """Reads a slot's changes from where it is."""
 
     def __init__(self, slot: str) -> None:
         self._publication = slot
         self._connection = source.connect(autocommit=True)
         self._slot = source.copy_slot(self._connection, slot)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End the connection, and the copy of the slot with it."""
         self._connection.close()
 
     def pieces(self, upto: int) -> Iterator[Piece]:
