@@ -7,7 +7,8 @@ they are done.
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,9 +105,9 @@ def apply_changes(
         raise Failure(f"MySQL knows nothing of the slot {slot}: run `replicate` first")
     applied = Applied()
     advanced = time.monotonic()
-    batches = ahead(_batches(_Reader(schema, replicated, Position(*start)), stream, upto))
     position = Position(*start)
-    with progress(None, "changes", "changes") as bar:
+    reader = _Reader(schema, replicated, position)
+    with closing(ahead(_batches(reader, stream, upto))) as batches, progress(None, "changes", "changes") as bar:
         while batch := next(batches, None):
             with target.transaction():
                 applied += _write(target, batch)
@@ -120,8 +121,7 @@ def apply_changes(
                 advanced = time.monotonic()
     if position.lsn < upto:
         with target.transaction():
-            target.store_position(slot, upto, 0)
-    source.advance_slot(connection, slot, max(position.lsn, upto))
+            target.store_position(slot, upto)
     return applied
 
 
@@ -130,7 +130,7 @@ def _write(target: Target, batch: Batch) -> Applied:
     return Applied(batch.changes, rows, batch.committed_at)
 
 
-def _batches(reader: "_Reader", stream: ChangeStream, upto: int) -> Iterator[Batch]:
+def _batches(reader: "_Reader", stream: ChangeStream, upto: int) -> Generator[Batch]:
     for piece in stream.pieces(upto):
         yield reader.read(piece)
 

@@ -1,6 +1,8 @@
 """A replica: the slot in PostgreSQL, the tables in MySQL, and the steps that make them equal."""
 
 import logging
+import math
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -16,6 +18,9 @@ from replication.target import Target
 
 log = logging.getLogger(__name__)
 
+TELL_SECONDS = 5
+"""Between two times that the slot and MySQL are told how far a replica is that is followed."""
+
 
 class Replica:
     """The replica of one slot. Its steps need :meth:`locked`."""
@@ -26,6 +31,7 @@ class Replica:
         self.slot = slot
         self.schema = schema
         self._stream: ChangeStream | None = None
+        self._told = -math.inf
 
     def close(self) -> None:
         """Stop reading the slot's changes; the next step starts again from where the slot is."""
@@ -79,7 +85,10 @@ class Replica:
         except BaseException:
             self.close()  # it is further than MySQL
             raise
-        self.target.store_equal(self.slot)
+        if time.monotonic() > self._told + TELL_SECONDS:
+            self._told = time.monotonic()
+            self.target.store_equal(self.slot)
+            source.advance_slot(self.connection, self.slot, self.target.applied_lsn(self.slot) or 0)
         return applied
 
     def replicated(self) -> dict[str, Replicated]:

@@ -5,8 +5,9 @@ connection, while the slot itself stays where it is until MySQL has committed. S
 while MySQL still writes the last ones, and each only once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -98,9 +99,9 @@ def _piece(blocks: list[bytes], *, complete: bool) -> Piece:
     return Piece(Messages(b"".join((*blocks, SPARE)), np.cumsum(lengths) - lengths + PREFIX), complete)
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
+def ahead(items: Generator[Item]) -> Generator[Item]:
     """The same items, each made in another thread while the one before it is in use."""
-    with ThreadPoolExecutor(1) as thread:
+    with closing(items), ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, items, None)
         while (item := coming.result()) is not None:
             coming = thread.submit(next, items, None)
