@@ -16,6 +16,7 @@ import psycopg
 
 from command import Failure, progress
 from replication import source
+from replication.catalogue import Table
 from replication.fold import Fold, fold
 from replication.pgoutput import (
     BEGIN,
@@ -30,7 +31,6 @@ from replication.pgoutput import (
     Positions,
     Relation,
 )
-from replication.source import Table
 from replication.stream import ChangeStream, Piece, ahead
 from replication.target import Target
 from replication.write import enclose, write

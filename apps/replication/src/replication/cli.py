@@ -4,21 +4,18 @@ import logging
 import signal
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
-from command import Failure, Result, console_command
-from replication import source
+from command import Result, console_command
 from replication.changes import Applied
-from replication.compare import compare_table
+from replication.repair import compare_tables
 from replication.replica import Replica, open_replica, require
 from replication.status import read_status
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-DIFFERENCES_SHOWN = 10
 
 slot_option = click.option(
     "--slot", help="Name of slot and publication in PostgreSQL.  [default: made of the database's name]"
@@ -71,9 +68,12 @@ def _follow(replica: Replica) -> Applied:
 @console_command
 @tables_argument
 @exclude_option
+@click.option("--repair", is_flag=True, help="Bring the rows that differ again, and compare again.")
 @slot_option
 @schema_option
-def replication_compare(tables: Sequence[str], exclude: Sequence[str], slot: str | None, schema: str) -> Result:
+def replication_compare(
+    tables: Sequence[str], exclude: Sequence[str], repair: bool, slot: str | None, schema: str
+) -> Result:
     """Prove that MySQL has the rows that PostgreSQL has, or name those that differ.
 
     Both sides are brought to the same moment first, so the source may go on changing. Ends with status 1 if
@@ -82,36 +82,9 @@ def replication_compare(tables: Sequence[str], exclude: Sequence[str], slot: str
     with open_replica(slot, schema) as replica:
         names, refused = replica.choose_tables(tables, exclude)
         with replica.locked():
-            result = _compare(replica, names)
+            result = compare_tables(replica, names, repair=repair)
         require(refused)
         return result
-
-
-def _compare(replica: Replica, names: Sequence[str]) -> dict[str, Any]:
-    missing = sorted(set(names) - replica.replicated().keys())
-    if missing:
-        raise Failure(f"The table {missing[0]} is not in MySQL: run `replicate` first")
-    rows: dict[str, int] = {}
-    differences: list[str] = []
-    with source.snapshot() as (reader, lsn):
-        replica.apply(lsn)
-        replicated = replica.replicated()
-        for name in names:
-            comparison = compare_table(reader, replica.schema, replica.target, replicated[name].table)
-            rows[name] = comparison.rows
-            differences += (f"{name} {key} {what}" for key, what in comparison.differences.items())
-            log.info("%s: %s rows, %d differ", name, f"{comparison.rows:,}", len(comparison.differences))
-    if differences:
-        shown = "; ".join(differences[:DIFFERENCES_SHOWN])
-        more = (
-            f"; and {len(differences) - DIFFERENCES_SHOWN} more" if len(differences) > DIFFERENCES_SHOWN else ""
-        )
-        raise Failure(f"{len(differences)} rows differ: {shown}{more}")
-    return {
-        "equal": True,
-        "rows_compared": sum(rows.values()),
-        "tables": {t: {"rows": n} for t, n in rows.items()},
-    }
 
 
 @console_command

@@ -1,50 +1,171 @@
-"""Do both sides hold the same rows? Checksums first; then the rows of the parts that differ.
+"""Do both sides hold the same rows? One checksum first; then those of parts; then the rows of parts that differ.
 
-Each server puts its rows into parts by a hash of the key, and adds up two 60-bit numbers of each row's SHA-256.
-Only a part whose sums differ is read row by row. A row's text is canonical: each value's length and its text
-as :mod:`replication.types` defines it.
+Both servers, at the same time, add up a 56-bit number of each row's SHA-256. Only where the sums differ are
+they built again for ranges of an integer key or for parts by a hash of the key, and only the parts that differ
+are read, some at once, as keys and hashes. A row's text is canonical: the texts of its values as
+:mod:`replication.types` defines them, with the length before each text that may contain a comma.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
 
-from replication.source import Table
-from replication.target import Target, quote
+from replication.catalogue import Table
+from replication.schema import quote
+from replication.target import Target
+from replication.types import SHOWN
 
+PARTS = 1000
+"""Into so many parts a range of an integer key is cut."""
 PART_DIGITS = 3
-"""Hexadecimal digits of the key's SHA-256 that make the part: 4096 parts."""
+"""Hexadecimal digits of the key's SHA-256 that make the part of another key: 4096 parts."""
+ROWS_AT_ONCE = 200_000
+"""Of each side, held in memory as keys and hashes."""
+KEYS_AT_ONCE = 1000
+"""Differing rows that are looked at, or fetched again, in one statement."""
+MOST_ARGUMENTS = 90
+"""Of a function of PostgreSQL's."""
+KEYS = "_replication_compared"
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+Key = tuple[str, ...]
+"""The canonical texts of a key's values."""
+Sums = dict[Any, tuple[int, int]]
+"""Of each part, the number of rows and the sum of their numbers."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key whose row differs, and how in a few words."""
+
+    key: Key
+    what: str
+
+    def __str__(self) -> str:
+        return f"{','.join(self.key)} {self.what}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table's rows in PostgreSQL, and the keys (as text) that differ, with how."""
+    """How many rows PostgreSQL has, and how many keys differ."""
 
     rows: int
-    differences: dict[str, str]
+    differing: int
 
 
-def compare_table(reader: psycopg.Connection, schema: str, target: Target, table: Table) -> Comparison:
-    """Compare one table; ``reader`` and the target must both hold still."""
-    sides = _Source(reader, schema, table), _Target(target, table)
-    sums, target_sums = (side.sums() for side in sides)
-    parts = sorted(part for part in sums.keys() | target_sums.keys() if sums.get(part) != target_sums.get(part))
-    differences: dict[str, str] = {}
-    if parts:
-        rows, target_rows = (side.rows(parts) for side in sides)
-        for key in sorted(rows.keys() | target_rows.keys()):
-            if rows.get(key) != target_rows.get(key):
-                differences[key] = _what(key in rows, key in target_rows)
-    return Comparison(sum(int(count) for count, *_ in sums.values()), differences)
+class Comparer:
+    """Compares one table; the reader and the target must both hold still."""
+
+    def __init__(self, reader: psycopg.Connection, schema: str, target: Target, table: Table) -> None:
+        self._table = table
+        self._source = _Source(reader, schema, table)
+        self._target = _Target(target, table)
+
+    def compare(self, found: Callable[[list[Difference]], None]) -> Comparison:
+        """Compare; ``found`` gets the differences, some at once."""
+        sums, target_sums = self._both(lambda side: side.sums(None))
+        rows = sums.get(0, (0, 0))[0]
+        differing = 0
+        if sums != target_sums:
+            for keys in self._differing_keys():
+                for some in _batched(keys, KEYS_AT_ONCE):
+                    found(self._describe(some))
+                    differing += len(some)
+        return Comparison(rows, differing)
+
+    def repair(self, keys: Sequence[Key]) -> None:
+        """Bring the keys' rows again, in the target's open transaction."""
+        for some in _batched(keys, KEYS_AT_ONCE):
+            self._target.replace(some, self._source.values(some))
+
+    def _differing_keys(self) -> Iterator[list[Key]]:
+        if not _has_integer_key(self._table):
+            yield from self._differing_keys_of(_Hashed())
+            return
+        limits = [
+            limit for limits in self._both(lambda side: side.limits()) for limit in limits if limit is not None
+        ]
+        if limits:
+            yield from self._differing_keys_of(_Range(min(limits), max(limits)))
+
+    def _differing_keys_of(self, split: "_Split") -> Iterator[list[Key]]:
+        sums, target_sums = self._both(lambda side: side.sums(split))
+        parts: list[Any] = []
+        rows = 0
+        for part in sorted(sums.keys() | target_sums.keys()):
+            if sums.get(part) == target_sums.get(part):
+                continue
+            size = max(sides.get(part, (0, 0))[0] for sides in (sums, target_sums))
+            if size > ROWS_AT_ONCE and isinstance(split, _Range) and split.width > 1:
+                yield from self._differing_keys_of(split.part(part))
+                continue
+            if parts and rows + size > ROWS_AT_ONCE:
+                yield self._differing_keys_in(split, parts)
+                parts, rows = [], 0
+            parts.append(part)
+            rows += size
+        if parts:
+            yield self._differing_keys_in(split, parts)
+
+    def _differing_keys_in(self, split: "_Split", parts: Sequence[Any]) -> list[Key]:
+        rows, target_rows = self._both(lambda side: side.hashes(split, parts))
+        return [key for key in sorted(rows.keys() | target_rows.keys()) if rows.get(key) != target_rows.get(key)]
+
+    def _describe(self, keys: Sequence[Key]) -> list[Difference]:
+        rows, target_rows = self._both(lambda side: side.texts(keys))
+        return [Difference(key, self._what(rows.get(key), target_rows.get(key))) for key in keys]
+
+    def _what(self, row: Sequence[str] | None, target_row: Sequence[str] | None) -> str:
+        if row is None or target_row is None:
+            return "is in MySQL alone" if row is None else "is missing in MySQL"
+        names = [
+            column.name
+            for column, text, target_text in zip(self._table.columns, row, target_row, strict=True)
+            if text != target_text
+        ]
+        return f"has other values in MySQL: {', '.join(names)}"
+
+    def _both(self, ask: "Callable[[_Source | _Target], Result]") -> tuple[Result, Result]:
+        with ThreadPoolExecutor(1) as other:
+            source = other.submit(ask, self._source)
+            target = ask(self._target)
+            return source.result(), target
 
 
-def _what(in_source: bool, in_target: bool) -> str:
-    if in_source and in_target:
-        return "has other values in MySQL"
-    return "is missing in MySQL" if in_source else "is in MySQL alone"
+def _batched(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[i : i + size] for i in range(0, len(items), size))
+
+
+class _Hashed:
+    """All rows, in parts by a hash of the key."""
+
+
+@dataclass(frozen=True)
+class _Range:
+    """The rows of a range of an integer key, in parts of equal width."""
+
+    low: int
+    high: int
+
+    @property
+    def width(self) -> int:
+        return (self.high - self.low) // PARTS + 1
+
+    def part(self, number: int) -> "_Range":
+        low = self.low + number * self.width
+        return _Range(low, min(low + self.width - 1, self.high))
+
+
+_Split = _Hashed | _Range
+
+
+def _has_integer_key(table: Table) -> bool:
+    return len(table.key) == 1 and table.columns[table.key[0]].type_name in ("int2", "int4", "int8")
 
 
 class _Source:
@@ -52,43 +173,119 @@ class _Source:
 
     def __init__(self, reader: psycopg.Connection, schema: str, table: Table) -> None:
         self._reader = reader
+        self._table = table
         self._from = sql.Identifier(schema, table.name)
-        texts = [
-            _fill_sql(kind.source_text, sql.Identifier(column.name))
-            for column, kind in zip(table.columns, table.types, strict=True)
-        ]
-        self._key = sql.SQL("concat_ws(',', {})").format(sql.SQL(", ").join(texts[i] for i in table.key))
-        self._row = sql.SQL("concat({})").format(
-            sql.SQL(", ").join(
-                sql.SQL("coalesce(length({0}) || ':' || {0}, '-')").format(
-                    sql.SQL("CASE WHEN {} IS NOT NULL THEN {} END").format(sql.Identifier(column.name), text)
-                )
-                for column, text in zip(table.columns, texts, strict=True)
-            )
-        )
+        self._names = [sql.SQL("source.") + sql.Identifier(column.name) for column in table.columns]
+        self._texts = [_fill(kind.source_text, name) for name, kind in zip(self._names, table.types, strict=True)]
+        pieces: list[sql.Composable] = []
+        for text, kind in zip(self._texts, table.types, strict=True):
+            if kind.free_text:
+                pieces.append(sql.SQL("length({})").format(text))
+            pieces.append(text)
+        self._row = sql.SQL("sha256(textsend({}))").format(_concat(pieces))
+        self._key = sql.SQL(", ").join(self._texts[i] for i in table.key)
 
-    def sums(self) -> dict[str, tuple[Any, ...]]:
-        """Each part's count and sums."""
+    def limits(self) -> tuple[int | None, int | None]:
+        """The integer key's least and greatest value."""
+        key = self._names[self._table.key[0]]
+        [row] = self._ask(sql.SQL("SELECT min({key}), max({key}) FROM {table}").format(key=key, table=self._as()))
+        return row[0], row[1]
+
+    def sums(self, split: _Split | None) -> Sums:
+        """Of each part; of all rows without a split."""
+        part, where = self._part(split)
         query = sql.SQL(
-            "SELECT part, count(*), sum(('x' || substr(hash, 1, 15))::bit(60)::bigint),"
-            " sum(('x' || substr(hash, 16, 15))::bit(60)::bigint) FROM"
-            " (SELECT {part} AS part, {hash} AS hash FROM {table}) hashed GROUP BY part"
-        ).format(part=self._part(), hash=_hash(self._row), table=self._from)
-        return {part: tuple(map(int, sums)) for part, *sums in self._reader.execute(query).fetchall()}
+            "SELECT {part}, count(*), sum(('x' || encode(substr({row}, 1, 7), 'hex'))::bit(56)::bigint)"
+            " FROM {table} WHERE {where} GROUP BY 1"
+        ).format(part=part, row=self._row, table=self._as(), where=where)
+        return {part: (int(count), int(number)) for part, count, number in self._ask(query)}
 
-    def rows(self, parts: Sequence[str]) -> dict[str, str]:
+    def hashes(self, split: _Split, parts: Sequence[Any]) -> dict[Key, bytes]:
         """The key and the hash of each row of the parts."""
-        query = sql.SQL("SELECT {key}, {hash} FROM {table} WHERE {part} = ANY ({parts})").format(
-            key=self._key, hash=_hash(self._row), table=self._from, part=self._part(), parts=list(parts)
+        part, where = self._part(split, parts)
+        query = sql.SQL("SELECT {row}, {key} FROM {table} WHERE {where} AND {part} = ANY ({parts})").format(
+            row=self._row, key=self._key, table=self._as(), where=where, part=part, parts=list(parts)
         )
-        return dict(self._reader.execute(query).fetchall())
+        return {tuple(key): bytes(row) for row, *key in self._ask(query)}
 
-    def _part(self) -> sql.Composable:
-        return sql.SQL("substr({}, 1, {})").format(_hash(self._key), PART_DIGITS)
+    def texts(self, keys: Sequence[Key]) -> dict[Key, Sequence[str]]:
+        """The canonical texts of the keys' rows."""
+        return self._select(keys, self._texts)
+
+    def values(self, keys: Sequence[Key]) -> list[Sequence[str]]:
+        """The keys' rows as they are copied."""
+        copied = [
+            _fill(SHOWN, _fill(kind.copied, name))
+            for name, kind in zip(self._names, self._table.types, strict=True)
+        ]
+        return list(self._select(keys, copied).values())
+
+    def _select(self, keys: Sequence[Key], wanted: Sequence[sql.Composable]) -> dict[Key, Sequence[str]]:
+        oids = [self._table.columns[i].type_oid for i in self._table.key]
+        types = [
+            name
+            for (name,) in self._ask(
+                sql.SQL("SELECT format_type(oid, -1) FROM unnest({}::oid[]) oid").format(oids)
+            )
+        ]
+        places = [sql.Identifier(f"key_{i}") for i in range(len(oids))]
+        query = sql.SQL(
+            "SELECT {key}, {wanted} FROM {table} JOIN unnest({arrays}) AS keys ({places}) ON {same}"
+        ).format(
+            key=self._key,
+            wanted=sql.SQL(", ").join(wanted),
+            table=self._as(),
+            arrays=sql.SQL(", ").join(
+                sql.SQL("{}::text[]").format(list(values)) for values in zip(*keys, strict=True)
+            ),
+            places=sql.SQL(", ").join(places),
+            same=sql.SQL(" AND ").join(
+                sql.SQL("{} = {}::{}").format(self._names[i], place, sql.SQL(type_name))
+                for i, place, type_name in zip(self._table.key, places, types, strict=True)
+            ),
+        )
+        return {tuple(row[: len(oids)]): row[len(oids) :] for row in self._ask(query)}
+
+    def _part(self, split: _Split | None, parts: Sequence[int] = ()) -> tuple[sql.Composable, sql.Composable]:
+        """The part's expression, and the condition that is true of the rows."""
+        if split is None:
+            return sql.SQL("0"), sql.SQL("true")
+        if isinstance(split, _Hashed):
+            key = _concat([self._texts[i] for i in self._table.key])
+            part = sql.SQL("substr(encode(sha256(textsend({})), 'hex'), 1, {})").format(key, PART_DIGITS)
+            return part, sql.SQL("true")
+        key = self._names[self._table.key[0]]
+        part = sql.SQL("div({}::numeric - {}, {})::int").format(key, split.low, split.width)
+        low, high = _bounds(split, parts)
+        return part, sql.SQL("{} BETWEEN {} AND {}").format(key, low, high)
+
+    def _as(self) -> sql.Composable:
+        return sql.SQL("{} AS source").format(self._from)
+
+    def _ask(self, query: sql.Composed) -> list[tuple[Any, ...]]:
+        # Without parameters, as a percent sign in a name would be taken for one.
+        return self._reader.execute(query).fetchall()
 
 
-def _hash(text: sql.Composable) -> sql.Composable:
-    return sql.SQL("encode(sha256(convert_to({}, 'UTF8')), 'hex')").format(text)
+def _bounds(split: _Range, parts: Sequence[int]) -> tuple[int, int]:
+    if not parts:
+        return split.low, split.high
+    return split.part(min(parts)).low, split.part(max(parts)).high
+
+
+def _concat(pieces: Sequence[sql.Composable]) -> sql.Composable:
+    """The pieces with commas between them; NULL is nothing."""
+    groups = [
+        sql.SQL("concat({})").format(sql.SQL(", ',', ").join(some))
+        for some in _batched(pieces, MOST_ARGUMENTS // 2)
+    ]
+    return groups[0] if len(groups) == 1 else _concat(groups)
+
+
+def _fill(template: str, column: sql.Composable) -> sql.Composed:
+    """``template`` with the column in each of its places."""
+    first, *others = template.split("{}")
+    return sql.Composed([sql.SQL(first), *(part for text in others for part in (column, sql.SQL(text)))])
 
 
 class _Target:
@@ -96,34 +293,89 @@ class _Target:
 
     def __init__(self, target: Target, table: Table) -> None:
         self._target = target
-        self._from = quote(table.name)
-        texts = [
-            kind.target_text.replace("{}", quote(column.name))
-            for column, kind in zip(table.columns, table.types, strict=True)
+        self._table = table
+        self._names = [f"target.{quote(column.name)}" for column in table.columns]
+        self._from = f"{quote(table.name)} AS target"
+        self._texts = [
+            kind.target_text.replace("{}", name) for name, kind in zip(self._names, table.types, strict=True)
         ]
-        self._key = f"CONCAT_WS(',', {', '.join(texts[i] for i in table.key)})"
-        values = (f"COALESCE(CONCAT(CHAR_LENGTH({text}), ':', {text}), '-')" for text in texts)
-        self._row = f"CONCAT({', '.join(values)})"
-        self._part = f"LEFT(SHA2({self._key}, 256), {PART_DIGITS})"
+        pieces: list[str] = []
+        for text, kind in zip(self._texts, table.types, strict=True):
+            if kind.free_text:
+                pieces.append(f"IFNULL(CHAR_LENGTH({text}), '')")
+            pieces.append(f"IFNULL({text}, '')")
+        self._row = "SHA2(CONCAT({}), 256)".format(", ',', ".join(pieces))
+        self._key = ", ".join(f"CONCAT({self._texts[i]})" for i in table.key)
 
-    def sums(self) -> dict[str, tuple[Any, ...]]:
-        """Each part's count and sums."""
+    def limits(self) -> tuple[int | None, int | None]:
+        """The integer key's least and greatest value."""
+        key = self._names[self._table.key[0]]
+        [(low, high)] = self._target.execute(f"SELECT MIN({key}), MAX({key}) FROM {self._from}")
+        return low, high
+
+    def sums(self, split: _Split | None) -> Sums:
+        """Of each part; of all rows without a split."""
+        part, where = self._part(split)
+        grouped = "" if split is None else " GROUP BY part"
         rows = self._target.execute(
-            "SELECT part, COUNT(*), SUM(CAST(CONV(SUBSTR(hash, 1, 15), 16, 10) AS UNSIGNED)),"
-            " SUM(CAST(CONV(SUBSTR(hash, 16, 15), 16, 10) AS UNSIGNED)) FROM"
-            f" (SELECT {self._part} AS part, SHA2({self._row}, 256) AS hash FROM {self._from}) hashed"
-            " GROUP BY part"
+            f"SELECT {part} AS part, COUNT(*), SUM(CAST(CONV(LEFT({self._row}, 14), 16, 10) AS UNSIGNED))"
+            f" FROM {self._from} WHERE {where}{grouped}"
         )
-        return {part: tuple(map(int, sums)) for part, *sums in rows}
+        return {part: (int(count), int(number or 0)) for part, count, number in rows if count}
 
-    def rows(self, parts: Sequence[str]) -> dict[str, str]:
+    def hashes(self, split: _Split, parts: Sequence[Any]) -> dict[Key, bytes]:
         """The key and the hash of each row of the parts."""
-        places = ", ".join(f"'{part}'" for part in parts)
-        query = f"SELECT {self._key}, SHA2({self._row}, 256) FROM {self._from} WHERE {self._part} IN ({places})"
-        return dict(self._target.execute(query))
+        part, where = self._part(split, parts)
+        wanted = ", ".join(f"'{part}'" for part in parts)
+        rows = self._target.execute(
+            f"SELECT {self._row}, {self._key} FROM {self._from} WHERE {where} AND {part} IN ({wanted})"
+        )
+        return {tuple(key): bytes.fromhex(row or "") for row, *key in rows}
 
+    def texts(self, keys: Sequence[Key]) -> dict[Key, Sequence[str]]:
+        """The canonical texts of the keys' rows."""
+        self._store_keys(keys)
+        texts = ", ".join(f"CONCAT({text})" for text in self._texts)
+        rows = self._target.execute(f"SELECT {self._key}, {texts} FROM {self._from} {self._join}")
+        width = len(self._table.key)
+        return {tuple(row[:width]): row[width:] for row in rows}
 
-def _fill_sql(template: str, column: sql.Identifier) -> sql.Composed:
-    """``template`` with the column in each of its places."""
-    first, *others = template.split("{}")
-    return sql.Composed([sql.SQL(first), *(part for text in others for part in (column, sql.SQL(text)))])
+    def replace(self, keys: Sequence[Key], rows: Sequence[Sequence[str]]) -> None:
+        """Let the table have these rows, and no others of the keys."""
+        self._store_keys(keys)
+        self._target.execute(f"DELETE target FROM {self._from} {self._join}")
+        names = ", ".join(quote(column.name) for column in self._table.columns).replace("%", "%%")
+        table = quote(self._table.name).replace("%", "%%")
+        values = ", ".join(kind.loaded.replace("{}", "%s") for kind in self._table.types)
+        for row in rows:
+            self._target.execute(f"INSERT INTO {table} ({names}) VALUES ({values})", row)
+
+    @property
+    def _join(self) -> str:
+        return "JOIN {} USING ({})".format(
+            KEYS, ", ".join(quote(self._table.columns[i].name) for i in self._table.key)
+        )
+
+    def _store_keys(self, keys: Sequence[Key]) -> None:
+        columns = [(self._table.columns[i], self._table.types[i]) for i in self._table.key]
+        names = ", ".join(quote(column.name) for column, _ in columns)
+        definitions = [f"{quote(column.name)} {kind.name} NOT NULL" for column, kind in columns]
+        self._target.create_temporary(KEYS, [*definitions, f"PRIMARY KEY ({names})"])
+        values = ", ".join(kind.loaded.replace("{}", "%s") for _, kind in columns)
+        self._target.execute(
+            f"INSERT INTO {KEYS} VALUES " + ", ".join([f"({values})"] * len(keys)),
+            [value for key in keys for value in key],
+        )
+
+    def _part(self, split: _Split | None, parts: Sequence[int] = ()) -> tuple[str, str]:
+        """The part's expression, and the condition that is true of the rows."""
+        if split is None:
+            return "0", "TRUE"
+        if isinstance(split, _Hashed):
+            key = ", ',', ".join(self._texts[i] for i in self._table.key)
+            return f"LEFT(SHA2(CONCAT({key}), 256), {PART_DIGITS})", "TRUE"
+        key = self._names[self._table.key[0]]
+        low, high = _bounds(split, parts)
+        # As DECIMAL: the difference of two BIGINTs may be none.
+        part = f"CAST((CAST({key} AS DECIMAL(20)) - {split.low}) DIV {split.width} AS SIGNED)"
+        return part, f"{key} BETWEEN {low} AND {high}"

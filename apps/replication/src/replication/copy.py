@@ -9,8 +9,9 @@ from psycopg import sql
 
 from command import Failure, progress
 from replication import source
-from replication.source import Table
-from replication.target import Copied, Target, quote
+from replication.catalogue import Table
+from replication.schema import is_same, quote
+from replication.target import Copied, Target
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def tables_to_copy(
                     f"MySQL has a table {name} that did not come from the slot {slot}: rename or drop it,"
                     " or leave it out with --exclude"
                 )
-        elif known.snapshot_lsn is not None and known.layout == table.layout():
+        elif known.snapshot_lsn is not None and known.table and is_same(known.table, table):
             continue
         elif known.snapshot_lsn is not None:
             log.info("%s has other columns than when it was copied: copying it again", name)
@@ -59,7 +60,7 @@ def _copy(reader: psycopg.Connection, lsn: int, target: Target, slot: str, schem
         # Before anything else: should this end half-way, the next run knows the table as its own.
         target.execute(
             "REPLACE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
-            [slot, table.name, table.layout()],
+            [slot, table.name, table.to_json()],
         )
     target.drop_table(STAGING)
     target.create_table(STAGING, table)

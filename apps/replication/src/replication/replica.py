@@ -10,9 +10,11 @@ import psycopg
 
 from command import Failure, MySQLSettings, WrongSettings
 from replication import source
+from replication.catalogue import Table, UnfitRules, read_tables
 from replication.changes import Applied, Replicated, apply_changes
 from replication.copy import copy_tables, drop_tables, tables_to_copy
-from replication.source import Slot, Table
+from replication.schema import is_same
+from replication.source import Slot
 from replication.stream import ChangeStream
 from replication.target import Target
 
@@ -25,11 +27,19 @@ TELL_SECONDS = 5
 class Replica:
     """The replica of one slot. Its steps need :meth:`locked`."""
 
-    def __init__(self, connection: psycopg.Connection, target: Target, slot: str, schema: str) -> None:
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        target: Target,
+        slot: str,
+        schema: str,
+        unfit: UnfitRules | None = None,
+    ) -> None:
         self.connection = connection
         self.target = target
         self.slot = slot
         self.schema = schema
+        self.unfit = unfit
         self._stream: ChangeStream | None = None
         self._told = -math.inf
 
@@ -48,7 +58,7 @@ class Replica:
 
     def choose_tables(self, names: Collection[str], exclude: Collection[str]) -> tuple[list[str], dict[str, str]]:
         """The tables named (all, if none is) and not excluded; and those that can't be, with the reason."""
-        tables, refused = source.read_tables(self.connection, self.schema)
+        tables, refused = read_tables(self.connection, self.schema, self.unfit)
         unknown = sorted({*names, *exclude} - tables.keys() - refused.keys())
         if unknown:
             raise WrongSettings(f"There is no table {unknown[0]} in PostgreSQL's schema {self.schema}")
@@ -57,7 +67,7 @@ class Replica:
 
     def copy_new(self, names: Sequence[str]) -> dict[str, int]:
         """Make the slot if need be, and copy the tables that MySQL lacks or has otherwise."""
-        tables, refused = source.read_tables(self.connection, self.schema)
+        tables, refused = read_tables(self.connection, self.schema, self.unfit)
         slot = source.read_slot(self.connection, self.slot)
         if not self._continues(slot):
             self._make_slot(slot, [tables[name] for name in names if name in tables])
@@ -93,9 +103,12 @@ class Replica:
 
     def replicated(self) -> dict[str, Replicated]:
         """The tables whose copies are complete."""
-        tables, _ = source.read_tables(self.connection, self.schema)
+        tables, _ = read_tables(self.connection, self.schema, self.unfit)
         return {
-            name: Replicated(tables[name], copied.snapshot_lsn)
+            name: Replicated(
+                copied.table if copied.table and is_same(copied.table, tables[name]) else tables[name],
+                copied.snapshot_lsn,
+            )
             for name, copied in self.target.copied(self.slot).items()
             if copied.snapshot_lsn is not None and name in tables
         }
@@ -122,13 +135,13 @@ class Replica:
 
 
 @contextmanager
-def open_replica(slot: str | None, schema: str) -> Iterator[Replica]:
+def open_replica(slot: str | None, schema: str, unfit: UnfitRules | None = None) -> Iterator[Replica]:
     """Connect to both servers, as the environment says."""
     target = Target(MySQLSettings.from_environment())
     try:
         with (
             source.connect(autocommit=True) as connection,
-            closing(Replica(connection, target, source.slot_name(connection, slot), schema)) as replica,
+            closing(Replica(connection, target, source.slot_name(connection, slot), schema, unfit)) as replica,
         ):
             yield replica
     finally:

@@ -1,4 +1,4 @@
-"""PostgreSQL, the side that is read: its tables, the publication, the slot, the snapshots."""
+"""PostgreSQL, the side that is read: the publication, the slot, the snapshots."""
 
 import logging
 import re
@@ -6,60 +6,25 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from command import Failure, WrongSettings, postgres
-from replication.types import MySQLType, mysql_type
+from replication.catalogue import Table
 
 log = logging.getLogger(__name__)
 
 SESSION = {
     # The text forms that replication.types expects.
+    "client_encoding": "UTF8",
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "1",
 }
 SLOT_WAIT_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column, with its PostgreSQL type as the catalogue names it."""
-
-    name: str
-    type_oid: int
-    type_name: str
-    length: int | None
-    scale: int | None
-    not_null: bool
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table, with the columns that are replicated and the indexes of those that make its key."""
-
-    oid: int
-    name: str
-    columns: tuple[Column, ...]
-    key: tuple[int, ...]
-
-    @cached_property
-    def types(self) -> tuple[MySQLType, ...]:
-        """Each column's type in MySQL."""
-        texts = sum(self.columns[i].type_name not in ("int2", "int4", "int8") for i in self.key)
-        return tuple(
-            mysql_type(column.type_name, column.length, column.scale, texts if i in self.key else 0)
-            for i, column in enumerate(self.columns)
-        )
-
-    def layout(self) -> str:
-        """What must not change between the copy and the changes, in a text to be stored."""
-        return repr((self.oid, self.columns, self.key))
 
 
 def connect(**options: Any) -> psycopg.Connection:
@@ -74,63 +39,6 @@ def slot_name(connection: psycopg.Connection, chosen: str | None) -> str:
     if not re.fullmatch("[a-z0-9_]{1,63}", chosen):
         raise WrongSettings(f"--slot is {chosen!r}: up to 63 lower-case letters, digits and _ are allowed")
     return chosen
-
-
-TABLES = """
-WITH RECURSIVE base AS (
-    SELECT oid, oid AS base_oid, typname, typtype, typbasetype, typtypmod FROM pg_type
-    UNION ALL
-    SELECT base.oid, type.oid, type.typname, type.typtype, type.typbasetype,
-        CASE WHEN type.typtype = 'd' THEN type.typtypmod ELSE base.typtypmod END
-    FROM base JOIN pg_type type ON base.typtype = 'd' AND type.oid = base.typbasetype
-)
-SELECT class.oid, class.relname, attname, atttypid, base.typname,
-    CASE WHEN atttypmod <> -1 THEN atttypmod ELSE base.typtypmod END AS modifier,
-    attnotnull, attnum = ANY (key.indkey), class.relreplident = 'n', attgenerated <> ''
-FROM pg_class class
-JOIN pg_attribute ON attrelid = class.oid AND attnum > 0 AND NOT attisdropped
-JOIN base ON base.oid = atttypid AND base.typtype <> 'd'
-LEFT JOIN pg_index key ON key.indrelid = class.oid
-    AND CASE WHEN class.relreplident = 'i' THEN key.indisreplident ELSE key.indisprimary END
-WHERE class.relnamespace = %s::regnamespace AND class.relkind IN ('r', 'p') AND NOT class.relispartition
-    AND class.relpersistence = 'p'
-ORDER BY class.relname, attnum
-"""
-
-
-def read_tables(connection: psycopg.Connection, schema: str) -> tuple[dict[str, Table], dict[str, str]]:
-    """The schema's tables, and those that can't be replicated with the reason, both by name."""
-    tables: dict[str, Table] = {}
-    refused: dict[str, str] = {}
-    for row in connection.execute(TABLES, [sql.Identifier(schema).as_string(connection)]).fetchall():
-        oid, table, name, type_oid, type_name, modifier, not_null, in_key, no_identity, generated = row
-        known = tables.get(table) or Table(oid, table, (), ())
-        if generated:  # pgoutput does not send it
-            log.warning("%s.%s is generated, and is left out", table, name)
-            tables[table] = known
-            continue
-        column = Column(name, type_oid, type_name, *_length(type_name, modifier), not_null)
-        key = (*known.key, len(known.columns)) if in_key else known.key
-        tables[table] = Table(oid, table, (*known.columns, column), key)
-        if no_identity:
-            refused[table] = "its REPLICA IDENTITY is NOTHING: set it to DEFAULT"
-    for name, table in tables.items():
-        if not table.key:
-            refused.setdefault(
-                name,
-                "it has no primary key: add one, or a unique index named by REPLICA IDENTITY USING INDEX",
-            )
-    return {name: table for name, table in tables.items() if name not in refused}, refused
-
-
-def _length(type_name: str, modifier: int) -> tuple[int | None, int | None]:
-    """Length, or precision and scale, from ``atttypmod``; see ``numerictypmodin`` of PostgreSQL's numeric.c."""
-    if modifier < 4:
-        return None, None
-    if type_name == "numeric":
-        scale = (modifier - 4) & 0x7FF
-        return (modifier - 4) >> 16 & 0xFFFF, scale - 0x800 if scale & 0x400 else scale
-    return (modifier - 4, None) if type_name in ("varchar", "bpchar") else (None, None)
 
 
 def publish(connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[Table]) -> None:

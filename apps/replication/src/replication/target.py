@@ -11,7 +11,8 @@ import pymysql
 from pymysql.constants import ER
 
 from command import Failure, MySQLSettings
-from replication.source import Table
+from replication.catalogue import Table
+from replication.schema import create_table, quote
 
 LOCK_WAIT_SECONDS = 60
 STATE_TABLES = (
@@ -24,7 +25,7 @@ STATE_TABLES = (
     """CREATE TABLE IF NOT EXISTS _replication_tables (
         slot VARCHAR(63) NOT NULL,
         name VARCHAR(64) NOT NULL,
-        layout LONGTEXT NOT NULL COMMENT 'the columns when it was copied',
+        layout LONGTEXT NOT NULL COMMENT 'the table as it is here',
         snapshot_lsn BIGINT UNSIGNED COMMENT 'the moment of the copy; NULL while it is not complete',
         rows_copied BIGINT UNSIGNED,
         copied_at DATETIME(6),
@@ -34,16 +35,12 @@ STATE_TABLES = (
 Write = Callable[[BinaryIO], None]
 
 
-def quote(name: str) -> str:
-    """A name as MySQL's SQL has it."""
-    return "`" + name.replace("`", "``") + "`"
-
-
 @dataclass(frozen=True)
 class Copied:
     """What the target knows of a table: its columns when it was copied, and the moment of the copy."""
 
-    layout: str
+    table: Table | None
+    """None if what is stored is of another version of this program."""
     snapshot_lsn: int | None
 
 
@@ -133,7 +130,9 @@ class Target:
         """What is known of the slot's tables; a table that somebody dropped is as if never copied."""
         rows = self.execute("SELECT name, layout, snapshot_lsn FROM _replication_tables WHERE slot = %s", [slot])
         there = self.table_names()
-        return {name: Copied(layout, lsn if name in there else None) for name, layout, lsn in rows}
+        return {
+            name: Copied(Table.from_json(layout), lsn if name in there else None) for name, layout, lsn in rows
+        }
 
     def table_names(self) -> set[str]:
         """The tables in the database, whoever made them."""
@@ -149,15 +148,7 @@ class Target:
 
     def create_table(self, name: str, table: Table) -> None:
         """Create ``table`` under ``name``, empty."""
-        columns = [
-            f"{definition} NOT NULL" if column.not_null else definition
-            for column, definition in zip(table.columns, self.column_definitions(table), strict=True)
-        ]
-        key = ", ".join(quote(table.columns[i].name) for i in table.key)
-        self.execute(
-            f"CREATE TABLE {quote(name)} ({', '.join(columns)}, PRIMARY KEY ({key}))"
-            f" ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE {self.collation}"
-        )
+        self.execute(create_table(name, table, self.collation))
 
     def column_definitions(self, table: Table) -> list[str]:
         """Each column's name and type."""

@@ -10,10 +10,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from replication.catalogue import Table
 from replication.fold import Fold, Key
 from replication.pgoutput import NULL, SPARE, TEXT, UNCHANGED, Messages, Positions
-from replication.source import Table
-from replication.target import Target, Write, quote
+from replication.schema import quote
+from replication.target import Target, Write
 
 KEYS = "_replication_keys"
 ROWS = "_replication_rows"
@@ -69,9 +70,13 @@ def _column(table: Table, fold: Fold, text: bytes, column: int, rows: Positions)
     ends = (fold.values.ends[column, rows] + 1).tolist()
     values = [text[start:end] for start, end in zip(starts, ends, strict=True)]
     decode = table.types[column].decode
-    if decode is bytes:
+    if decode is None:
         return values
-    return [value if value == b"NULL" else b"\0%b\0" % decode(value[1:-1]) for value in values]
+    return [value if value == b"NULL" else _enclosed(decode(value[1:-1])) for value in values]
+
+
+def _enclosed(value: bytes | None) -> bytes:
+    return b"NULL" if value is None else b"\0%b\0" % value
 
 
 class _Partial:
@@ -132,8 +137,9 @@ def _delete(target: Target, table: Table, keys: Collection[Key]) -> None:
 
 def _key_text(table: Table, key: Key) -> bytes:
     texts = key.split(b"\0")
-    decoded = (table.types[i].decode(text) for i, text in zip(table.key, texts, strict=True))
-    return b"\0%b\0" % b"\0,\0".join(decoded)
+    decoders = [table.types[i].decode for i in table.key]
+    decoded = (decode(text) if decode else text for decode, text in zip(decoders, texts, strict=True))
+    return b",".join(map(_enclosed, decoded))
 
 
 def _lines(lines: Iterable[bytes]) -> Write:
