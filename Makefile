@@ -91,7 +91,7 @@ check: .venv/.ready ## Ruff and mypy
 
 .PHONY: test
 test: check ## Everything: checks and all tests, on real servers
-	@$(BIN)/pytest tests/unit tests/dags
+	@$(BIN)/pytest tests/unit tests/dags tests/charts
 	@$(BIN)/pytest tests/integration tests/faults -n $(TEST_PROCESSES) --dist worksteal
 	@$(BIN)/pytest tests/platform
 

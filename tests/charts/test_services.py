@@ -1,0 +1,136 @@
+"""What the charts of PostgreSQL, MySQL, ZooKeeper and Kafka promise, each for itself."""
+
+import base64
+from typing import Any
+
+import pytest
+from tests.charts.cases import EXTERNAL, case
+from tests.charts.rendering import Object, Refused, named, of_kind, rendered
+
+
+def properties(text: str) -> dict[str, str]:
+    lines = (line for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+
+def broker(objects: list[Object]) -> dict[str, str]:
+    return properties(named(objects, "ConfigMap", "kafka")["data"]["server.properties"])
+
+
+def secret(objects: list[Object], name: str) -> dict[str, str]:
+    return {
+        key: base64.b64decode(value).decode() for key, value in named(objects, "Secret", name)["data"].items()
+    }
+
+
+def test_kafka_is_on_zookeeper_by_default() -> None:
+    objects = case("the platform")
+    assert broker(objects)["zookeeper.connect"] == "zookeeper:2181/kafka"
+    labels = named(objects, "StatefulSet", "kafka")["spec"]["template"]["metadata"]["labels"]
+    assert labels["martline.io/client-zookeeper"] == "true"
+
+
+def test_one_value_puts_kafka_on_kraft_without_any_zookeeper() -> None:
+    objects = case("KRaft")
+    assert "zookeeper.connect" not in broker(objects)
+    assert broker(objects)["process.roles"] == "broker,controller"
+    assert not [item for item in objects if item["metadata"]["labels"]["app.kubernetes.io/name"] == "zookeeper"]
+
+
+def test_each_kraft_broker_votes_and_the_clusters_id_stays() -> None:
+    values = {"global": {"zookeeper": {"enabled": False}}, "replicas": 3}
+    objects = rendered("kafka", values)
+    assert broker(objects)["controller.quorum.voters"] == ",".join(
+        f"{index}@kafka-{index}.kafka-headless.platform.svc:9093" for index in range(3)
+    )
+    start = named(objects, "ConfigMap", "kafka")["data"]["start.sh"]
+    cluster = start.partition("--cluster-id ")[2].split()[0]
+    assert len(base64.urlsafe_b64decode(f"{cluster}==")) == 16
+    assert named(rendered("kafka", values), "ConfigMap", "kafka")["data"]["start.sh"] == start
+
+
+@pytest.mark.parametrize(("brokers", "copies", "in_sync"), [(1, 1, 1), (2, 2, 1), (3, 3, 2), (5, 3, 2)])
+def test_topics_are_replicated_as_far_as_there_are_brokers(brokers: int, copies: int, in_sync: int) -> None:
+    settings = broker(rendered("kafka", {"replicas": brokers}))
+    assert settings["default.replication.factor"] == str(copies)
+    assert settings["offsets.topic.replication.factor"] == str(copies)
+    assert settings["min.insync.replicas"] == str(in_sync)
+
+
+def test_a_setting_of_the_user_is_the_last_and_whole_numbers_stay_whole() -> None:
+    text = named(rendered("kafka", {"config": {"log.retention.bytes": 1073741824}}), "ConfigMap", "kafka")
+    assert "log.retention.bytes=1073741824\n" in text["data"]["server.properties"]
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+def test_zookeepers_servers_know_each_other(servers: int) -> None:
+    config = named(rendered("zookeeper", {"replicas": servers}), "ConfigMap", "zookeeper")["data"]["zoo.cfg"]
+    assert [line for line in config.splitlines() if line.startswith("server.")] == [
+        f"server.{index + 1}=zookeeper-{index}.zookeeper-headless.platform.svc:2888:3888"
+        for index in range(servers)
+        if servers > 1
+    ]
+
+
+def test_an_even_number_of_zookeepers_is_refused() -> None:
+    with pytest.raises(Refused, match=r"/replicas.*one of 1, 3, 5"):
+        rendered("zookeeper", {"replicas": 2})
+
+
+def test_external_servers_are_named_to_the_clients_and_none_runs_here() -> None:
+    objects = case("external servers")
+    assert secret(objects, "postgres-client") | {"PGPASSWORD": ""} == {
+        "PGHOST": "pg.example.com",
+        "PGPORT": "6432",
+        "PGUSER": "shop",
+        "PGPASSWORD": "",
+        "PGDATABASE": "shop",
+    }
+    assert secret(objects, "airflow-metadata")["PGHOST"] == "pg.example.com"
+    assert secret(objects, "mysql-client") | {"MYSQL_PWD": ""} == {
+        "MYSQL_HOST": "mysql.example.com",
+        "MYSQL_TCP_PORT": "3306",
+        "MYSQL_USER": "shop",
+        "MYSQL_PWD": "",
+        "MYSQL_DATABASE": "shop",
+    }
+    brokers = EXTERNAL["kafka"]["external"]
+    assert named(objects, "ConfigMap", "kafka-client")["data"] == {
+        "KAFKA_BOOTSTRAP_SERVERS": brokers["bootstrapServers"]  # type: ignore[index]
+    }
+    running = {workload["metadata"]["name"] for workload in of_kind(objects, "StatefulSet", "Deployment")}
+    assert not running & {"postgres", "mysql", "kafka"}
+
+
+@pytest.mark.parametrize(
+    ("chart", "value"),
+    [("postgres", "external.host"), ("mysql", "external.host"), ("kafka", "external.bootstrapServers")],
+)
+def test_an_external_server_without_an_address_is_refused(chart: str, value: str) -> None:
+    with pytest.raises(Refused, match=rf"{chart}\.enabled=false needs {chart}\.{value}"):
+        rendered(chart, {"enabled": False})
+
+
+@pytest.mark.parametrize("chart", ["postgres", "mysql"])
+def test_secrets_that_exist_are_left_alone(chart: str) -> None:
+    assert of_kind(rendered(chart, {"auth": {"createSecrets": False}}), "Secret") == []
+    values = {"enabled": False, "auth": {"createSecrets": False}}
+    assert of_kind(rendered(chart, values), "Secret") == []
+
+
+@pytest.mark.parametrize(
+    ("chart", "config"),
+    [("postgres", {"work_mem": "8MB"}), ("mysql", {"max_connections": 9}), ("kafka", {"num.io.threads": 4})],
+)
+def test_a_changed_setting_changes_the_pods_checksum(chart: str, config: dict[str, Any]) -> None:
+    def annotations(values: dict[str, Any]) -> Any:
+        workload = named(rendered(chart, values), "StatefulSet", chart)
+        return workload["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations({}) == annotations({})
+    assert annotations({"config": config}) != annotations({})
+
+
+def test_a_setting_of_postgresql_may_hold_quotes() -> None:
+    config = named(rendered("postgres", {"config": {"log_line_prefix": "it's %m "}}), "ConfigMap", "postgres")
+    assert "log_line_prefix = 'it''s %m '\n" in config["data"]["postgresql.conf"]
