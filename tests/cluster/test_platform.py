@@ -13,10 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
+from kafka import KafkaProducer
 from tests.cluster.conftest import Platform
 from tests.marts import require_marts, rows
 
 from cluster import access, programs
+from command import port_is_free
 from demo import FINISHED, DagRun
 
 pytestmark = pytest.mark.timeout(1800)
@@ -76,6 +78,33 @@ def test_ports_that_are_taken_are_named(platform: Platform) -> None:
     assert ended.returncode == 1
     assert f"{access.AIRFLOW.local_port} (for Airflow)" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_ui_opens_every_service_on_its_usual_port_until_ctrl_c(platform: Platform) -> None:
+    taken = [str(service.local_port) for service in access.SERVICES if not port_is_free(service.local_port)]
+    if taken:
+        pytest.skip(f"other programs of this machine use the ports {', '.join(taken)}")
+    process = platform.start("ui")
+    try:
+        assert process.stderr
+        assert "Ctrl-C ends it" in process.stderr.readline()
+        usual = {service: service.local_port for service in access.SERVICES}
+        with (
+            platform.source(usual) as source,
+            platform.replica(usual) as replica,
+            platform.airflow(usual) as airflow,
+        ):
+            assert source.execute("SELECT 1").fetchall() == list(rows(replica, "SELECT 1")) == [(1,)]
+            assert airflow.runs("shop_generate")
+        producer = KafkaProducer(bootstrap_servers=f"localhost:{access.KAFKA.local_port}")
+        assert producer.send("test-ui", b"a message").get(timeout=60).offset >= 0
+        producer.close()
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert access.credentials(platform.cluster, access.AIRFLOW)["password"] in output
+    assert all(port_is_free(service.local_port) for service in access.SERVICES)
 
 
 def test_the_usage_of_every_pod_is_shown(platform: Platform) -> None:

@@ -69,9 +69,9 @@ class Release:
         programs.read(*self._cluster.kubectl("delete", "secret", "--selector", unfinished))
 
     def _obstacle(self) -> str | None:
-        """The first pod that is not ready, with the reason."""
+        """The first pod that is not ready, with the reason; tests and tasks, which have no owner, aside."""
         for pod in programs.read_json(*self._cluster.kubectl("get", "pods", "--output", "json"))["items"]:
-            if reason := _why_not_ready(pod):
+            if "ownerReferences" in pod["metadata"] and (reason := _why_not_ready(pod)):
                 name = pod["metadata"]["name"]
                 return (
                     f"the pod {name} is not ready ({reason}): see `kubectl describe pod {name}` and `make logs`"
