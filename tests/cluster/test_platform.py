@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
 from tests.cluster.conftest import Platform
 from tests.marts import require_marts, rows
 
@@ -96,9 +97,11 @@ def test_ui_opens_every_service_on_its_usual_port_until_ctrl_c(platform: Platfor
         ):
             assert source.execute("SELECT 1").fetchall() == list(rows(replica, "SELECT 1")) == [(1,)]
             assert airflow.runs("shop_generate")
-        producer = KafkaProducer(bootstrap_servers=f"localhost:{access.KAFKA.local_port}")
-        assert producer.send("test-ui", b"a message").get(timeout=60).offset >= 0
-        producer.close()
+        broker = f"localhost:{access.KAFKA.local_port}"
+        with KafkaAdminClient(bootstrap_servers=broker) as admin:
+            admin.create_topics([NewTopic("test-ui", num_partitions=1, replication_factor=1)])
+        with KafkaProducer(bootstrap_servers=broker) as producer:
+            assert producer.send("test-ui", b"a message").get(timeout=60).offset == 0
     finally:
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)

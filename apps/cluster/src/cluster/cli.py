@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,10 @@ def up() -> None:
     context = _Context.read()
     programs.require_programs()
     started = time.monotonic()
-    context.cluster.up()
+    with ThreadPoolExecutor() as beside:
+        cluster = beside.submit(context.cluster.up)
+        _build(context)
+        cluster.result()
     _deploy(context)
     console.print(f"The platform is up after {time.monotonic() - started:.0f} s")
     _show_where()
@@ -69,6 +73,7 @@ def deploy() -> None:
     """Build and load what changed, and install or upgrade the platform in the cluster that is there."""
     context = _Context.read()
     context.cluster.require()
+    _build(context)
     _deploy(context)
 
 
@@ -76,10 +81,11 @@ def deploy() -> None:
 def build_images() -> None:
     """Build the images that changed, and show all with their sizes."""
     context = _Context.read()
+    programs.require_programs()
+    _build(context)
     table = Table("image", title="Images", title_justify="left")
     table.add_column("MB", justify="right")
     for image in context.images:
-        image.build()
         table.add_row(image.reference, f"{size(image.reference) / 1e6:,.0f}")
     results.print(table)
 
@@ -169,9 +175,12 @@ martline_cluster.add_command(build_images, "images")
 martline_cluster.add_command(show_usage, "usage")
 
 
-def _deploy(context: _Context) -> None:
+def _build(context: _Context) -> None:
     for image in context.images:
         image.build()
+
+
+def _deploy(context: _Context) -> None:
     context.release.package()
     own = [image.reference for image in context.images]
     context.cluster.load([*own, *sorted(context.release.third_party_images(context.images))])
