@@ -89,6 +89,10 @@ check: .venv/.ready ## Ruff and mypy
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+.PHONY: lint-charts
+lint-charts: .venv/.ready ## Have checkov judge the charts (it is fetched)
+	@$(BIN)/python -m tests.charts.lint
+
 .PHONY: test
 test: check ## Everything: checks and all tests, on real servers
 	@$(BIN)/pytest tests/unit tests/dags tests/charts
