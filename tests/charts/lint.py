@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import yaml
-
 from tests.charts.cases import CASES, case
 
 CHECKOUT = Path(__file__).parent.parent.parent
