@@ -108,6 +108,7 @@ A `helm test` pod. Beside the part:
   test     what it tests, the end of its name
   script   what its shell does (`sh -euc`); it fails by its exit code
   clients  the services that it is a client of
+  token    true if it talks to Kubernetes' API
   env, envFrom, image, shell    if it needs them; `shell` is sh unless given
 */}}
 {{- define "common.testPod" -}}
@@ -125,7 +126,9 @@ metadata:
     helm.sh/hook-delete-policy: before-hook-creation
 spec:
   restartPolicy: Never
-  {{- include "common.podSpec" . | nindent 2 }}
+  {{- /* A test without a token has the account that every namespace has, so that it can be checked before anything is installed. */}}
+  {{- $account := .token | default false | ternary (include "common.name" .) "default" }}
+  {{- include "common.podSpec" (merge (dict "account" $account) .) | nindent 2 }}
   containers:
     - name: test
       {{- $resources := dict "requests" (dict "cpu" "50m" "memory" "64Mi") "limits" (dict "cpu" "1" "memory" "512Mi") }}

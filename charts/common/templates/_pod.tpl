@@ -21,6 +21,7 @@ annotations:
 {{/*
 What the spec of each pod begins with: who it runs as, where, and how long it may take to stop. Beside the part:
   token     true for a pod that talks to Kubernetes' API
+  account   its ServiceAccount, if it is not the part's own
   replicas  more than 1 spreads the pods over the nodes
 From the chart's values: runAsUser. From the part's values: terminationGracePeriodSeconds, nodeSelector,
 tolerations, affinity.
@@ -28,7 +29,7 @@ tolerations, affinity.
 {{- define "common.podSpec" -}}
 {{- $root := .root | default . -}}
 {{- $values := .values | default $root.Values -}}
-serviceAccountName: {{ include "common.name" . }}
+serviceAccountName: {{ .account | default (include "common.name" .) }}
 automountServiceAccountToken: {{ .token | default false }}
 {{- /* Kubernetes' KAFKA_PORT and the like would be taken for settings. */}}
 enableServiceLinks: false
