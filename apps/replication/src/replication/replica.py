@@ -41,6 +41,7 @@ class Replica:
         self.schema = schema
         self.unfit = unfit
         self._stream: ChangeStream | None = None
+        self._reached = 0
         self._told = -math.inf
 
     def close(self) -> None:
@@ -48,6 +49,7 @@ class Replica:
         if self._stream:
             self._stream.close()
             self._stream = None
+        self._reached = 0
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -80,9 +82,20 @@ class Replica:
     def apply(self, upto: int | None = None, *, transactional: bool = True) -> Applied:
         """Apply the changes up to an LSN, or to the moment of the call."""
         upto = source.current_lsn(self.connection) if upto is None else upto
+        applied = Applied()
+        if upto > self._reached:
+            applied = self._apply(upto, transactional)
+            self._reached = upto
+        if time.monotonic() > self._told + TELL_SECONDS:
+            self._told = time.monotonic()
+            self.target.store_equal(self.slot)
+            source.advance_slot(self.connection, self.slot, self.target.applied_lsn(self.slot) or 0)
+        return applied
+
+    def _apply(self, upto: int, transactional: bool) -> Applied:
         self._stream = self._stream or ChangeStream(self.slot)
         try:
-            applied = apply_changes(
+            return apply_changes(
                 self.connection,
                 self._stream,
                 self.target,
@@ -95,11 +108,6 @@ class Replica:
         except BaseException:
             self.close()  # it is further than MySQL
             raise
-        if time.monotonic() > self._told + TELL_SECONDS:
-            self._told = time.monotonic()
-            self.target.store_equal(self.slot)
-            source.advance_slot(self.connection, self.slot, self.target.applied_lsn(self.slot) or 0)
-        return applied
 
     def replicated(self) -> dict[str, Replicated]:
         """The tables whose copies are complete."""
