@@ -134,3 +134,11 @@ def test_a_changed_setting_changes_the_pods_checksum(chart: str, config: dict[st
 def test_a_setting_of_postgresql_may_hold_quotes() -> None:
     config = named(rendered("postgres", {"config": {"log_line_prefix": "it's %m "}}), "ConfigMap", "postgres")
     assert "log_line_prefix = 'it''s %m '\n" in config["data"]["postgresql.conf"]
+
+
+def test_kafka_does_not_keep_what_zookeeper_forgets() -> None:
+    forgetful = {"zookeeper": {"persistence": {"enabled": False}}}
+    with pytest.raises(Refused, match=r"needs kafka\.persistence\.enabled=false"):
+        rendered("martline", forgetful)
+    assert rendered("martline", {**forgetful, "kafka": {"persistence": {"enabled": False}}})
+    assert rendered("martline", {**forgetful, "global": {"zookeeper": {"enabled": False}}})
