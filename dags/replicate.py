@@ -28,7 +28,7 @@ Starts when the asset `source` is updated; updates the asset `replica`, which st
         "replicate",
         ["replicate"],
         image="spark",
-        settings=["postgres", "mysql"],
+        settings=["postgres", "mysql", "spark"],
         timeout=timedelta(hours=2),
         pool=REPLICA_POOL,
     )

@@ -1,6 +1,8 @@
 """Where a workload runs: the one place that knows the profile.
 
-``MARTLINE_PROFILE`` is ``embedded`` (a task is a local process) or ``cluster`` (a task is a pod).
+``MARTLINE_PROFILE`` is ``embedded`` (a task is a local process) or ``cluster`` (a task is a pod). In the cluster
+``MARTLINE_WORKLOADS`` gives each image's reference and resources as JSON, and ``MARTLINE_POD_TEMPLATE`` names the
+file with what all pods have in common; the chart of Airflow sets both.
 """
 
 import json
@@ -13,7 +15,7 @@ from typing import Any
 from airflow.sdk import Asset, BaseOperator
 
 # The Secrets and ConfigMaps from which a pod takes its settings; a pod's spec holds only their names.
-SECRETS = {"postgres": "postgres-client", "mysql": "mysql-client"}
+SECRETS = {"postgres": "postgres-client", "mysql": "mysql-client", "spark": "spark-client"}
 CONFIG_MAPS = {"kafka": "kafka-client", "spark": "spark-client"}
 RESULT_FILE = "/airflow/xcom/return.json"
 
@@ -59,30 +61,54 @@ def _pod(command: Sequence[str], image: str, settings: Sequence[str], common: di
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
     from kubernetes.client import models as k8s
 
-    secrets = [k8s.V1SecretEnvSource(SECRETS[name]) for name in settings if name in SECRETS]
-    config_maps = [k8s.V1ConfigMapEnvSource(CONFIG_MAPS[name]) for name in settings if name in CONFIG_MAPS]
+    workload = json.loads(os.environ["MARTLINE_WORKLOADS"])[image]
     return KubernetesPodOperator(
         name=common["task_id"].replace("_", "-"),
-        namespace=os.environ.get("MARTLINE_NAMESPACE", "martline"),
-        image=f"martline/{image}:{os.environ.get('MARTLINE_IMAGE_TAG', 'dev')}",
+        pod_template_file=os.environ["MARTLINE_POD_TEMPLATE"],
+        image=workload["image"],
+        container_resources=k8s.V1ResourceRequirements(**workload["resources"]),
         # The log goes to standard error; the result line is what the XCom sidecar hands over.
         cmds=["sh", "-c", f'exec "$@" > {RESULT_FILE}', "sh"],
         arguments=list(command),
         env_from=[
-            *(k8s.V1EnvFromSource(secret_ref=secret) for secret in secrets),
-            *(k8s.V1EnvFromSource(config_map_ref=config_map) for config_map in config_maps),
+            *(
+                k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(SECRETS[name]))
+                for name in settings
+                if name in SECRETS
+            ),
+            *(
+                k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(CONFIG_MAPS[name]))
+                for name in settings
+                if name in CONFIG_MAPS
+            ),
         ],
+        # The services' NetworkPolicies let in the pods with these labels.
+        labels={f"martline.io/client-{name}": "true" for name in settings},
+        **(_spark_driver() if "spark" in settings else {}),
+        # No process of Airflow waits while the pod runs; one that is killed finds the pod again.
         deferrable=True,
-        reattach_on_restart=True,
+        durable=True,
         on_finish_action="delete_pod",
-        container_resources=k8s.V1ResourceRequirements(
-            requests={"cpu": "100m", "memory": "256Mi"}, limits={"memory": "2Gi"}
-        ),
-        security_context={"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        container_security_context={
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        startup_timeout_seconds=300,
+        startup_check_interval_seconds=1,
+        poll_interval=1,
+        log_events_on_failure=True,
+        # The triggerer copies the log every few seconds, to be watched; at the end the task writes all of it once
+        # more to its own log, from the start, as that of the triggerer is not shown then.
+        logging_interval=10,
+        trigger_kwargs={"last_log_time": None},
         **common,
     )
+
+
+def _spark_driver() -> dict[str, Any]:
+    """What a pod needs in which a Spark driver runs: its address, and the chart's configuration and account."""
+    from kubernetes.client import models as k8s
+
+    pod_ip = k8s.V1EnvVarSource(field_ref=k8s.V1ObjectFieldSelector(field_path="status.podIP"))
+    return {
+        "service_account_name": "spark-driver",
+        "env_vars": [k8s.V1EnvVar("SPARK_LOCAL_HOSTNAME", value_from=pod_ip)],
+        "volumes": [k8s.V1Volume(name="spark-conf", config_map=k8s.V1ConfigMapVolumeSource(name="spark-conf"))],
+        "volume_mounts": [k8s.V1VolumeMount(name="spark-conf", mount_path="/etc/spark", read_only=True)],
+    }
