@@ -1,0 +1,45 @@
+{{/* The parts of the chart, as common's helpers take them. */}}
+{{- define "spark.standalone" -}}{{ if eq .Values.mode "standalone" }}true{{ end }}{{- end }}
+
+{{/* What drivers, executors, the master and the workers read; /etc/spark in each. */}}
+{{- define "spark.confVolume" -}}
+- name: spark-conf
+  projected:
+    sources:
+      - configMap:
+          name: spark-conf
+      - secret:
+          name: spark-client
+{{- end }}
+{{- define "spark.confMount" -}}
+- name: spark-conf
+  mountPath: /etc/spark
+  readOnly: true
+{{- end }}
+
+{{/* The environment of the master and of a worker. Input: the part. */}}
+{{- define "spark.daemonEnvironment" -}}
+env:
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: SPARK_DAEMON_MEMORY
+    value: {{ .values.heap }}
+  - name: SPARK_DAEMON_JAVA_OPTS
+    value: -XX:+UseSerialGC -XX:TieredStopAtLevel=1
+envFrom:
+  - configMapRef:
+      name: spark-client
+  - secretRef:
+      name: spark-client
+{{- end }}
+
+{{/* The ports of drivers and executors: fixed, so that NetworkPolicies can name them, 16 for each kind. */}}
+{{- define "spark.driverPort" -}}7100{{- end }}
+{{- define "spark.blockManagerPort" -}}7116{{- end }}
+{{- define "spark.lastPort" -}}7131{{- end }}
+{{- define "spark.executorPorts" -}}
+- port: {{ include "spark.driverPort" . }}
+  endPort: {{ include "spark.lastPort" . }}
+{{- end }}
