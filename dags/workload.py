@@ -1,8 +1,8 @@
 """Where a workload runs: the one place that knows the profile.
 
 ``MARTLINE_PROFILE`` is ``embedded`` (a task is a local process) or ``cluster`` (a task is a pod). In the cluster
-``MARTLINE_WORKLOADS`` gives each image's reference and resources as JSON, and ``MARTLINE_POD_TEMPLATE`` names the
-file with what all pods have in common; the chart of Airflow sets both.
+``MARTLINE_WORKLOADS`` is the folder in which the chart of Airflow says what it knows: ``workloads.json`` has each
+image's reference, pull policy and resources, and ``pod.yaml`` is what all pods begin as.
 """
 
 import json
@@ -10,12 +10,13 @@ import os
 import shlex
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator
 
 # The Secrets and ConfigMaps from which a pod takes its settings; a pod's spec holds only their names.
-SECRETS = {"postgres": "postgres-client", "mysql": "mysql-client", "spark": "spark-client"}
+SECRETS = {"postgres": "postgres-client", "mysql": "mysql-client", "spark": "spark-auth"}
 CONFIG_MAPS = {"kafka": "kafka-client", "spark": "spark-client"}
 RESULT_FILE = "/airflow/xcom/return.json"
 
@@ -61,11 +62,13 @@ def _pod(command: Sequence[str], image: str, settings: Sequence[str], common: di
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
     from kubernetes.client import models as k8s
 
-    workload = json.loads(os.environ["MARTLINE_WORKLOADS"])[image]
+    folder = Path(os.environ["MARTLINE_WORKLOADS"])
+    workload = json.loads((folder / "workloads.json").read_text())[image]
     return KubernetesPodOperator(
         name=common["task_id"].replace("_", "-"),
-        pod_template_file=os.environ["MARTLINE_POD_TEMPLATE"],
+        pod_template_file=str(folder / "pod.yaml"),
         image=workload["image"],
+        image_pull_policy=workload["pull_policy"],
         container_resources=k8s.V1ResourceRequirements(**workload["resources"]),
         # The log goes to standard error; the result line is what the XCom sidecar hands over.
         cmds=["sh", "-c", f'exec "$@" > {RESULT_FILE}', "sh"],
@@ -106,9 +109,15 @@ def _spark_driver() -> dict[str, Any]:
     from kubernetes.client import models as k8s
 
     pod_ip = k8s.V1EnvVarSource(field_ref=k8s.V1ObjectFieldSelector(field_path="status.podIP"))
+    configuration = k8s.V1ProjectedVolumeSource(
+        sources=[
+            k8s.V1VolumeProjection(config_map=k8s.V1ConfigMapProjection(name="spark-conf")),
+            k8s.V1VolumeProjection(secret=k8s.V1SecretProjection(name=SECRETS["spark"])),
+        ]
+    )
     return {
         "service_account_name": "spark-driver",
         "env_vars": [k8s.V1EnvVar("SPARK_LOCAL_HOSTNAME", value_from=pod_ip)],
-        "volumes": [k8s.V1Volume(name="spark-conf", config_map=k8s.V1ConfigMapVolumeSource(name="spark-conf"))],
+        "volumes": [k8s.V1Volume(name="spark-conf", projected=configuration)],
         "volume_mounts": [k8s.V1VolumeMount(name="spark-conf", mount_path="/etc/spark", read_only=True)],
     }

@@ -32,7 +32,16 @@ SECRET_KEYS = re.compile(r"PASSWORD|PWD|TOKEN|KEY|SECRET", re.IGNORECASE)
 # Made by the other charts of the platform, where a chart is installed alone.
 ANOTHER_CHARTS = {"postgres-client", "airflow-metadata", "mysql-client", "kafka-client", "spark-client"}
 # Secrets that the user makes, where the values say that they exist.
-THE_USERS = {"pull", "postgres-client", "postgres-admin", "airflow-metadata", "mysql-client", "mysql-admin"}
+THE_USERS = {
+    "pull",
+    "postgres-client",
+    "postgres-admin",
+    "airflow-metadata",
+    "mysql-client",
+    "mysql-admin",
+    "airflow-login",
+    "airflow-keys",
+}
 
 
 @pytest.fixture(params=CASES)

@@ -13,7 +13,16 @@ DAGS = Path(__file__).parent.parent.parent / "dags"
 DESCRIBE = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
+from kubernetes.client import ApiClient
 bag = DagBag(sys.argv[1])
+
+def pod_of(task):
+    # As Kubernetes would get it.
+    if not hasattr(task, "build_pod_request_obj"):
+        return None
+    task.do_xcom_push = False  # what its sidecar is like is said by a connection, of which there is none here
+    return ApiClient().sanitize_for_serialization(task.build_pod_request_obj(dry_run=True))
+
 print(json.dumps({
     "errors": bag.import_errors,
     "dags": {
@@ -31,7 +40,7 @@ print(json.dumps({
                     "xcom": task.do_xcom_push,
                     "upstream": sorted(task.upstream_task_ids),
                     "pool": task.pool,
-                    "env": str(getattr(task, "env_from", "")),
+                    "pod": pod_of(task),
                 }
                 for task in dag.tasks
             },
@@ -41,12 +50,37 @@ print(json.dumps({
 }))
 """
 
+# What the chart of Airflow puts into the folder of MARTLINE_WORKLOADS, in short.
+WORKLOADS = {
+    name: {
+        "image": f"martline/{name}:1",
+        "pull_policy": "IfNotPresent",
+        "resources": {"requests": {"memory": memory}, "limits": {"memory": "2Gi"}},
+    }
+    for name, memory in {"shop": "128Mi", "spark": "512Mi"}.items()
+}
+POD = """
+apiVersion: v1
+kind: Pod
+spec:
+  serviceAccountName: airflow-workload
+  securityContext: {runAsNonRoot: true}
+  containers:
+    - name: base
+      securityContext: {readOnlyRootFilesystem: true}
+      volumeMounts: [{name: scratch, mountPath: /tmp}]
+  volumes: [{name: scratch, emptyDir: {}}]
+"""
+
 
 @pytest.fixture(scope="module", params=["embedded", "cluster"])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     home = tmp_path_factory.mktemp("airflow")
+    (home / "workloads.json").write_text(json.dumps(WORKLOADS))
+    (home / "pod.yaml").write_text(POD)
     environment = {
         **os.environ,
+        "MARTLINE_WORKLOADS": str(home),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
@@ -114,3 +148,67 @@ def test_what_reads_or_writes_the_whole_replica_shares_a_pool_of_one(built: dict
         if task["pool"] == "replica"
     }
     assert pooled == {"replicate.replicate", "replicate.compare", "build_marts.build"}
+
+
+IN_THE_CLUSTER = pytest.mark.parametrize("built", ["cluster"], indirect=True)
+
+
+def _pods(built: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{dag}.{name}": task["pod"]
+        for dag, tasks in built["dags"].items()
+        for name, task in tasks["tasks"].items()
+    }
+
+
+@IN_THE_CLUSTER
+def test_a_pod_has_its_workloads_image_and_resources_and_what_all_pods_have(built: dict[str, Any]) -> None:
+    for name, pod in _pods(built).items():
+        image = "shop" if name.startswith("shop_") else "spark"
+        base = pod["spec"]["containers"][0]
+        assert base["image"] == WORKLOADS[image]["image"], name
+        assert base["resources"] == WORKLOADS[image]["resources"], name
+        assert base["securityContext"] == {"readOnlyRootFilesystem": True}
+        assert pod["spec"]["securityContext"] == {"runAsNonRoot": True}
+        assert {"name": "scratch", "mountPath": "/tmp"} in base["volumeMounts"]
+
+
+@IN_THE_CLUSTER
+def test_a_pod_refers_to_its_settings_and_is_labelled_as_the_services_client(built: dict[str, Any]) -> None:
+    expected = {
+        "shop_generate.create_tables": {"postgres"},
+        "shop_generate.generate": {"postgres"},
+        "shop_events.produce": {"postgres", "kafka"},
+        "shop_events.consume": {"postgres", "kafka"},
+        "replicate.replicate": {"postgres", "mysql", "spark"},
+        "replicate.compare": {"postgres", "mysql"},
+        "build_marts.build": {"mysql", "spark"},
+        "build_marts.check": {"mysql"},
+    }
+    pods = _pods(built)
+    assert pods.keys() == expected.keys()
+    for name, services in expected.items():
+        base = pods[name]["spec"]["containers"][0]
+        sources = {reference["name"] for source in base["envFrom"] for reference in source.values()}
+        assert sources - {"spark-auth"} == {f"{service}-client" for service in services}, name
+        assert ("spark-auth" in sources) == ("spark" in services), name
+        labels = {label for label in pods[name]["metadata"]["labels"] if label.startswith("martline.io/client-")}
+        assert labels == {f"martline.io/client-{service}" for service in services}, name
+
+
+@IN_THE_CLUSTER
+def test_no_value_of_a_secret_stands_in_a_pod(built: dict[str, Any]) -> None:
+    for pod in _pods(built).values():
+        for variable in pod["spec"]["containers"][0].get("env", []):
+            assert variable["name"] == "SPARK_LOCAL_HOSTNAME"
+            assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+
+
+@IN_THE_CLUSTER
+def test_a_spark_driver_has_sparks_configuration_and_account(built: dict[str, Any]) -> None:
+    pods = _pods(built)
+    drivers = {name for name, pod in pods.items() if pod["spec"]["serviceAccountName"] == "spark-driver"}
+    assert drivers == {"replicate.replicate", "build_marts.build"}
+    for name in drivers:
+        base = pods[name]["spec"]["containers"][0]
+        assert {"name": "spark-conf", "mountPath": "/etc/spark", "readOnly": True} in base["volumeMounts"]

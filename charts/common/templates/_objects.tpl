@@ -109,7 +109,7 @@ A `helm test` pod. Beside the part:
   script   what its shell does (`sh -euc`); it fails by its exit code
   clients  the services that it is a client of
   token    true if it talks to Kubernetes' API
-  env, envFrom, image, shell    if it needs them; `shell` is sh unless given
+  env, envFrom, image, shell, resources, volumes, volumeMounts    if it needs them; `shell` is sh unless given
 */}}
 {{- define "common.testPod" -}}
 {{- $root := .root | default . -}}
@@ -132,7 +132,7 @@ spec:
   containers:
     - name: test
       {{- $resources := dict "requests" (dict "cpu" "50m" "memory" "64Mi") "limits" (dict "cpu" "1" "memory" "512Mi") }}
-      {{- include "common.container" (merge (dict "resources" $resources) (dict "root" $root "image" .image)) | nindent 6 }}
+      {{- include "common.container" (dict "root" $root "image" .image "resources" (.resources | default $resources)) | nindent 6 }}
       command: [{{ .shell | default "sh" }}, -euc]
       args:
         - |
@@ -148,6 +148,12 @@ spec:
       {{- end }}
       volumeMounts:
         {{- include "common.scratchMounts" (list "/tmp") | indent 8 }}
+        {{- with .volumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     {{- include "common.scratchVolume" "256Mi" | nindent 4 }}
+    {{- with .volumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* The parts of the chart, as common's helpers take them. */}}
+{{/* Whether there are a master and workers: text, or none. */}}
 {{- define "spark.standalone" -}}{{ if eq .Values.mode "standalone" }}true{{ end }}{{- end }}
 
 {{/* What drivers, executors, the master and the workers read; /etc/spark in each. */}}
@@ -9,7 +9,7 @@
       - configMap:
           name: spark-conf
       - secret:
-          name: spark-client
+          name: spark-auth
 {{- end }}
 {{- define "spark.confMount" -}}
 - name: spark-conf
@@ -28,11 +28,13 @@ env:
     value: {{ .values.heap }}
   - name: SPARK_DAEMON_JAVA_OPTS
     value: -XX:+UseSerialGC -XX:TieredStopAtLevel=1
-envFrom:
-  - configMapRef:
-      name: spark-client
-  - secretRef:
-      name: spark-client
+  - name: SPARK_CONF_DIR
+    value: /etc/spark
+  - name: _SPARK_AUTH_SECRET
+    valueFrom:
+      secretKeyRef:
+        name: spark-auth
+        key: _SPARK_AUTH_SECRET
 {{- end }}
 
 {{/* The ports of drivers and executors: fixed, so that NetworkPolicies can name them, 16 for each kind. */}}
