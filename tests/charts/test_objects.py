@@ -41,6 +41,7 @@ THE_USERS = {
     "mysql-admin",
     "airflow-login",
     "airflow-keys",
+    "spark-auth",
 }
 
 
