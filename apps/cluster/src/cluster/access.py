@@ -2,7 +2,7 @@
 
 import base64
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -74,28 +74,35 @@ def wait_for_interrupt() -> None:
         threading.Event().wait()
 
 
-def logins(cluster: Cluster) -> list[Login]:
+def installed(cluster: Cluster) -> list[Service]:
+    """The services that run in the cluster; a database may be an external one instead."""
+    names = programs.read(*cluster.kubectl("get", "services", "--output", "name")).split()
+    return [service for service in SERVICES if f"service/{service.name}" in names]
+
+
+def logins(cluster: Cluster, services: Sequence[Service]) -> list[Login]:
     """Where each service is while its usual port is forwarded, and how to get in."""
-    postgres, mysql = credentials(cluster, POSTGRES), credentials(cluster, MYSQL)
-    airflow, jupyter = credentials(cluster, AIRFLOW), credentials(cluster, JUPYTER)
+    return [_login(service, credentials(cluster, service)) for service in services]
 
-    def address(service: Service) -> str:
-        return f"127.0.0.1:{service.local_port}"
 
-    source = f"{address(POSTGRES)}/{postgres['PGDATABASE']}"
-    replica = f"{address(MYSQL)}/{mysql['MYSQL_DATABASE']}"
-    return [
-        Login("Airflow", f"http://{address(AIRFLOW)}", airflow["username"], airflow["password"]),
-        Login("PostgreSQL", source, postgres["PGUSER"], postgres["PGPASSWORD"]),
-        Login("MySQL", replica, mysql["MYSQL_USER"], mysql["MYSQL_PWD"]),
-        Login("Kafka", address(KAFKA)),
-        Login("Jupyter", f"http://{address(JUPYTER)}", password=jupyter["token"]),
-        Login("Spark", f"http://{address(SPARK)}"),
-    ]
+def _login(service: Service, secret: Mapping[str, str]) -> Login:
+    address = f"127.0.0.1:{service.local_port}"
+    if service == POSTGRES:
+        database = f"{address}/{secret['PGDATABASE']}"
+        return Login(service.title, database, secret["PGUSER"], secret["PGPASSWORD"])
+    if service == MYSQL:
+        database = f"{address}/{secret['MYSQL_DATABASE']}"
+        return Login(service.title, database, secret["MYSQL_USER"], secret["MYSQL_PWD"])
+    if service == KAFKA:
+        return Login(service.title, address)
+    password = secret.get("password") or secret.get("token") or ""
+    return Login(service.title, f"http://{address}", secret.get("username", ""), password)
 
 
 def credentials(cluster: Cluster, service: Service) -> dict[str, str]:
-    """The entries of the service's Secret."""
+    """The entries of the service's Secret; none, if it lets in without."""
+    if not service.secret:
+        return {}
     found = programs.read_json(*cluster.kubectl("get", "secret", service.secret, "--output", "json"))
     return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
 

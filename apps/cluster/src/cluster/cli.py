@@ -95,9 +95,10 @@ def ui() -> None:
     """Forward every service's usual port to this machine, until Ctrl-C."""
     context = _Context.read()
     context.cluster.require()
-    access.require_free_ports(access.SERVICES)
-    with access.forwarded(context.cluster, *access.SERVICES, usual=True):
-        print_logins(access.logins(context.cluster))
+    services = access.installed(context.cluster)
+    access.require_free_ports(services)
+    with access.forwarded(context.cluster, *services, usual=True):
+        print_logins(access.logins(context.cluster, services))
         console.print("Ctrl-C ends it")
         access.wait_for_interrupt()
 
@@ -117,7 +118,7 @@ def demo(scale: int) -> None:
             access.connect_postgres(cluster, ports[access.POSTGRES]) as source,
             access.connect_mysql(cluster, ports[access.MYSQL]) as replica,
         ):
-            report(source, replica, steps, access.logins(cluster))
+            report(source, replica, steps, access.logins(cluster, access.installed(cluster)))
     console.print("`make ui` opens these addresses")
 
 

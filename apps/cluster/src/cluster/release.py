@@ -15,6 +15,8 @@ from demo import console
 
 RELEASE = "martline"
 TIMEOUT = "10m"
+SERVICES = ("airflow", "jupyter", "spark")
+WORKLOADS = ("shop", "spark")
 
 
 class Release:
@@ -80,9 +82,12 @@ class Release:
 
 
 def _values_of(images: Sequence[Image]) -> str:
-    """The values that name this checkout's images; each is a value of the charts that use it."""
-    tags = {image.name: {"image": {"tag": image.tag}} for image in images if image.name != "shop"}
-    return json.dumps(tags)
+    """The values that name this checkout's images: of the services, and of the pods that Airflow starts."""
+    tags = {image.name: {"image": {"tag": image.tag}} for image in images}
+    workloads = {name: tags[name] for name in WORKLOADS}
+    services: dict[str, Any] = {name: tag for name, tag in tags.items() if name in SERVICES}
+    services["airflow"] = {**services["airflow"], "workloads": workloads}
+    return json.dumps(services)
 
 
 def _why_not_ready(pod: Any) -> str | None:
