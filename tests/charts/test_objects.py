@@ -30,7 +30,15 @@ LABELS = {
 }
 SECRET_KEYS = re.compile(r"PASSWORD|PWD|TOKEN|KEY|SECRET", re.IGNORECASE)
 # Made by the other charts of the platform, where a chart is installed alone.
-ANOTHER_CHARTS = {"postgres-client", "airflow-metadata", "mysql-client", "kafka-client", "spark-client"}
+ANOTHER_CHARTS = {
+    "postgres-client",
+    "airflow-metadata",
+    "mysql-client",
+    "kafka-client",
+    "spark-client",
+    "spark-auth",
+    "spark-conf",
+}
 # Secrets that the user makes, where the values say that they exist.
 THE_USERS = {
     "pull",
@@ -42,6 +50,7 @@ THE_USERS = {
     "airflow-login",
     "airflow-keys",
     "spark-auth",
+    "jupyter-token",
 }
 
 
