@@ -46,11 +46,11 @@ def replicate(
         with replica.locked():
             copied = replica.copy_new(wanted)
             applied = replica.apply()
-        require(refused)
+        require({**refused, **copied.failed})
         if follow:
             applied += _follow(replica)
         log.info("equal to PostgreSQL: %s changes since the last run", f"{applied.changes:,}")
-        return {"copied": copied, "changes": applied.changes, "rows_written": applied.rows_written}
+        return {"copied": copied.rows, "changes": applied.changes, "rows_written": applied.rows_written}
 
 
 def _follow(replica: Replica) -> Applied:

@@ -12,8 +12,8 @@ from command import Failure, MySQLSettings, WrongSettings
 from replication import source
 from replication.catalogue import Table, UnfitRules, read_tables
 from replication.changes import Applied, Replicated, apply_changes
-from replication.copy import copy_tables, drop_tables, tables_to_copy
 from replication.schema import is_same
+from replication.snapshot import Snapshot, clear, copy_tables, drop_tables, tables_to_copy
 from replication.source import Slot
 from replication.stream import ChangeStream
 from replication.target import Target
@@ -67,17 +67,25 @@ class Replica:
         wanted = set(names or (*tables, *refused)) - set(exclude)
         return sorted(wanted & tables.keys()), {name: refused[name] for name in sorted(wanted & refused.keys())}
 
-    def copy_new(self, names: Sequence[str]) -> dict[str, int]:
+    def copy_new(self, names: Sequence[str]) -> Snapshot:
         """Make the slot if need be, and copy the tables that MySQL lacks or has otherwise."""
         tables, refused = read_tables(self.connection, self.schema, self.unfit)
         slot = source.read_slot(self.connection, self.slot)
         if not self._continues(slot):
             self._make_slot(slot, [tables[name] for name in names if name in tables])
         copied = self.target.copied(self.slot)
+        clear(self.target, self.slot)
         drop_tables(self.target, self.slot, copied.keys() - tables.keys() - refused.keys())
         todo = tables_to_copy(self.target, self.slot, tables, names, copied)
         source.publish(self.connection, self.slot, self.schema, todo)
-        return copy_tables(self.target, self.slot, self.schema, todo)
+        if not todo:
+            return Snapshot()
+        with source.locked(self.schema, todo):
+            tables, _ = read_tables(self.connection, self.schema, self.unfit)
+            for table in todo:
+                if tables.get(table.name) != table:
+                    raise Failure(f"{table.name} was altered at the moment its copy began: run `replicate` again")
+            return copy_tables(self.target, self.slot, todo)
 
     def apply(self, upto: int | None = None, *, transactional: bool = True) -> Applied:
         """Apply the changes up to an LSN, or to the moment of the call."""

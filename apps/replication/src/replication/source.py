@@ -23,6 +23,9 @@ SESSION = {
     "intervalstyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "1",
+    # A snapshot takes as long as it takes, and the connection that exports it only waits.
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
 }
 SLOT_WAIT_SECONDS = 60
 
@@ -144,6 +147,18 @@ def current_lsn(connection: psycopg.Connection) -> int:
 def format_lsn(lsn: int) -> str:
     """As PostgreSQL writes it."""
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+@contextmanager
+def locked(schema: str, tables: Sequence[Table]) -> Iterator[None]:
+    """Keep the tables from being dropped, altered or written anew; rows may change.
+
+    Rows must keep their places while several connections read them by their places.
+    """
+    names = sql.SQL(", ").join(sql.Identifier(schema, table.name) for table in tables)
+    with connect() as holder:
+        holder.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+        yield
 
 
 @contextmanager

@@ -1,17 +1,16 @@
 """MySQL or MariaDB, the side that is written: its tables, the loading of rows, the state of the replication."""
 
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import pymysql
 from pymysql.constants import ER
 
 from command import Failure, MySQLSettings
 from replication.catalogue import Table
+from replication.pipe import Write, readable
 from replication.schema import create_table, quote
 
 LOCK_WAIT_SECONDS = 60
@@ -32,7 +31,6 @@ STATE_TABLES = (
         PRIMARY KEY (slot, name)
     ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
 )
-Write = Callable[[BinaryIO], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Target:
     """One connection to MySQL, in strict mode and in transactions of the caller's."""
 
     def __init__(self, settings: MySQLSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._connection = settings.connect(local_infile=True, autocommit=False)
         self.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
         [(version,)] = self.execute("SELECT VERSION()")
@@ -65,6 +63,11 @@ class Target:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             return list(cursor.fetchall())
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each of the rows of parameters."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(statement, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -84,7 +87,7 @@ class Target:
         name = f"SHA2(CONCAT('replication', DATABASE(), '{slot}'), 256)"
         if self.execute(f"SELECT GET_LOCK({name}, {LOCK_WAIT_SECONDS})") != [(1,)]:
             raise Failure(
-                f"Another program has been replicating {slot} into {self._settings.database} for"
+                f"Another program has been replicating {slot} into {self.settings.database} for"
                 f" {LOCK_WAIT_SECONDS} s: wait for it to end, or stop it"
             )
         try:
@@ -156,8 +159,9 @@ class Target:
             f"{quote(column.name)} {kind.name}" for column, kind in zip(table.columns, table.types, strict=True)
         ]
 
-    def drop_table(self, name: str) -> None:
-        self.execute(f"DROP TABLE IF EXISTS {quote(name)}")
+    def drop_tables(self, names: Sequence[str]) -> None:
+        if names:
+            self.execute(f"DROP TABLE IF EXISTS {', '.join(map(quote, names))}")
 
     def create_temporary(self, name: str, definitions: Sequence[str]) -> None:
         """Create a table that this connection alone sees; the open transaction stays open."""
@@ -193,7 +197,7 @@ class Target:
             if loaded != "{}":
                 assignments.append(f"{quote(name)} = {loaded.format(fields[-1])}")
         conversion = f"SET {', '.join(assignments)}" if assignments else ""
-        with _pipe(write) as path, self._connection.cursor() as cursor:
+        with readable(write) as path, self._connection.cursor() as cursor:
             try:
                 rows: int = cursor.execute(
                     f"LOAD DATA LOCAL INFILE '{path}' {'REPLACE' if replace else ''} INTO TABLE {quote(into)}"
@@ -212,29 +216,3 @@ class Target:
         if warning:
             raise Failure(f"MySQL can't hold a value of the table {table.name}: {warning[2]}")
         return rows
-
-
-@contextmanager
-def _pipe(write: Write) -> Iterator[str]:
-    """A path from which what ``write`` writes can be read while it writes."""
-    reading, writing = os.pipe()
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with os.fdopen(writing, "wb", buffering=1 << 20) as stream:
-                write(stream)
-        except BrokenPipeError:
-            pass  # the reader has failed, and says why
-        except BaseException as error:
-            errors.append(error)
-
-    writer = threading.Thread(target=run, daemon=True)
-    writer.start()
-    try:
-        yield f"/dev/fd/{reading}"
-    finally:
-        os.close(reading)
-        writer.join()
-        if errors:
-            raise errors[0]

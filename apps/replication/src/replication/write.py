@@ -13,8 +13,9 @@ import numpy as np
 from replication.catalogue import Table
 from replication.fold import Fold, Key
 from replication.pgoutput import NULL, SPARE, TEXT, UNCHANGED, Messages, Positions
+from replication.pipe import Write
 from replication.schema import quote
-from replication.target import Target, Write
+from replication.target import Target
 
 KEYS = "_replication_keys"
 ROWS = "_replication_rows"

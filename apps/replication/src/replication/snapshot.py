@@ -1,0 +1,218 @@
+"""The snapshot: tables that are new in MySQL are copied, and put in place when they are complete."""
+
+import hashlib
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+from command import Failure, progress
+from replication import source
+from replication.catalogue import Table
+from replication.ranges import cut, tasks
+from replication.schema import add_indexes, is_same, quote
+from replication.target import Copied, Target
+from replication.worker import Worker
+
+log = logging.getLogger(__name__)
+
+LEAST_FOR_SPARK = 32 << 20
+"""Bytes in PostgreSQL. Less is copied before Spark has started."""
+THREADS = 4
+"""That copy what is too little for Spark."""
+POLL_SECONDS = 0.2
+
+
+def tables_to_copy(
+    target: Target, slot: str, tables: Mapping[str, Table], wanted: Sequence[str], copied: Mapping[str, Copied]
+) -> list[Table]:
+    """Those of the wanted tables that MySQL lacks, and the copied ones whose columns have changed."""
+    in_target = target.table_names()
+    todo = []
+    for name, table in tables.items():
+        known = copied.get(name)
+        if known is None:
+            if name not in wanted:
+                continue
+            if name in in_target:
+                raise Failure(
+                    f"MySQL has a table {name} that did not come from the slot {slot}: rename or drop it,"
+                    " or leave it out with --exclude"
+                )
+        elif known.snapshot_lsn is not None and known.table and is_same(known.table, table):
+            continue
+        elif known.snapshot_lsn is not None:
+            log.info("%s has other columns than when it was copied: copying it again", name)
+        todo.append(table)
+    return todo
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a snapshot has brought: the rows of each table, and why others could not be copied."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def copy_tables(target: Target, slot: str, tables: Sequence[Table]) -> Snapshot:
+    """Copy the tables as they are at one moment; each is put in place as soon as it is complete."""
+    with source.snapshot() as (reader, lsn):
+        copying = _Copying(target, slot, lsn, reader, tables)
+        with copying.running() as work:
+            copying.put_in_place_until_done(work)
+    clear(target, slot)
+    return copying.result
+
+
+def clear(target: Target, slot: str) -> None:
+    """Drop what a snapshot has left that was killed."""
+    prefix = _prefix(slot)
+    target.drop_tables([name for name in target.table_names() if name.startswith(prefix)])
+
+
+def _prefix(slot: str) -> str:
+    """Of the staging tables' names; other slots may be copied into the same database."""
+    return f"_replication_{hashlib.sha256(slot.encode()).hexdigest()[:8]}_"
+
+
+class _Copying:
+    """One snapshot under way."""
+
+    def __init__(
+        self, target: Target, slot: str, lsn: int, reader: psycopg.Connection, tables: Sequence[Table]
+    ) -> None:
+        # A name of its own for each run: tasks that outlive a killed run don't write into the next one.
+        name = f"{_prefix(slot)}{secrets.token_hex(4)}"
+        self.result = Snapshot()
+        self._target = target
+        self._slot = slot
+        self._lsn = lsn
+        self._ledger = f"{name}_ranges"
+        self._waiting = {f"{name}_{i}": table for i, table in enumerate(tables)}
+        self._ranges = cut(reader, tables, list(self._waiting))
+        self._counts = Counter(part.staging for part in self._ranges)
+        self._sizes: Counter[str] = Counter()
+        for part in self._ranges:
+            self._sizes[part.staging] += part.size
+        [(snapshot,)] = reader.execute("SELECT pg_export_snapshot()").fetchall()
+        parameters = {**reader.info.get_parameters(), "password": reader.info.password}
+        self._worker = Worker(snapshot, self._ledger, target.settings, parameters)
+
+    @contextmanager
+    def running(self) -> Iterator[list["Future[None]"]]:
+        """The work, started: on Spark, or in threads of this process if it is too little for that."""
+        self._prepare()
+        todo = tasks(self._ranges)
+        if self._sizes.total() < LEAST_FOR_SPARK:
+            pool = ThreadPoolExecutor(THREADS)
+            try:
+                yield [pool.submit(self._worker.copy, task) for task in todo]
+            finally:
+                pool.shutdown(cancel_futures=True)
+        else:
+            # Imported where it is used: it takes a second, and most runs have nothing to copy.
+            from replication.spark import Spark
+
+            spark = Spark()
+            pool = ThreadPoolExecutor(1)
+            try:
+                yield [pool.submit(spark.run, self._worker.copy, todo)]
+            finally:
+                spark.stop()
+                pool.shutdown()
+
+    def put_in_place_until_done(self, work: Sequence["Future[None]"]) -> None:
+        """Put each table in place when it is complete; raises what the work raises."""
+        with progress(self._sizes.total(), "B", "copying") as bar:
+            bar.unit_scale = True
+            bar.unit_divisor = 1024
+            going = set(work)
+            while True:
+                ended, going = wait(going, POLL_SECONDS, FIRST_EXCEPTION)
+                for future in ended:
+                    future.result()
+                rows, size = self._look()
+                bar.set_postfix_str(f"{rows:,} rows", refresh=False)
+                bar.update(size - bar.n)
+                if not going:
+                    return
+
+    def _prepare(self) -> None:
+        target = self._target
+        target.execute(
+            f"CREATE TABLE {quote(self._ledger)} (staging VARCHAR(64), number INT UNSIGNED,"
+            " rows_copied BIGINT UNSIGNED NOT NULL DEFAULT 0, error LONGTEXT, PRIMARY KEY (staging, number))"
+            " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        )
+        with target.transaction():
+            # Before anything else: should this end half-way, the next run knows the tables as its own.
+            target.execute_many(
+                "REPLACE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
+                [(self._slot, table.name, table.to_json()) for table in self._waiting.values()],
+            )
+        for staging, table in self._waiting.items():
+            target.create_table(staging, table)
+
+    def _look(self) -> tuple[int, int]:
+        """Put in place what is complete; return the rows and bytes that are copied so far."""
+        complete = {}
+        all_rows = all_bytes = 0
+        with self._target.transaction():
+            lines = self._target.execute(
+                "SELECT staging, COUNT(*), SUM(rows_copied), MIN(error)"
+                f" FROM {quote(self._ledger)} GROUP BY staging"
+            )
+        for staging, count, rows, error in lines:
+            all_rows += int(rows)
+            all_bytes += self._sizes[staging] * count // self._counts[staging]
+            if staging not in self._waiting:
+                continue
+            if error is not None:
+                table = self._waiting.pop(staging)
+                log.error("%s is not copied: %s", table.name, error)
+                self.result.failed[table.name] = error
+            elif count == self._counts[staging]:
+                complete[staging] = int(rows)
+        # A partitioned table without partitions.
+        complete |= {staging: 0 for staging in self._waiting if not self._counts[staging]}
+        if complete:
+            self._put_in_place(complete)
+        return all_rows, all_bytes
+
+    def _put_in_place(self, rows: Mapping[str, int]) -> None:
+        target = self._target
+        there = target.table_names()
+        renames, old = [], []
+        for staging in rows:
+            name = self._waiting[staging].name
+            if name in there:
+                old.append(f"{staging}_old")
+                renames.append(f"{quote(name)} TO {quote(old[-1])}")
+            renames.append(f"{quote(staging)} TO {quote(name)}")
+        target.execute(f"RENAME TABLE {', '.join(renames)}")
+        with target.transaction():
+            target.execute_many(
+                "UPDATE _replication_tables SET snapshot_lsn = %s, rows_copied = %s, copied_at = UTC_TIMESTAMP(6)"
+                " WHERE slot = %s AND name = %s",
+                [(self._lsn, rows[staging], self._slot, self._waiting[staging].name) for staging in rows],
+            )
+        target.drop_tables(old)
+        for staging, count in rows.items():
+            table = self._waiting.pop(staging)
+            self.result.rows[table.name] = count
+            log.info("copied %s: %s rows", table.name, f"{count:,}")
+
+
+def drop_tables(target: Target, slot: str, names: Iterable[str]) -> None:
+    """Drop the copies of tables that PostgreSQL does not have any more."""
+    for name in names:
+        log.info("%s is not in PostgreSQL any more: dropping its copy", name)
+        target.drop_tables([name])
+        with target.transaction():
+            target.execute("DELETE FROM _replication_tables WHERE slot = %s AND name = %s", [slot, name])
