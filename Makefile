@@ -106,3 +106,7 @@ bench-demo: .venv/.ready ## Measure the demo's time and memory
 .PHONY: bench-cluster
 bench-cluster: .venv/.ready ## Measure the cluster's times, memory and processor, and the images' sizes
 	@$(BIN)/python benchmarks/cluster.py
+
+.PHONY: bench-replication
+bench-replication: .venv/.ready ## Measure replication beside plain pipes and Spark's JDBC (BENCH="sizes --more")
+	@$(BIN)/python -m benchmarks.replication $(BENCH)

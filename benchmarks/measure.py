@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,11 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Measure:
-    """A value with its unit; a goal is the most that it may be."""
+    """A value with its unit, and what was measured beside it.
+
+    The goal is the most that the value may be, or with ``at_least`` the least; with ``of_ratio`` it is the goal
+    of value / beside_value instead.
+    """
 
     name: str
     value: float
@@ -27,6 +31,28 @@ class Measure:
     goal: float | None = None
     beside: str | None = None
     beside_value: float | None = None
+    at_least: bool = False
+    of_ratio: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """Of the value to the one beside it."""
+        return self.value / self.beside_value if self.beside_value else None
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the goal is reached; None without a goal."""
+        judged = self.ratio if self.of_ratio else self.value
+        if self.goal is None or judged is None:
+            return None
+        return judged >= self.goal if self.at_least else judged <= self.goal
+
+    @property
+    def goal_text(self) -> str:
+        """The goal as people read it."""
+        if self.goal is None:
+            return ""
+        return f"{'≥' if self.at_least else '≤'} {self.goal:g}{' times' if self.of_ratio else ''}"
 
     def as_result(self) -> dict[str, Any]:
         """The form of the results file."""
@@ -35,21 +61,39 @@ class Measure:
             "value": round(self.value, 3),
             "unit": self.unit,
             "measured_beside": self.beside,
-            "ratio": round(self.value / self.beside_value, 3) if self.beside_value else None,
+            "beside_value": None if self.beside_value is None else round(self.beside_value, 3),
+            "ratio": None if self.ratio is None else round(self.ratio, 3),
             "goal": self.goal,
-            "reached": None if self.goal is None else self.value <= self.goal,
+            "goal_is": None if self.goal is None else "least" if self.at_least else "most",
+            "goal_of": None if self.goal is None else "ratio" if self.of_ratio else "value",
+            "reached": self.reached,
         }
 
 
-def publish(name: str, measures: Sequence[Measure]) -> None:
-    """Print the measures, write ``results/NAME.json``, and exit with status 1 if a goal is not reached."""
-    results = [measure.as_result() for measure in measures]
-    table = Table("measure", "value", "unit", "goal", "reached", title=name, title_justify="left")
-    for result in results:
-        reached = {None: "", True: "yes", False: "no"}[result["reached"]]
-        goal = "" if result["goal"] is None else f"{result['goal']:g}"
-        table.add_row(result["name"], f"{result['value']:g}", result["unit"], goal, reached)
+def publish(
+    name: str, measures: Sequence[Measure], details: Mapping[str, Any] | None = None, *, keep: bool = True
+) -> None:
+    """Print the measures, write ``results/NAME.json``, and exit with status 1 if a goal is not reached.
+
+    ``details`` say what it was measured with. Without ``keep`` nothing is written.
+    """
+    table = Table(
+        "measure", "value", "unit", "beside", "ratio", "goal", "reached", title=name, title_justify="left"
+    )
+    for measure in measures:
+        reached = {None: "", True: "yes", False: "no"}[measure.reached]
+        beside = "" if measure.beside_value is None else f"{measure.beside_value:.4g} ({measure.beside})"
+        ratio = "" if measure.ratio is None else f"{measure.ratio:.2f}"
+        value = f"{measure.value:,.0f}" if measure.value >= 1000 else f"{measure.value:.4g}"
+        table.add_row(measure.name, value, measure.unit, beside, ratio, measure.goal_text, reached)
     Console().print(table)
+    if keep:
+        _keep(name, measures, details or {})
+    if any(measure.reached is False for measure in measures):
+        sys.exit(1)
+
+
+def _keep(name: str, measures: Sequence[Measure], details: Mapping[str, Any]) -> None:
     machine = {
         "system": platform.platform(),
         "processor": platform.machine(),
@@ -57,8 +101,11 @@ def publish(name: str, measures: Sequence[Measure]) -> None:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
     }
-    report = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "measures": results}
+    report = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine,
+        **details,
+        "measures": [measure.as_result() for measure in measures],
+    }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
-    if any(result["reached"] is False for result in results):
-        sys.exit(1)
+    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")

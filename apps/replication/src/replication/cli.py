@@ -50,7 +50,12 @@ def replicate(
         if follow:
             applied += _follow(replica)
         log.info("equal to PostgreSQL: %s changes since the last run", f"{applied.changes:,}")
-        return {"copied": copied.rows, "changes": applied.changes, "rows_written": applied.rows_written}
+        return {
+            "copied": copied.rows,
+            "copy_seconds": round(copied.seconds, 2),
+            "changes": applied.changes,
+            "rows_written": applied.rows_written,
+        }
 
 
 def _follow(replica: Replica) -> Applied:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import secrets
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -21,8 +22,8 @@ from replication.worker import Worker
 
 log = logging.getLogger(__name__)
 
-LEAST_FOR_SPARK = 32 << 20
-"""Bytes in PostgreSQL. Less is copied before Spark has started."""
+LEAST_FOR_SPARK = 128 << 20
+"""Bytes in PostgreSQL. Threads copy about as much in the time that Spark needs to start."""
 THREADS = 4
 """That copy what is too little for Spark."""
 POLL_SECONDS = 0.2
@@ -52,20 +53,24 @@ def tables_to_copy(
     return todo
 
 
-@dataclass(frozen=True)
+@dataclass
 class Snapshot:
     """What a snapshot has brought: the rows of each table, and why others could not be copied."""
 
     rows: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0
+    """It took, without the start of Spark."""
 
 
 def copy_tables(target: Target, slot: str, tables: Sequence[Table]) -> Snapshot:
     """Copy the tables as they are at one moment; each is put in place as soon as it is complete."""
+    started = time.monotonic()
     with source.snapshot() as (reader, lsn):
         copying = _Copying(target, slot, lsn, reader, tables)
         with copying.running() as work:
             copying.put_in_place_until_done(work)
+            copying.result.seconds += time.monotonic() - started
     clear(target, slot)
     return copying.result
 
@@ -119,7 +124,11 @@ class _Copying:
             # Imported where it is used: it takes a second, and most runs have nothing to copy.
             from replication.spark import Spark
 
+            started = time.monotonic()
             spark = Spark()
+            seconds = time.monotonic() - started
+            self.result.seconds -= seconds
+            log.info("copying in %d tasks on Spark, which has started in %.1f s", len(todo), seconds)
             pool = ThreadPoolExecutor(1)
             try:
                 yield [pool.submit(spark.run, self._worker.copy, todo)]

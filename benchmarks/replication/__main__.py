@@ -1,0 +1,55 @@
+"""Replication against its limits: snapshot, changes and comparison, each beside what it is measured with.
+
+Run as ``python -m benchmarks.replication``. The servers are the benchmark's own and are removed at its end.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+from benchmarks.measure import Measure, publish
+from benchmarks.replication.changes import measure_changes
+from benchmarks.replication.comparison import measure_comparison
+from benchmarks.replication.servers import servers
+from benchmarks.replication.snapshots import measure_shapes, measure_sizes, measure_small_tables
+
+from embedded.java import java_home
+
+PARTS = ("sizes", "shapes", "small-tables", "changes", "compare")
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[PART ...]")
+@click.option("--more", is_flag=True, help="Also a snapshot of 30,000,000 orders: 10 minutes and 15 GB more.")
+@click.option("--repeat", default=2, show_default=True, help="Runs of which the best counts, in turns.")
+def main(parts: tuple[str, ...], more: bool, repeat: int) -> None:
+    """Measure replication; PARTs are sizes, shapes, small-tables, changes and compare (all, if none is named)."""
+    chosen = parts or PARTS
+    with servers() as made, tempfile.TemporaryDirectory(prefix="martline-bench-") as folder:
+        spark = {
+            "SPARK_MASTER": "local[*]",
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_LOCAL_DIRS": folder,
+            "JAVA_HOME": str(java_home(Path(folder))),
+        }
+        runs: dict[str, Callable[[], Iterator[Measure]]] = {
+            "sizes": lambda: measure_sizes(made, spark, more, repeat),
+            "shapes": lambda: measure_shapes(made, spark, repeat),
+            "small-tables": lambda: measure_small_tables(made, spark),
+            "changes": lambda: measure_changes(made, spark),
+            "compare": lambda: measure_comparison(made, spark, repeat),
+        }
+        measures = []
+        for part in chosen:
+            for measure in runs[part]():
+                print(f"{part}: {measure.name}: {measure.value:,.4g} {measure.unit}", file=sys.stderr, flush=True)
+                measures.append(measure)
+        details = {"servers": made.described()}
+    # A part of the measures is no result to be kept.
+    publish("replication", measures, details, keep=set(chosen) == set(PARTS))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The changes: a million at once, and 5,000 a second while following."""
+
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+
+from benchmarks.measure import Measure
+from benchmarks.replication.commands import run, started
+from benchmarks.replication.servers import Servers
+from benchmarks.replication.shapes import ORDER_ROWS, orders
+
+ROWS = 3_000_000
+INSERTS, UPDATES, DELETES = 600_000, 300_000, 100_000
+CHANGES = INSERTS + UPDATES + DELETES
+SMALL_TRANSACTIONS = 100_000
+CHANGES_A_SECOND = 100_000
+MEMORY_MIB = 512
+FOLLOWED_A_SECOND = 5_000
+FOLLOW_SECONDS = 30
+LAG_SECONDS = 2
+STEP_SECONDS = 0.05
+LOOK_SECONDS = 0.01
+DATABASE = "orders"
+
+
+def measure_changes(servers: Servers, spark: dict[str, str]) -> Iterator[Measure]:
+    """A million changes in small transactions, then as one; then the lag while following."""
+    environment = {**servers.environment(DATABASE), **spark}
+    servers.fresh_source(DATABASE)
+    with servers.source(DATABASE) as source:
+        orders(ROWS).make(source)
+        source.execute("CREATE TABLE marks (id integer PRIMARY KEY, made double precision NOT NULL)")
+        source.execute("INSERT INTO marks VALUES (1, 0)")
+    servers.fresh_target(DATABASE)
+    run(["replicate"], environment)
+    for first, transactions in ((ROWS + 1, SMALL_TRANSACTIONS), (ROWS + INSERTS + 1, 1)):
+        _change(servers, first, transactions)
+        ended = run(["replicate"], environment)
+        assert ended.result["changes"] == CHANGES, ended.result
+        name = f"{CHANGES:,} changes in {transactions:,} transaction{'s' if transactions > 1 else ''}"
+        yield Measure(name, CHANGES / ended.result["seconds"], "changes/s", goal=CHANGES_A_SECOND, at_least=True)
+        yield Measure(f"{name}: memory", ended.memory.peak("command"), "MiB", goal=MEMORY_MIB)
+    yield from _follow(servers, environment)
+    run(["replication-compare"], environment)
+
+
+def _change(servers: Servers, first: int, transactions: int) -> None:
+    """Insert, update and delete in the proportions of the whole in each transaction."""
+    with servers.source(DATABASE) as source:
+        source.execute("SET synchronous_commit = off")
+        inserts, updates, deletes = (n // transactions for n in (INSERTS, UPDATES, DELETES))
+        rows = ORDER_ROWS.format(
+            name="orders", first=f"{first} + t * {inserts}", last=f"{first} + (t + 1) * {inserts} - 1"
+        )
+        low = 1 if transactions > 1 else 1_000_000
+        source.execute(f"""
+            CREATE OR REPLACE PROCEDURE change() LANGUAGE plpgsql AS $$
+            BEGIN
+                FOR t IN 0 .. {transactions - 1} LOOP
+                    {rows};
+                    UPDATE orders SET status = 'Shipped', total_amount = total_amount + 1
+                        WHERE order_id >= {low} + t * {updates} AND order_id < {low} + (t + 1) * {updates};
+                    DELETE FROM orders WHERE order_id >= {low + UPDATES} + t * {deletes}
+                        AND order_id < {low + UPDATES} + (t + 1) * {deletes};
+                    COMMIT;
+                END LOOP;
+            END $$
+        """)
+        source.execute("CALL change()")
+
+
+def _follow(servers: Servers, environment: dict[str, str]) -> Iterator[Measure]:
+    """The lag of marks that are written among the changes, from their commit until MySQL shows them."""
+    with started(["replicate", "--follow"], environment) as (process, memory):
+        changing = threading.Thread(target=_change_steadily, args=(servers,))
+        changing.start()
+        lags = []
+        seen = 0.0
+        with servers.target(DATABASE) as target, target.cursor() as cursor:
+            while changing.is_alive():
+                cursor.execute("SELECT made FROM marks")
+                [(made,)] = cursor.fetchall()
+                if made > seen:
+                    lags.append(time.time() - made)
+                    seen = made
+                time.sleep(LOOK_SECONDS)
+        changing.join()
+        process.terminate()
+        _, log = process.communicate()
+    if process.returncode != 0 or len(lags) < 2:
+        raise RuntimeError(f"replicate --follow has failed:\n{log}")
+    percentiles = statistics.quantiles(lags, n=100)
+    name = f"following {FOLLOWED_A_SECOND:,} changes a second"
+    yield Measure(f"{name}: lag, median", percentiles[49], "s")
+    yield Measure(f"{name}: lag, 95th percentile", percentiles[94], "s", goal=LAG_SECONDS)
+    yield Measure(f"{name}: memory", memory.peak("command"), "MiB", goal=MEMORY_MIB)
+
+
+def _change_steadily(servers: Servers) -> None:
+    with servers.source(DATABASE) as source:
+        [(first,)] = source.execute("SELECT max(order_id) + 1 FROM orders").fetchall()
+        each = int(FOLLOWED_A_SECOND * STEP_SECONDS)
+        inserts, updates = each * 6 // 10, each * 3 // 10
+        deletes = each - inserts - updates - 1  # and the mark
+        began = time.monotonic()
+        for step in range(int(FOLLOW_SECONDS / STEP_SECONDS)):
+            with source.transaction():
+                low = first + step * inserts
+                source.execute(ORDER_ROWS.format(name="orders", first=low, last=low + inserts - 1))
+                source.execute(
+                    "UPDATE orders SET status = 'Returned' WHERE order_id >= %s AND order_id < %s",
+                    [2_000_000 + step * updates, 2_000_000 + (step + 1) * updates],
+                )
+                source.execute(
+                    "DELETE FROM orders WHERE order_id >= %s AND order_id < %s",
+                    [2_600_000 + step * deletes, 2_600_000 + (step + 1) * deletes],
+                )
+                source.execute("UPDATE marks SET made = %s", [time.time()])
+            time.sleep(max(0.0, began + (step + 1) * STEP_SECONDS - time.monotonic()))

@@ -1,0 +1,96 @@
+"""Runs the commands that are measured, and samples the memory of all their processes."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PROGRAMS = Path(sys.executable).parent
+SAMPLE_SECONDS = 0.1
+
+
+@dataclass
+class Memory:
+    """The most that each process has held, in MiB (USS: its own alone), by what it is."""
+
+    peaks: dict[int, tuple[str, float]] = field(default_factory=dict)
+
+    def peak(self, kind: str) -> float:
+        """The largest of the processes of that kind; 0 if there was none."""
+        return max((size for known, size in self.peaks.values() if known == kind), default=0)
+
+    def sample(self, process: psutil.Process) -> None:
+        """Look at the process and its descendants."""
+        for one in [process, *process.children(recursive=True)]:
+            try:
+                size = one.memory_full_info().uss / 2**20
+                known = self.peaks.get(one.pid, ("", 0.0))
+                kind = "command" if one.pid == process.pid else _kind(" ".join(one.cmdline()))
+                self.peaks[one.pid] = (kind, max(size, known[1]))
+            except psutil.Error:
+                continue  # it has ended
+
+
+def _kind(command: str) -> str:
+    return "java" if "java" in command.split(" ")[0] else "worker" if "pyspark" in command else "other"
+
+
+@dataclass
+class Ended:
+    """What a command has printed, and what it took."""
+
+    result: dict[str, Any]
+    seconds: float
+    memory: Memory
+
+
+@contextmanager
+def started(command: list[str], environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], Memory]]:
+    """A running command, and its memory so far; it is ended at last."""
+    process = subprocess.Popen(
+        [str(PROGRAMS / command[0]), *command[1:]],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    memory = Memory()
+    watched = psutil.Process(process.pid)
+
+    def sample() -> None:
+        while process.poll() is None:
+            try:
+                memory.sample(watched)
+            except psutil.Error:
+                return
+            time.sleep(SAMPLE_SECONDS)
+
+    watching = threading.Thread(target=sample)
+    watching.start()
+    try:
+        yield process, memory
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+        watching.join()
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> Ended:
+    """Run a command to its end, which must be a good one."""
+    began = time.monotonic()
+    with started(command, environment) as (process, memory):
+        output, log = process.communicate()
+        seconds = time.monotonic() - began
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} has failed:\n{log}")
+    return Ended(json.loads(output.splitlines()[-1]), seconds, memory)

@@ -1,0 +1,93 @@
+"""What the snapshot is measured beside: plain pipes of the servers' own clients, and Spark's JDBC, tuned."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.replication.servers import Servers
+from benchmarks.replication.shapes import Shape
+
+from embedded.artifacts import Artifact, cache_folder, download, fetch_programs
+
+JDBC = Path(__file__).parent / "jdbc.py"
+POSTGRES_DRIVER = Artifact(
+    "org/postgresql/postgresql/42.7.8/postgresql-42.7.8.jar",
+    "2a32a9dcbc42d67a50ad3a0de5efd102c8d2be46720045f2cbd6689f160ab7c7",
+    1116727,
+)
+
+
+def create_target(servers: Servers, database: str, definition: str) -> None:
+    """Make the table as the product made it, empty."""
+    servers.fresh_target(database)
+    with servers.target(database) as target, target.cursor() as cursor:
+        cursor.execute(definition)
+
+
+def pipes(servers: Servers, database: str, shape: Shape, count: int) -> float:
+    """Copy with so many pipes ``psql COPY | mysql LOAD DATA`` at once; return the seconds.
+
+    Each reads its share of the table's pages. The session settings are those that the product uses.
+    """
+    environment = {**os.environ, **servers.environment(database)}
+    with servers.source(database) as source:
+        columns = ", ".join(shape.columns(source))
+        query = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
+        [(pages,)] = source.execute(query, [shape.name]).fetchall()
+    load = (
+        "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'; SET time_zone = '+00:00';"
+        f" LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE {shape.name} CHARACTER SET utf8mb4 ({columns})"
+    )
+    mysql = [
+        *servers.mysql_client,
+        "--no-defaults",
+        f"--host={servers.mysql['MYSQL_HOST']}",
+        f"--port={servers.mysql['MYSQL_TCP_PORT']}",
+        f"--user={servers.mysql['MYSQL_USER']}",
+        "--local-infile=1",
+        "--default-character-set=utf8mb4",
+        database,
+        f"--execute={load}",
+    ]
+    started = time.monotonic()
+    processes = []
+    for i in range(count):
+        low, high = pages * i // count, pages * (i + 1) // count
+        where = "" if count == 1 else f" WHERE ctid >= '({low},0)' AND ctid < '({high},0)'"
+        copy = f"COPY (SELECT {columns} FROM {shape.name}{where}) TO STDOUT"
+        reading = subprocess.Popen(
+            [*servers.psql, "--no-psqlrc", "--quiet", "--command", copy], stdout=subprocess.PIPE, env=environment
+        )
+        processes += [reading, subprocess.Popen(mysql, stdin=reading.stdout, env=environment)]
+        assert reading.stdout
+        reading.stdout.close()
+    failed = [process.args for process in processes if process.wait() != 0]
+    seconds = time.monotonic() - started
+    if failed:
+        raise RuntimeError(f"a pipe has failed: {failed[0]}")
+    require_rows(servers, database, shape)
+    return seconds
+
+
+def jdbc(servers: Servers, database: str, shape: Shape, spark: dict[str, str]) -> float:
+    """Copy with Spark's JDBC source and sink, tuned; return the seconds, without Spark's start."""
+    download([POSTGRES_DRIVER], cache_folder())
+    drivers = [cache_folder() / POSTGRES_DRIVER.path, fetch_programs().mysql_connector]
+    ended = subprocess.run(
+        [sys.executable, JDBC, shape.name, shape.key, str(shape.rows), ":".join(map(str, drivers))],
+        env={**os.environ, **servers.environment(database), **spark},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    require_rows(servers, database, shape)
+    return float(json.loads(ended.stdout.splitlines()[-1])["seconds"])
+
+
+def require_rows(servers: Servers, database: str, shape: Shape) -> None:
+    """Fail unless all rows have arrived."""
+    with servers.target(database) as target, target.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {shape.name}")
+        assert cursor.fetchall() == ((shape.rows,),)

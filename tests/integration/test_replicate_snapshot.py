@@ -1,0 +1,233 @@
+"""The snapshot: by ranges of pages, on Spark or in threads, each row once."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import psycopg
+import pymysql
+import pytest
+
+from command import MySQLSettings
+from replication import source as replication_source
+from replication.ranges import cut
+from replication.snapshot import LEAST_FOR_SPARK
+from replication.source import read_tables
+from replication.target import Target
+from replication.worker import Worker
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def servers(postgres: dict[str, str], mysql: dict[str, str]) -> dict[str, str]:
+    return {**postgres, **mysql}
+
+
+@pytest.fixture
+def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
+    """A connection to PostgreSQL that commits each statement."""
+    with psycopg.connect(
+        host=servers["PGHOST"],
+        port=servers["PGPORT"],
+        user=servers["PGUSER"],
+        password=servers["PGPASSWORD"],
+        dbname=servers["PGDATABASE"],
+        autocommit=True,
+    ) as connection:
+        yield connection
+
+
+@pytest.fixture
+def query(servers: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    """Ask MySQL."""
+    with pymysql.connect(
+        host=servers["MYSQL_HOST"],
+        port=int(servers["MYSQL_TCP_PORT"]),
+        user=servers["MYSQL_USER"],
+        password=servers["MYSQL_PWD"],
+        database=servers["MYSQL_DATABASE"],
+        autocommit=True,
+    ) as connection:
+
+        def query(statement: str) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+
+        yield query
+
+
+def sums(rows: Callable[[str], Any], table: str) -> Any:
+    return rows(f"SELECT COUNT(*), SUM(id), SUM(LENGTH(body)), SUM(id * LENGTH(body)) FROM {table}")
+
+
+def test_a_large_table_is_copied_on_spark_and_no_process_has_a_password_on_its_command_line(
+    servers: dict[str, str],
+    spark: dict[str, str],
+    source: psycopg.Connection,
+    query: Any,
+    run: Run,
+    start: Any,
+) -> None:
+    kib = 8
+    rows = LEAST_FOR_SPARK // (kib << 10) + 500
+    source.execute("CREATE TABLE pages (id bigint PRIMARY KEY, body text NOT NULL)")
+    source.execute("ALTER TABLE pages ALTER body SET STORAGE EXTERNAL")
+    source.execute(
+        "INSERT INTO pages SELECT n, repeat(chr(1000 + mod(n, 50)::int) || 'x' || chr(9) || chr(10), %s)"
+        " FROM generate_series(1, %s) n",
+        [(kib << 10) // 5, rows],
+    )
+    source.execute("CREATE TABLE small (id int PRIMARY KEY, body text); INSERT INTO small VALUES (1, NULL)")
+    replicating = start("replicate", env={**servers, **spark})
+    output: list[str] = []
+    reading = threading.Thread(target=lambda: output.extend(replicating.communicate()))
+    reading.start()
+    command_lines: set[str] = set()
+    while reading.is_alive():
+        reading.join(0.2)
+        try:
+            for process in psutil.Process(replicating.pid).children(recursive=True):
+                command_lines.add(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    assert replicating.returncode == 0, output[1]
+    assert "tasks on Spark" in output[1]
+    assert any("pyspark.daemon" in line for line in command_lines)
+    for secret in (servers["PGPASSWORD"], servers["MYSQL_PWD"]):
+        assert not any(secret in line for line in command_lines)
+        assert secret not in output[1]
+    expected = source.execute(
+        "SELECT count(*), sum(id), sum(octet_length(body)), sum(id * octet_length(body)) FROM pages"
+    )
+    assert sums(query, "pages") == expected.fetchall()
+    assert query("SELECT * FROM small") == [(1, None)]
+    run("replication-compare", env=servers)
+
+
+def test_partitions_children_views_and_empty_tables_are_copied_as_what_they_are(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("""
+        CREATE TABLE parts (id int PRIMARY KEY, body text) PARTITION BY RANGE (id);
+        CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (1000);
+        CREATE TABLE parts_high PARTITION OF parts FOR VALUES FROM (1000) TO (9000) PARTITION BY HASH (id);
+        CREATE TABLE parts_high_0 PARTITION OF parts_high FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE parts_high_1 PARTITION OF parts_high FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+        INSERT INTO parts SELECT n, 'p' || n FROM generate_series(1, 5000) n;
+        CREATE TABLE no_parts (id int PRIMARY KEY) PARTITION BY HASH (id);
+        CREATE TABLE parent (id int PRIMARY KEY);
+        CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
+        INSERT INTO parent VALUES (1);
+        INSERT INTO child VALUES (2);
+        CREATE TABLE empty (id int PRIMARY KEY);
+        CREATE VIEW seen AS SELECT * FROM parent;
+        CREATE TABLE bloated (id int PRIMARY KEY, body text) WITH (autovacuum_enabled = false);
+        INSERT INTO bloated SELECT n, repeat('b', 1000) FROM generate_series(1, 40000) n;
+        DELETE FROM bloated WHERE mod(id, 10000) <> 1;
+    """)
+    assert run("replicate", env=servers).result["copied"] == {
+        "parts": 5000, "no_parts": 0, "parent": 1, "child": 1, "empty": 0, "bloated": 4,
+    }  # fmt: skip
+    assert query("SELECT id FROM bloated ORDER BY id") == [(1,), (10001,), (20001,), (30001,)]
+    assert query("SELECT * FROM parent") == [(1,)]
+    run("replication-compare", env=servers)
+
+
+def test_nothing_to_copy_and_little_to_copy_need_no_spark(
+    servers: dict[str, str], source: psycopg.Connection, run: Run
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    without = {**servers, "JAVA_HOME": "/nonexistent"}
+    assert run("replicate", env=without).result["copied"] == {"t": 1}
+    assert run("replicate", env=without).result["copied"] == {}
+
+
+def test_a_value_that_mysql_cannot_hold_stops_its_table_alone_and_the_key_is_named(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("CREATE TABLE good (id int PRIMARY KEY); INSERT INTO good SELECT generate_series(1, 100)")
+    source.execute("CREATE TABLE bad (id int PRIMARY KEY, part text NOT NULL, body float)")
+    source.execute("INSERT INTO bad SELECT n, 'p' || n, n FROM generate_series(1, 5000) n")
+    source.execute("UPDATE bad SET body = 'Infinity' WHERE id = 3333")
+    stopped = run("replicate", env=servers, check=False)
+    assert stopped.status == 1
+    assert "Not replicated: bad:" in stopped.log
+    assert "id = 3333" in stopped.log
+    assert query("SELECT COUNT(*) FROM good") == [(100,)]
+    assert {name for (name,) in query("SHOW TABLES")} == {"good", "_replication", "_replication_tables"}
+    source.execute("UPDATE bad SET body = 0 WHERE id = 3333")
+    assert run("replicate", env=servers).result["copied"] == {"bad": 5000}
+    run("replication-compare", env=servers)
+
+
+def test_rows_that_move_while_they_are_copied_are_copied_once(
+    servers: dict[str, str], source: psycopg.Connection, run: Run
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
+    source.execute("INSERT INTO t SELECT n, repeat('x', 500) FROM generate_series(1, 60000) n")
+    ended = threading.Event()
+
+    def move() -> None:
+        low = 0
+        while not ended.is_set():
+            low = (low + 1000) % 60000
+            source.execute("UPDATE t SET body = body || 'y' WHERE id BETWEEN %s AND %s", [low, low + 1000])
+            source.execute("DELETE FROM t WHERE id = %s; ", [low + 7])
+            source.execute("INSERT INTO t VALUES (%s, 'new') ON CONFLICT DO NOTHING", [low + 7])
+
+    moving = threading.Thread(target=move)
+    moving.start()
+    try:
+        assert run("replicate", env=servers).result["copied"] == {"t": 60000}
+    finally:
+        ended.set()
+        moving.join()
+    run("replicate", env=servers)
+    run("replication-compare", env=servers)
+
+
+def test_a_task_that_is_run_again_copies_nothing_twice(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in servers.items():
+        monkeypatch.setenv(name, value)
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
+    source.execute("INSERT INTO t SELECT n, repeat('x', 500) FROM generate_series(1, 60000) n")
+    query("CREATE TABLE ledger (staging VARCHAR(64), number INT UNSIGNED, rows_copied BIGINT UNSIGNED NOT NULL"
+          " DEFAULT 0, error LONGTEXT, PRIMARY KEY (staging, number))")  # fmt: skip
+    tables, _ = read_tables(source, "public")
+    settings = MySQLSettings.from_environment(servers)
+    target = Target(settings)
+    target.create_table("staging", tables["t"])
+    with replication_source.snapshot() as (reader, _):
+        ranges = cut(reader, [tables["t"]], ["staging"])
+        [(snapshot,)] = reader.execute("SELECT pg_export_snapshot()").fetchall()
+        parameters = {**reader.info.get_parameters(), "password": reader.info.password}
+        worker = Worker(snapshot, "ledger", settings, parameters)
+        assert len(ranges) > 1
+        worker.copy(ranges[:1])
+        first = query("SELECT COUNT(*) FROM staging")[0][0]
+        assert 0 < first < 60000
+        worker.copy(ranges[:1])
+        assert query("SELECT COUNT(*) FROM staging") == [(first,)]
+        worker.copy(ranges)
+    target.close()
+    assert query("SELECT COUNT(*), SUM(id) FROM staging") == [(60000, 60000 * 60001 // 2)]
+    assert query("SELECT SUM(rows_copied), MIN(error) FROM ledger") == [(60000, None)]
+
+
+def test_a_table_that_is_being_copied_is_neither_dropped_nor_written_anew(
+    servers: dict[str, str], source: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in servers.items():
+        monkeypatch.setenv(name, value)
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); SET lock_timeout = '200ms'")
+    tables, _ = read_tables(source, "public")
+    with replication_source.locked("public", [tables["t"]]):
+        for statement in ("VACUUM FULL t", "DROP TABLE t", "ALTER TABLE t ADD v int"):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                source.execute(statement)
+        source.execute("INSERT INTO t VALUES (1)")
