@@ -1,5 +1,6 @@
 """The snapshot: by ranges of pages, on Spark or in threads, each row once."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 
 from command import MySQLSettings
 from replication import source as replication_source
+from replication.catalogue import read_tables
 from replication.ranges import cut
 from replication.snapshot import LEAST_FOR_SPARK
-from replication.source import read_tables
 from replication.target import Target
 from replication.worker import Worker
 
@@ -88,11 +89,9 @@ def test_a_large_table_is_copied_on_spark_and_no_process_has_a_password_on_its_c
     command_lines: set[str] = set()
     while reading.is_alive():
         reading.join(0.2)
-        try:
-            for process in psutil.Process(replicating.pid).children(recursive=True):
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has ended
                 command_lines.add(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
     assert replicating.returncode == 0, output[1]
     assert "tasks on Spark" in output[1]
     assert any("pyspark.daemon" in line for line in command_lines)

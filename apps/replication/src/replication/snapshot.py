@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
@@ -165,8 +165,15 @@ class _Copying:
                 "REPLACE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
                 [(self._slot, table.name, table.to_json()) for table in self._waiting.values()],
             )
-        for staging, table in self._waiting.items():
-            target.create_table(staging, table)
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(self._create, range(THREADS)))
+
+    def _create(self, share: int) -> None:
+        """Create one of :data:`THREADS` shares of the staging tables: each makes the server wait for its disk."""
+        if share < len(self._waiting):
+            with closing(Target(self._target.settings)) as target:
+                for staging, table in list(self._waiting.items())[share::THREADS]:
+                    target.create_table(staging, table)
 
     def _look(self) -> tuple[int, int]:
         """Put in place what is complete; return the rows and bytes that are copied so far."""
@@ -196,6 +203,10 @@ class _Copying:
 
     def _put_in_place(self, rows: Mapping[str, int]) -> None:
         target = self._target
+        for staging in rows:
+            # Once the rows are there: MySQL then sorts them once, instead of looking for a place for each.
+            if statement := add_indexes(staging, self._waiting[staging]):
+                target.execute(statement)
         there = target.table_names()
         renames, old = [], []
         for staging in rows:

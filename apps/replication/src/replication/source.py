@@ -56,11 +56,9 @@ def publish(connection: psycopg.Connection, publication: str, schema: str, table
             [publication, schema],
         ).fetchall()
     }
-    for table in tables:
-        if table.name not in published:
-            connection.execute(
-                sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(name, sql.Identifier(schema, table.name))
-            )
+    missing = [sql.Identifier(schema, table.name) for table in tables if table.name not in published]
+    if missing:
+        connection.execute(sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(name, sql.SQL(", ").join(missing)))
 
 
 @dataclass(frozen=True)

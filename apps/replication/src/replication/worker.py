@@ -35,21 +35,22 @@ class Worker:
     def copy(self, ranges: Sequence[Range]) -> None:
         """Copy the ranges that are not done yet.
 
-        Each is one transaction in MySQL together with its line in the ledger, so a task that is run again
+        They are one transaction in MySQL together with their lines in the ledger, so a task that is run again
         copies nothing twice. A table that MySQL can't hold is noted there; its other ranges are left out.
         """
-        with closing(Target(self.target)) as target, self._reader() as reader:
+        with closing(Target(self.target)) as target, self._reader() as reader, target.transaction():
             for part in ranges:
+                if not self._claim(target, part):
+                    continue
+                target.execute("SAVEPOINT claimed")
                 try:
-                    with target.transaction():
-                        if self._claim(target, part):
-                            self._copy(reader, target, part)
+                    self._copy(reader, target, part)
                 except Failure as failure:
-                    with target.transaction():
-                        target.execute(
-                            f"REPLACE INTO {quote(self.ledger)} (staging, number, error) VALUES (%s, %s, %s)",
-                            [part.staging, part.number, self._with_key(part, str(failure))],
-                        )
+                    target.execute("ROLLBACK TO SAVEPOINT claimed")
+                    target.execute(
+                        f"UPDATE {quote(self.ledger)} SET error = %s WHERE staging = %s AND number = %s",
+                        [self._with_key(part, str(failure)), part.staging, part.number],
+                    )
 
     @contextmanager
     def _reader(self) -> Iterator[psycopg.Connection]:

@@ -1,0 +1,149 @@
+"""The snapshot killed at random moments, alone or on Spark: tables are whole or not there, and the next run ends it."""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import psycopg
+import pymysql
+import pytest
+
+from replication.snapshot import LEAST_FOR_SPARK
+
+KILLS = int(os.environ.get("SNAPSHOT_KILLS") or 12)
+"""The long form has hundreds."""
+ROWS = 30_000
+SUMS = "SELECT COUNT(*), SUM(id), SUM(LENGTH(body)) FROM {}"
+
+
+@pytest.fixture
+def source(postgres: dict[str, str]) -> Iterator[psycopg.Connection]:
+    """A connection to PostgreSQL that commits each statement."""
+    with psycopg.connect(
+        host=postgres["PGHOST"],
+        port=postgres["PGPORT"],
+        user=postgres["PGUSER"],
+        password=postgres["PGPASSWORD"],
+        dbname=postgres["PGDATABASE"],
+        autocommit=True,
+    ) as connection:
+        yield connection
+
+
+@pytest.fixture
+def query(mysql: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    """Ask MySQL."""
+    with pymysql.connect(
+        host=mysql["MYSQL_HOST"],
+        port=int(mysql["MYSQL_TCP_PORT"]),
+        user=mysql["MYSQL_USER"],
+        password=mysql["MYSQL_PWD"],
+        database=mysql["MYSQL_DATABASE"],
+        autocommit=True,
+    ) as connection:
+
+        def query(statement: str) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+
+        yield query
+
+
+def of_the_users(query: Any) -> set[str]:
+    return {name for (name,) in query("SHOW TABLES")} - {"_replication", "_replication_tables"}
+
+
+def test_a_killed_copy_leaves_whole_tables_and_nothing_that_the_next_run_does_not_clear(
+    postgres: dict[str, str],
+    mysql: dict[str, str],
+    source: psycopg.Connection,
+    query: Any,
+    run: Any,
+    start: Any,
+) -> None:
+    seed = random.randrange(10**9)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    servers = {**postgres, **mysql}
+    made: list[str] = []
+    killed = 0
+    while killed < KILLS:
+        for _ in range(2):
+            made.append(f"t{len(made)}")
+            source.execute(f"CREATE TABLE {made[-1]} (id int PRIMARY KEY, body text)")
+            source.execute(
+                f"INSERT INTO {made[-1]} SELECT n, repeat('x', mod(n, 1000)) FROM generate_series(1, {ROWS}) n"
+            )
+        process = start("replicate", env=servers)
+        time.sleep(chance.uniform(0.5, 2.5))
+        if process.poll() is None:
+            process.kill()
+            killed += 1
+        else:
+            assert process.returncode == 0, process.stderr.read()
+        process.wait()
+        for name in of_the_users(query):
+            if not name.startswith("_replication_"):
+                assert query(f"SELECT COUNT(*) FROM {name}") == [(ROWS,)]
+    run("replicate", env=servers)
+    assert of_the_users(query) == set(made)
+    for name in made:
+        expected = source.execute(SUMS.format(name)).fetchall()
+        assert query(SUMS.format(name)) == expected
+
+
+def test_spark_killed_in_any_of_its_processes_fails_the_run_and_the_next_one_ends_it(
+    postgres: dict[str, str],
+    mysql: dict[str, str],
+    spark: dict[str, str],
+    source: psycopg.Connection,
+    query: Any,
+    run: Any,
+    start: Any,
+) -> None:
+    servers = {**postgres, **mysql, **spark}
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, body text NOT NULL)")
+    source.execute("ALTER TABLE t ALTER body SET STORAGE EXTERNAL")
+    rows = 2 * LEAST_FOR_SPARK // 8000
+    source.execute(f"INSERT INTO t SELECT n, repeat('12345678', 1000) FROM generate_series(1, {rows}) n")
+    for victim in ("replicate", "java", "pyspark.daemon"):
+        process = start("replicate", env=servers)
+        family = wait_for_workers(process)
+        command = {one: " ".join(one.cmdline()) for one in family}
+        chosen = [one for one in family if victim in command[one]] if victim != "replicate" else []
+        for one in chosen or [psutil.Process(process.pid)]:
+            one.kill()
+        _, log = process.communicate(timeout=120)
+        assert process.returncode != 0, log
+        if victim != "replicate":
+            assert "Spark can't copy the tables" in log
+        _, alive = psutil.wait_procs(family, timeout=60)
+        assert not alive
+        assert "t" not in of_the_users(query)
+    assert run("replicate", env=servers).result["copied"] == {"t": rows}
+    assert of_the_users(query) == {"t"}
+    assert query("SELECT COUNT(*), SUM(id), SUM(LENGTH(body)) FROM t") == [
+        (rows, rows * (rows + 1) // 2, rows * 8000)
+    ]
+
+
+def wait_for_workers(process: Any) -> list[psutil.Process]:
+    """The processes below the command, once Spark's Python workers are there."""
+    deadline = time.monotonic() + 120
+    while True:
+        family = []
+        for one in psutil.Process(process.pid).children(recursive=True):
+            try:
+                if one.cmdline():
+                    family.append(one)
+            except psutil.Error:
+                continue
+        if sum("pyspark.daemon" in " ".join(one.cmdline()) for one in family) > 1:
+            return family
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
