@@ -44,7 +44,8 @@ def main(parts: tuple[str, ...], more: bool, repeat: int) -> None:
         measures = []
         for part in chosen:
             for measure in runs[part]():
-                print(f"{part}: {measure.name}: {measure.value:,.4g} {measure.unit}", file=sys.stderr, flush=True)
+                ratio = "" if measure.ratio is None else f", {measure.ratio:.2f} of {measure.beside}"
+                print(f"{measure.name}: {measure.value:,.6g} {measure.unit}{ratio}", file=sys.stderr, flush=True)
                 measures.append(measure)
         details = {"servers": made.described()}
     # A part of the measures is no result to be kept.

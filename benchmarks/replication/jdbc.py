@@ -19,6 +19,7 @@ def main() -> None:
         .appName("jdbc")
         .config("spark.driver.extraClassPath", drivers)
         .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.ui.showConsoleProgress", "false")
         .getOrCreate()
     )
     spark.range(1).count()  # what runs for the first time is part of the start

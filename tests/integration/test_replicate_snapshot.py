@@ -174,8 +174,9 @@ def test_rows_that_move_while_they_are_copied_are_copied_once(
         while not ended.is_set():
             low = (low + 1000) % 60000
             source.execute("UPDATE t SET body = body || 'y' WHERE id BETWEEN %s AND %s", [low, low + 1000])
-            source.execute("DELETE FROM t WHERE id = %s; ", [low + 7])
-            source.execute("INSERT INTO t VALUES (%s, 'new') ON CONFLICT DO NOTHING", [low + 7])
+            with source.transaction():
+                source.execute("DELETE FROM t WHERE id = %s", [low + 7])
+                source.execute("INSERT INTO t VALUES (%s, 'new')", [low + 7])
 
     moving = threading.Thread(target=move)
     moving.start()

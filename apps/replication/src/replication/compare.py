@@ -174,7 +174,10 @@ class _Source:
     def __init__(self, reader: psycopg.Connection, schema: str, table: Table) -> None:
         self._reader = reader
         self._table = table
-        self._from = sql.Identifier(schema, table.name)
+        query = "SELECT relkind = 'p' FROM pg_class WHERE oid = %s"
+        [(partitioned,)] = reader.execute(query, [table.oid]).fetchall()
+        # Partitions are the table; what else inherits from it is a table of its own.
+        self._from = sql.SQL("" if partitioned else "ONLY ") + sql.Identifier(schema, table.name)
         self._names = [sql.SQL("source.") + sql.Identifier(column.name) for column in table.columns]
         self._texts = [_fill(kind.source_text, name) for name, kind in zip(self._names, table.types, strict=True)]
         pieces: list[sql.Composable] = []

@@ -1,5 +1,7 @@
 """The tasks of a snapshot, on Spark."""
 
+import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +14,8 @@ from pyspark.sql import SparkSession
 from command import Failure
 
 T = TypeVar("T")
+BROKEN = (PySparkException, Py4JError, OSError)
+"""What PySpark raises; the last when Spark's own process has died."""
 
 
 class Spark:
@@ -29,10 +33,13 @@ class Spark:
                 .config("spark.ui.showConsoleProgress", "false")
                 .getOrCreate()
             )
-        except (PySparkException, Py4JError) as error:
+            # The workers are started with Spark, not with the first task.
+            cores = self._session.sparkContext.defaultParallelism
+            self._session.sparkContext.parallelize(range(cores), cores).foreachPartition(_load_program)
+        except BROKEN as error:
             raise Failure(
-                f"Spark does not start on {master}; check JAVA_HOME (Java 17 or 21) and SPARK_CONF_DIR:"
-                f" {_innermost_cause(error)}"
+                f"Spark does not start on {master}; check JAVA_HOME (Java 17 or 21), SPARK_CONF_DIR and that its"
+                f" workers have the package `replication`: {_innermost_cause(error)}"
             ) from error
 
     def run(self, work: Callable[[T], None], tasks: Sequence[T]) -> None:
@@ -47,16 +54,22 @@ class Spark:
 
         try:
             self._session.sparkContext.parallelize(tasks, len(tasks)).foreachPartition(work_on_all)
-        except (PySparkException, Py4JError) as error:
+        except BROKEN as error:
             raise Failure(f"Spark can't copy the tables: {_innermost_cause(error)}") from error
 
     def stop(self) -> None:
-        self._session.stop()
+        """End Spark, if it has not ended by itself."""
+        with contextlib.suppress(*BROKEN):
+            self._session.stop()
 
 
-def _innermost_cause(error: PySparkException | Py4JError) -> str:
+def _load_program(_: Any) -> None:
+    importlib.import_module("replication.worker")
+
+
+def _innermost_cause(error: Exception) -> str:
     if not isinstance(error, Py4JJavaError):
-        return str(error).strip().splitlines()[0]
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
     cause: Any = error.java_exception
     while cause.getCause() is not None:
         cause = cause.getCause()
