@@ -69,6 +69,8 @@ class Table:
     """The highest that a column has or had."""
     settled_attnum: int = 0
     """The same when the table was last known to be as the stream of changes has it."""
+    settled_lsn: int = 0
+    """Once the changes before it are applied, none can come that is older than the table as it is here."""
     dropped: tuple[Column, ...] = ()
     """The columns that were dropped since then."""
     left_out: tuple[str, ...] = ()
@@ -136,7 +138,7 @@ class UnfitRules:
     """By the names of table and column."""
 
     @classmethod
-    def parse(cls, rules: tuple[str, ...]) -> "UnfitRules":
+    def parse(cls, rules: Iterable[str]) -> "UnfitRules":
         """From ``stop``, ``null``, ``text`` or ``TABLE.COLUMN=RULE``, as the user writes them."""
         general = Unfit.STOP
         columns = {}

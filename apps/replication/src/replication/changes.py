@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psycopg
@@ -31,6 +31,7 @@ from replication.pgoutput import (
     Positions,
     Relation,
 )
+from replication.schema import Stopped, View, seen_by
 from replication.stream import ChangeStream, Piece, ahead
 from replication.target import Target
 from replication.write import enclose, write
@@ -80,6 +81,8 @@ class Batch:
 
     text: bytes
     folds: list[tuple[Table, Fold]]
+    stopped: dict[str, str]
+    """The tables that can't be followed from here on, with the reason."""
     changes: int
     position: Position
     committed_at: float | None
@@ -90,7 +93,6 @@ def apply_changes(
     stream: ChangeStream,
     target: Target,
     slot: str,
-    schema: str,
     replicated: Mapping[str, Replicated],
     upto: int,
     *,
@@ -106,13 +108,13 @@ def apply_changes(
     applied = Applied()
     advanced = time.monotonic()
     position = Position(*start)
-    reader = _Reader(schema, replicated, position)
+    reader = _Reader(replicated, position)
     with closing(ahead(_batches(reader, stream, upto))) as batches, progress(None, "changes", "changes") as bar:
         while batch := next(batches, None):
             with target.transaction():
-                applied += _write(target, batch)
+                applied += _write(target, slot, batch)
                 while transactional and batch.position.changes and (batch := next(batches)):
-                    applied += _write(target, batch)
+                    applied += _write(target, slot, batch)
                 position = batch.position
                 target.store_position(slot, position.lsn, position.changes)
             bar.update(applied.changes - bar.n)
@@ -125,8 +127,11 @@ def apply_changes(
     return applied
 
 
-def _write(target: Target, batch: Batch) -> Applied:
+def _write(target: Target, slot: str, batch: Batch) -> Applied:
     rows = sum(write(target, table, fold, batch.text) for table, fold in batch.folds)
+    for name, reason in batch.stopped.items():
+        log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
+        target.store_stopped(slot, name, reason)
     return Applied(batch.changes, rows, batch.committed_at)
 
 
@@ -138,16 +143,15 @@ def _batches(reader: "_Reader", stream: ChangeStream, upto: int) -> Generator[Ba
 class _Reader:
     """Reads pieces one after the other; what one tells of transactions and tables holds for the next."""
 
-    def __init__(self, schema: str, replicated: Mapping[str, Replicated], start: Position) -> None:
-        self._schema = schema
-        self._replicated = replicated
+    def __init__(self, replicated: Mapping[str, Replicated], start: Position) -> None:
+        self._replicated = {known.table.oid: known for known in replicated.values()}
         self._start = start
         self._skip = start.changes
         self._position = start
         self._last_lsn = start.lsn
         self._open_changes = 0
         self._commit_lsn = 0
-        self._relations: dict[int, tuple[Relation, Replicated | None]] = {}
+        self._relations: dict[int, Relation] = {}
 
     def read(self, piece: Piece) -> Batch:
         """Fold the changes that MySQL has not got yet."""
@@ -157,19 +161,26 @@ class _Reader:
         changes = np.flatnonzero(np.isin(kinds, (INSERT, UPDATE, DELETE, TRUNCATE)))
         wanted = self._wanted(lsns[changes])
         folds: list[tuple[Table, Fold]] = []
+        stopped: dict[str, str] = {}
         count = 0
         for oid, first, last in self._spans(messages):
-            relation, replicated = self._relations[oid]
+            relation = self._relations[oid]
+            replicated = self._replicated.get(oid)
             if replicated is not None:
                 inside = changes[wanted & (changes >= first) & (changes < last)]
                 inside = inside[lsns[inside] >= replicated.snapshot_lsn]
                 rows, emptied = _of_table(messages, oid, inside)
                 if len(rows) or len(emptied):
+                    view = seen_by(replicated.table, relation.columns)
+                    if isinstance(view, Stopped):
+                        stopped[replicated.table.name] = view.reason
+                        del self._replicated[oid]
+                        continue
                     count += len(rows) + len(emptied)
-                    folds.append((replicated.table, _fold(messages, relation, rows, emptied, replicated.table)))
+                    folds.append((view.table, _fold(messages, view, rows, emptied)))
         self._move(piece, len(changes))
         text = enclose(messages, [folded for _, folded in folds])
-        return Batch(text, folds, count, self._position, _committed_at(piece))
+        return Batch(text, folds, stopped, count, self._position, _committed_at(piece))
 
     def _commit_lsns(self, messages: Messages) -> Positions:
         """The LSN of each message's transaction: where its commit record starts."""
@@ -195,13 +206,10 @@ class _Reader:
         for number, relation in told:
             if relation.oid in since:
                 yield relation.oid, since[relation.oid], number
-            self._relations[relation.oid] = (relation, self._recognise(relation))
+            self._relations[relation.oid] = relation
             since[relation.oid] = number
         for oid, number in since.items():
             yield oid, number, len(messages.kinds)
-
-    def _recognise(self, relation: Relation) -> Replicated | None:
-        return self._replicated.get(relation.name) if relation.schema == self._schema else None
 
     def _move(self, piece: Piece, changes: int) -> None:
         """Go to the position after the piece."""
@@ -235,13 +243,8 @@ def _of_table(messages: Messages, oid: int, changes: Positions) -> tuple[Positio
     return rows[messages.number(4, messages.starts[rows] + 1) == oid], np.array(emptied, np.int64)
 
 
-def _fold(messages: Messages, relation: Relation, rows: Positions, emptied: Positions, table: Table) -> Fold:
-    columns = tuple((column.name, column.type_oid) for column in table.columns)
-    if columns != tuple((name, type_oid) for name, type_oid, _ in relation.columns) or table.oid != relation.oid:
-        raise Failure(
-            f"The columns of {table.name} have changed since this run began: run it again,"
-            " and the table is copied anew"
-        )
+def _fold(messages: Messages, view: View, rows: Positions, emptied: Positions) -> Fold:
     if len(emptied):
         rows = rows[rows > emptied[-1]]
-    return fold(messages, rows, len(columns), table.key, truncated=len(emptied) > 0)
+    folded = fold(messages, rows, view.width, view.key, truncated=len(emptied) > 0)
+    return folded if len(view.kept) == view.width else replace(folded, values=folded.values.columns(view.kept))

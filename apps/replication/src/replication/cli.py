@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from command import Result, console_command
+from replication.catalogue import UnfitRules
 from replication.changes import Applied
 from replication.repair import compare_tables
 from replication.replica import Replica, open_replica, require
@@ -29,10 +30,26 @@ tables_argument = click.argument("tables", nargs=-1, metavar="[TABLE ...]")
 @tables_argument
 @exclude_option
 @click.option("--follow", is_flag=True, help="Go on with each change as it comes, until interrupted.")
+@click.option("--recopy", multiple=True, metavar="TABLE", help="Copy a table once more; repeatable.")
+@click.option(
+    "--unfit",
+    multiple=True,
+    metavar="[TABLE.COLUMN=]RULE",
+    envvar="REPLICATION_UNFIT",
+    help="What becomes of a value that MySQL's type can't hold (NaN, the year 20000): stop (the default), null,"
+    " or text (the column is a text column). For all columns of the tables that are copied, or for one; "
+    "repeatable. A table keeps its rules until it is copied again.",
+)
 @slot_option
 @schema_option
 def replicate(
-    tables: Sequence[str], exclude: Sequence[str], follow: bool, slot: str | None, schema: str
+    tables: Sequence[str],
+    exclude: Sequence[str],
+    follow: bool,
+    recopy: Sequence[str],
+    unfit: Sequence[str],
+    slot: str | None,
+    schema: str,
 ) -> Result:
     """Make MySQL's tables equal to PostgreSQL's.
 
@@ -41,12 +58,13 @@ def replicate(
     in any case. The settings are PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and MYSQL_HOST,
     MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE.
     """
-    with open_replica(slot, schema) as replica:
+    with open_replica(slot, schema, UnfitRules.parse(unfit)) as replica:
         wanted, refused = replica.choose_tables(tables, exclude)
         with replica.locked():
+            replica.copy_again(recopy)
             copied = replica.copy_new(wanted)
             applied = replica.apply()
-        require({**refused, **copied.failed})
+        require({**refused, **copied.failed}, replica.stopped())
         if follow:
             applied += _follow(replica)
         log.info("equal to PostgreSQL: %s changes since the last run", f"{applied.changes:,}")
@@ -88,7 +106,7 @@ def replication_compare(
         names, refused = replica.choose_tables(tables, exclude)
         with replica.locked():
             result = compare_tables(replica, names, repair=repair)
-        require(refused)
+        require(refused, replica.stopped())
         return result
 
 

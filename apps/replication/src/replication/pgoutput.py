@@ -51,6 +51,10 @@ class Values:
     def arrays(self) -> tuple[Any, Any, Any]:
         return self.kinds, self.starts, self.ends
 
+    def columns(self, kept: Sequence[int]) -> "Values":
+        """Some of the columns."""
+        return Values(*(array[list(kept)] for array in self.arrays))
+
     def of(self, rows: Positions | Mask) -> "Values":
         """A copy of some of the rows."""
         return Values(self.kinds[:, rows], self.starts[:, rows], self.ends[:, rows])

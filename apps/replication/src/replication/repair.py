@@ -22,7 +22,7 @@ DIFFERENCES_SHOWN = 10
 
 def compare_tables(replica: Replica, names: Sequence[str], *, repair: bool) -> dict[str, Any]:
     """Compare the tables; a :class:`Failure` if rows differ and are not to be repaired."""
-    missing = sorted(set(names) - replica.replicated().keys())
+    missing = sorted(set(names) - replica.replicated().keys() - replica.stopped().keys())
     if missing:
         raise Failure(f"The table {missing[0]} is not in MySQL: run `replicate` first")
     compared: dict[str, Comparison] = {}
@@ -30,7 +30,7 @@ def compare_tables(replica: Replica, names: Sequence[str], *, repair: bool) -> d
     with source.snapshot() as (reader, lsn):
         replica.apply(lsn)
         replicated = replica.replicated()
-        for name in names:
+        for name in (name for name in names if name in replicated):
             table = replicated[name].table
             compared[name], differences = _compare(replica, reader, table, repair=repair)
             shown += (f"{name} {difference}" for difference in differences)

@@ -12,8 +12,8 @@ from command import Failure, MySQLSettings, WrongSettings
 from replication import source
 from replication.catalogue import Table, UnfitRules, read_tables
 from replication.changes import Applied, Replicated, apply_changes
-from replication.schema import is_same
-from replication.snapshot import Snapshot, clear, copy_tables, drop_tables, tables_to_copy
+from replication.following import follow_tables
+from replication.snapshot import Snapshot, clear, copy_tables, tables_to_copy
 from replication.source import Slot
 from replication.stream import ChangeStream
 from replication.target import Target
@@ -69,14 +69,12 @@ class Replica:
 
     def copy_new(self, names: Sequence[str]) -> Snapshot:
         """Make the slot if need be, and copy the tables that MySQL lacks or has otherwise."""
-        tables, refused = read_tables(self.connection, self.schema, self.unfit)
+        tables = self._follow_catalogue()
         slot = source.read_slot(self.connection, self.slot)
         if not self._continues(slot):
             self._make_slot(slot, [tables[name] for name in names if name in tables])
-        copied = self.target.copied(self.slot)
         clear(self.target, self.slot)
-        drop_tables(self.target, self.slot, copied.keys() - tables.keys() - refused.keys())
-        todo = tables_to_copy(self.target, self.slot, tables, names, copied)
+        todo = tables_to_copy(self.target, self.slot, tables, names, self.target.copied(self.slot))
         source.publish(self.connection, self.slot, self.schema, todo)
         if not todo:
             return Snapshot()
@@ -101,6 +99,8 @@ class Replica:
         return applied
 
     def _apply(self, upto: int, transactional: bool) -> Applied:
+        # Read after the LSN: the changes up to it are not of younger tables than these.
+        self._follow_catalogue()
         self._stream = self._stream or ChangeStream(self.slot)
         try:
             return apply_changes(
@@ -108,7 +108,6 @@ class Replica:
                 self._stream,
                 self.target,
                 self.slot,
-                self.schema,
                 self.replicated(),
                 upto,
                 transactional=transactional,
@@ -118,16 +117,31 @@ class Replica:
             raise
 
     def replicated(self) -> dict[str, Replicated]:
-        """The tables whose copies are complete."""
-        tables, _ = read_tables(self.connection, self.schema, self.unfit)
+        """The tables whose copies are complete and go on."""
         return {
-            name: Replicated(
-                copied.table if copied.table and is_same(copied.table, tables[name]) else tables[name],
-                copied.snapshot_lsn,
-            )
+            name: Replicated(copied.table, copied.snapshot_lsn)
             for name, copied in self.target.copied(self.slot).items()
-            if copied.snapshot_lsn is not None and name in tables
+            if copied.table is not None and copied.snapshot_lsn is not None and copied.stopped is None
         }
+
+    def stopped(self) -> dict[str, str]:
+        """The tables that are not followed any more, and why."""
+        copied = self.target.copied(self.slot)
+        return {name: known.stopped for name, known in copied.items() if known.stopped is not None}
+
+    def copy_again(self, names: Collection[str]) -> None:
+        """Let :meth:`copy_new` copy these tables once more, also those that are stopped."""
+        unknown = sorted(set(names) - self.target.copied(self.slot).keys())
+        if unknown:
+            raise WrongSettings(f"--recopy is {unknown[0]}: no such table is replicated")
+        self.target.copy_again(self.slot, names)
+
+    def _follow_catalogue(self) -> dict[str, Table]:
+        """Bring the tables in MySQL to what the catalogue says now; return what it says."""
+        tables, refused = read_tables(self.connection, self.schema, self.unfit)
+        lsn = source.inserted_lsn(self.connection)
+        follow_tables(self.target, self.slot, tables, refused, lsn)
+        return tables
 
     def _continues(self, slot: Slot | None) -> bool:
         """Whether the slot still has every change that MySQL lacks."""
@@ -164,8 +178,13 @@ def open_replica(slot: str | None, schema: str, unfit: UnfitRules | None = None)
         target.close()
 
 
-def require(refused: dict[str, str]) -> None:
+def require(refused: dict[str, str], stopped: dict[str, str] | None = None) -> None:
     """Fail, once the other tables are done, if there are tables that can't be replicated."""
+    if stopped:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in stopped.items())
+        raise Failure(
+            f"Not followed any more: {reasons}. `replicate --recopy TABLE` copies it again. The others are done"
+        )
     if refused:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
         raise Failure(f"Not replicated: {reasons}, or leave it out with --exclude. The other tables are done")

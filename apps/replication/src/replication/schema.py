@@ -152,6 +152,7 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped:
         indexes=(),
         comment=stored.comment,
         settled_attnum=stored.settled_attnum,
+        settled_lsn=stored.settled_lsn,
     )
     before = {column.attnum: (column, kind) for column, kind in zip(stored.columns, stored.types, strict=True)}
     for column, kind in zip(table.columns, table.types, strict=True):
@@ -167,12 +168,6 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped:
             actions.append(f"RENAME COLUMN {quote(old.name)} TO {quote(column.name)}")
     statement = f"ALTER TABLE {quote(stored.name)} {', '.join(actions)}" if actions else None
     return Evolved(table, statement)
-
-
-def is_same(stored: Table, live: Table) -> bool:
-    """Whether MySQL's table is as PostgreSQL's catalogue says."""
-    evolved = evolve(stored, live)
-    return isinstance(evolved, Evolved) and evolved.statement is None
 
 
 def _default(missing: str, kind: MySQLType) -> str:
@@ -283,6 +278,37 @@ def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None
             )
         result.append(found.pop())
     return tuple(result)
+
+
+@dataclass(frozen=True)
+class View:
+    """A table as a message sees it: without the columns that are younger, in the order of the message."""
+
+    table: Table
+    kept: tuple[int, ...]
+    """Which of the message's columns are the view's."""
+    key: tuple[int, ...]
+    """Which of the message's columns make the key."""
+    width: int
+    """How many columns the message has."""
+
+
+def seen_by(table: Table, relation: Sequence[RelationColumn]) -> View | Stopped:
+    """What of the table a message's rows have; MySQL's defaults are the values that they lack."""
+    found = places(table, relation)
+    if isinstance(found, Stopped):
+        return found
+    kept = [(i, place) for i, place in enumerate(found) if place is not None]
+    of_place = {place: n for n, (_, place) in enumerate(kept)}
+    if not of_place.keys() >= set(table.key):
+        return Stopped("its key has changed")
+    seen = replace(
+        table,
+        columns=tuple(table.columns[place] for _, place in kept),
+        key=tuple(of_place[place] for place in table.key),
+        indexes=(),
+    )
+    return View(seen, tuple(i for i, _ in kept), tuple(kept[n][0] for n in seen.key), len(found))
 
 
 def _ways(fits: Sequence[Sequence[bool]], live: Sequence[bool]) -> list[set[int]]:

@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from command import Failure, progress
 from replication import source
 from replication.catalogue import Table
 from replication.ranges import cut, tasks
-from replication.schema import add_indexes, is_same, quote
+from replication.schema import quote
 from replication.target import Copied, Target
 from replication.worker import Worker
 
@@ -32,7 +32,7 @@ POLL_SECONDS = 0.2
 def tables_to_copy(
     target: Target, slot: str, tables: Mapping[str, Table], wanted: Sequence[str], copied: Mapping[str, Copied]
 ) -> list[Table]:
-    """Those of the wanted tables that MySQL lacks, and the copied ones whose columns have changed."""
+    """Those of the wanted tables that MySQL lacks, and those whose copy is not complete."""
     in_target = target.table_names()
     todo = []
     for name, table in tables.items():
@@ -45,10 +45,8 @@ def tables_to_copy(
                     f"MySQL has a table {name} that did not come from the slot {slot}: rename or drop it,"
                     " or leave it out with --exclude"
                 )
-        elif known.snapshot_lsn is not None and known.table and is_same(known.table, table):
+        elif known.snapshot_lsn is not None and known.table is not None:
             continue
-        elif known.snapshot_lsn is not None:
-            log.info("%s has other columns than when it was copied: copying it again", name)
         todo.append(table)
     return todo
 
@@ -205,8 +203,7 @@ class _Copying:
         target = self._target
         for staging in rows:
             # Once the rows are there: MySQL then sorts them once, instead of looking for a place for each.
-            if statement := add_indexes(staging, self._waiting[staging]):
-                target.execute(statement)
+            target.add_indexes(staging, self._waiting[staging])
         there = target.table_names()
         renames, old = [], []
         for staging in rows:
@@ -227,12 +224,3 @@ class _Copying:
             table = self._waiting.pop(staging)
             self.result.rows[table.name] = count
             log.info("copied %s: %s rows", table.name, f"{count:,}")
-
-
-def drop_tables(target: Target, slot: str, names: Iterable[str]) -> None:
-    """Drop the copies of tables that PostgreSQL does not have any more."""
-    for name in names:
-        log.info("%s is not in PostgreSQL any more: dropping its copy", name)
-        target.drop_tables([name])
-        with target.transaction():
-            target.execute("DELETE FROM _replication_tables WHERE slot = %s AND name = %s", [slot, name])

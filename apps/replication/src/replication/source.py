@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from command import Failure, WrongSettings, postgres
-from replication.catalogue import Table
+from replication.catalogue import SENDS_GENERATED, Table
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,10 @@ def publish(connection: psycopg.Connection, publication: str, schema: str, table
     """Make the publication, or add the tables that are not in it yet."""
     name = sql.Identifier(publication)
     if not connection.execute("SELECT 1 FROM pg_publication WHERE pubname = %s", [publication]).fetchone():
-        connection.execute(sql.SQL("CREATE PUBLICATION {} WITH (publish_via_partition_root = true)").format(name))
+        options = "publish_via_partition_root = true"
+        if connection.info.server_version >= SENDS_GENERATED:
+            options += ", publish_generated_columns = stored"
+        connection.execute(sql.SQL("CREATE PUBLICATION {} WITH ({})").format(name, sql.SQL(options)))
     published = {
         table
         for (table,) in connection.execute(
@@ -139,6 +142,12 @@ def wait_until_free(connection: psycopg.Connection, name: str) -> None:
 def current_lsn(connection: psycopg.Connection) -> int:
     """How far PostgreSQL's log is safely written."""
     [(lsn,)] = connection.execute("SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn").fetchall()
+    return int(lsn)
+
+
+def inserted_lsn(connection: psycopg.Connection) -> int:
+    """How far PostgreSQL's log is written, also what is not safe yet."""
+    [(lsn,)] = connection.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchall()
     return int(lsn)
 
 

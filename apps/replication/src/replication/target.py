@@ -1,6 +1,7 @@
 """MySQL or MariaDB, the side that is written: its tables, the loading of rows, the state of the replication."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,9 @@ from pymysql.constants import ER
 from command import Failure, MySQLSettings
 from replication.catalogue import Table
 from replication.pipe import Write, readable
-from replication.schema import create_table, quote
+from replication.schema import add_indexes, create_table, quote
+
+log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECONDS = 60
 STATE_TABLES = (
@@ -25,6 +28,8 @@ STATE_TABLES = (
         slot VARCHAR(63) NOT NULL,
         name VARCHAR(64) NOT NULL,
         layout LONGTEXT NOT NULL COMMENT 'the table as it is here',
+        altering LONGTEXT COMMENT 'what the table becomes, while it is altered',
+        stopped LONGTEXT COMMENT 'why the table is not followed any more',
         snapshot_lsn BIGINT UNSIGNED COMMENT 'the moment of the copy; NULL while it is not complete',
         rows_copied BIGINT UNSIGNED,
         copied_at DATETIME(6),
@@ -40,6 +45,10 @@ class Copied:
     table: Table | None
     """None if what is stored is of another version of this program."""
     snapshot_lsn: int | None
+    altering: Table | None = None
+    """What the table becomes, where a run was killed that altered it."""
+    stopped: str | None = None
+    """Why it is not followed any more."""
 
 
 class Target:
@@ -131,11 +140,42 @@ class Target:
 
     def copied(self, slot: str) -> dict[str, Copied]:
         """What is known of the slot's tables; a table that somebody dropped is as if never copied."""
-        rows = self.execute("SELECT name, layout, snapshot_lsn FROM _replication_tables WHERE slot = %s", [slot])
+        rows = self.execute(
+            "SELECT name, layout, altering, snapshot_lsn, stopped FROM _replication_tables WHERE slot = %s",
+            [slot],
+        )
         there = self.table_names()
-        return {
-            name: Copied(Table.from_json(layout), lsn if name in there else None) for name, layout, lsn in rows
-        }
+        copied = {}
+        for name, layout, altering, lsn, stopped in rows:
+            table = Table.from_json(layout)
+            exists = name in there or (table is not None and table.name in there)
+            after = Table.from_json(altering) if altering else None
+            copied[name] = Copied(table, lsn if exists else None, after, stopped)
+        return copied
+
+    def store_stopped(self, slot: str, name: str, reason: str) -> None:
+        """Note that the table is not followed any more, in the caller's transaction."""
+        self.execute(
+            "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s", [reason, slot, name]
+        )
+
+    def copy_again(self, slot: str, names: Collection[str]) -> None:
+        """Let the next snapshot copy these tables again."""
+        with self.transaction():
+            for name in names:
+                self.execute(
+                    "UPDATE _replication_tables SET snapshot_lsn = NULL, stopped = NULL, altering = NULL"
+                    " WHERE slot = %s AND name = %s",
+                    [slot, name],
+                )
+
+    def column_names(self, table: str) -> list[str]:
+        """The table's columns in their order."""
+        query = (
+            "SELECT column_name FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position"
+        )
+        return [name for (name,) in self.execute(query, [table])]
 
     def table_names(self) -> set[str]:
         """The tables in the database, whoever made them."""
@@ -145,13 +185,28 @@ class Target:
     def forget_copies(self, slot: str) -> None:
         """Let the next run copy all of the slot's tables again."""
         with self.transaction():
-            self.execute("UPDATE _replication_tables SET snapshot_lsn = NULL WHERE slot = %s", [slot])
+            self.execute(
+                "UPDATE _replication_tables SET snapshot_lsn = NULL, stopped = NULL WHERE slot = %s", [slot]
+            )
 
     # --- tables and rows ---
 
     def create_table(self, name: str, table: Table) -> None:
         """Create ``table`` under ``name``, empty."""
-        self.execute(create_table(name, table, self.collation))
+        try:
+            self.execute(create_table(name, table, self.collation))
+        except pymysql.OperationalError as error:
+            raise Failure(
+                f"MySQL can't have the table {table.name} ({error.args[-1]}): leave it out with --exclude"
+            ) from error
+
+    def add_indexes(self, name: str, table: Table) -> None:
+        """Add the secondary indexes of ``table`` to the table called ``name``."""
+        for left_out in table.left_out:
+            log.warning("%s is copied without %s", table.name, left_out)
+        statement = add_indexes(name, table)
+        if statement:
+            self.execute(statement)
 
     def column_definitions(self, table: Table) -> list[str]:
         """Each column's name and type."""

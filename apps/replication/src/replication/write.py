@@ -98,7 +98,7 @@ class _Partial:
 
     def write(self) -> None:
         names = ", ".join(quote(column.name) for column in self._table.columns)
-        self._target.execute(f"REPLACE INTO {quote(self._table.name)} SELECT {names} FROM {ROWS}")
+        self._target.execute(f"REPLACE INTO {quote(self._table.name)} ({names}) SELECT {names} FROM {ROWS}")
         self._target.drop_temporary(ROWS)
 
     def _load(self, fold: Fold, text: bytes, missing: Sequence[int], places: Sequence[int]) -> None:

@@ -1,0 +1,131 @@
+"""The tables in MySQL follow PostgreSQL's catalogue; one that can't be followed is stopped, with the reason.
+
+A table is altered before the transaction that brings its changes, as MySQL commits at each DDL statement. What is
+stored about the table says what is being done before it is done, so that a killed run is understood by the next.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pymysql
+
+from replication.catalogue import Table
+from replication.schema import Stopped, evolve, quote, settle
+from replication.target import Target
+
+log = logging.getLogger(__name__)
+
+
+def follow_tables(
+    target: Target, slot: str, live: Mapping[str, Table], refused: Mapping[str, str], lsn: int
+) -> None:
+    """Bring the slot's tables in MySQL to what PostgreSQL's catalogue said before the LSN ``lsn``."""
+    by_oid = {table.oid: table for table in live.values()}
+    applied = target.applied_lsn(slot) or 0
+    _drop_gone(target, slot, by_oid, refused)
+    _rename(target, slot, by_oid)
+    for name, copied in target.copied(slot).items():
+        if not copied.table or copied.snapshot_lsn is None or copied.stopped:
+            continue
+        stored = copied.table
+        if copied.altering:
+            stored = _finish_altering(target, slot, name, stored, copied.altering)
+        evolved = evolve(
+            settle(stored) if applied >= stored.settled_lsn else stored, by_oid.get(stored.oid, live.get(name))
+        )
+        if isinstance(evolved, Stopped):
+            stop(target, slot, name, refused.get(name, evolved.reason))
+        elif evolved.statement:
+            _alter(target, slot, name, replace(evolved.table, settled_lsn=lsn), evolved.statement)
+        elif evolved.table != stored:
+            _store(target, slot, name, replace(evolved.table, settled_lsn=stored.settled_lsn))
+
+
+def stop(target: Target, slot: str, name: str, reason: str) -> None:
+    """Let the table be, until it is copied again."""
+    log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
+    with target.transaction():
+        target.store_stopped(slot, name, reason)
+
+
+def _alter(target: Target, slot: str, name: str, table: Table, statement: str) -> None:
+    log.info("%s follows PostgreSQL's: %s", name, statement)
+    with target.transaction():
+        target.execute(
+            "UPDATE _replication_tables SET altering = %s WHERE slot = %s AND name = %s",
+            [table.to_json(), slot, name],
+        )
+    try:
+        target.execute(statement)
+    except pymysql.MySQLError as error:
+        stop(target, slot, name, f"MySQL can't follow its columns ({error.args[-1]})")
+        return
+    _store(target, slot, name, table)
+
+
+def _finish_altering(target: Target, slot: str, name: str, before: Table, after: Table) -> Table:
+    """What the table is that a killed run has altered, or was about to alter."""
+    names = target.column_names(name)
+    done = names == [column.name for column in after.columns]
+    # Where names stay, types are altered, which may be done again.
+    if done and names != [column.name for column in before.columns]:
+        _store(target, slot, name, after)
+        return after
+    return before
+
+
+def _store(target: Target, slot: str, name: str, table: Table) -> None:
+    with target.transaction():
+        target.execute(
+            "UPDATE _replication_tables SET layout = %s, altering = NULL WHERE slot = %s AND name = %s",
+            [table.to_json(), slot, name],
+        )
+
+
+def _drop_gone(target: Target, slot: str, live: Mapping[int, Table], refused: Mapping[str, str]) -> None:
+    """Drop the copies of tables that PostgreSQL does not have any more."""
+    for name, copied in target.copied(slot).items():
+        if copied.table and copied.table.oid not in live and name not in refused:
+            log.info("%s is not in PostgreSQL any more: dropping its copy", name)
+            target.drop_tables([name])
+            with target.transaction():
+                target.execute("DELETE FROM _replication_tables WHERE slot = %s AND name = %s", [slot, name])
+
+
+def _rename(target: Target, slot: str, live: Mapping[int, Table]) -> None:
+    """Rename the copies of renamed tables; one may take the name that another gives up."""
+    while renamed := _renamed(target, slot, live):
+        free = [(old, new) for old, new in renamed if new not in target.table_names()]
+        for old, new in free:
+            log.info("%s is called %s in PostgreSQL now: renaming it", old, new)
+            with target.transaction():
+                target.execute(
+                    "UPDATE _replication_tables SET name = %s WHERE slot = %s AND name = %s", [new, slot, old]
+                )
+            _finish_rename(target, slot, new, old)
+        if not free:
+            for old, new in renamed:
+                stop(target, slot, old, f"it is called {new} now, and MySQL has another table of that name")
+
+
+def _renamed(target: Target, slot: str, live: Mapping[int, Table]) -> list[tuple[str, str]]:
+    renamed = []
+    for name, copied in target.copied(slot).items():
+        if copied.table is None or copied.snapshot_lsn is None or copied.stopped:
+            continue
+        if copied.table.name != name:  # a killed run was about to
+            _finish_rename(target, slot, name, copied.table.name)
+        now = live.get(copied.table.oid)
+        if now is not None and now.name != name:
+            renamed.append((name, now.name))
+    return renamed
+
+
+def _finish_rename(target: Target, slot: str, name: str, old: str) -> None:
+    """Rename the table in MySQL, which is known as ``name`` already."""
+    if name not in target.table_names():
+        target.execute(f"RENAME TABLE {quote(old)} TO {quote(name)}")
+    table = target.copied(slot)[name].table
+    if table:
+        _store(target, slot, name, replace(table, name=name))
