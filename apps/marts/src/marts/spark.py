@@ -20,6 +20,7 @@ def jdbc_options(settings: MySQLSettings) -> dict[str, str]:
         "driver": "com.mysql.cj.jdbc.Driver",
         "user": settings.user,
         "password": settings.password,
+        "sslMode": settings.ssl_mode,
         # DATETIME has no time zone: keep Spark from reading one into it.
         "preferTimestampNTZ": "true",
         # TINYINT(1) is a number here, not a boolean.
