@@ -99,6 +99,13 @@ test: check ## Everything: checks and all tests, on real servers
 	@$(BIN)/pytest tests/integration tests/faults -n $(TEST_PROCESSES) --dist worksteal
 	@$(BIN)/pytest tests/platform
 
+# How many times the work of `make test` the random tests do, and on more servers.
+FAULTS ?= 20
+
+.PHONY: test-faults
+test-faults: .venv/.ready ## The long form of the random tests: kills, restarts, generated tables (FAULTS=20: times as much)
+	@$(BIN)/pytest tests/faults tests/integration/test_replicate_properties.py --scale $(FAULTS) -n $(TEST_PROCESSES)
+
 .PHONY: bench-demo
 bench-demo: .venv/.ready ## Measure the demo's time and memory
 	@$(BIN)/python benchmarks/demo.py

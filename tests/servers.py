@@ -17,6 +17,7 @@ import psutil
 import psycopg
 import pymysql
 import pytest
+import trustme
 from psycopg import sql
 
 from command import port_is_free
@@ -194,6 +195,12 @@ class _Container:
         """SIGKILL to the container's processes."""
         _docker("kill", self._name)
 
+    def write(self, user: str, path: str, content: bytes) -> None:
+        """Write a file of ``user`` alone in the container."""
+        inside = ["sh", "-c", 'umask 077 && cat > "$1"', "sh", path]
+        command = ["docker", "exec", "--interactive", "--user", user, self._name, *inside]
+        subprocess.run(command, input=content, check=True, capture_output=True)
+
     def remove(self) -> None:
         _docker("rm", "--force", "--volumes", self._name)
 
@@ -258,6 +265,17 @@ class PostgreSQLContainer(PostgreSQL):
         first, self._first = self._first, None
         self._container.start(first)
 
+    def require_tls(self, certificate: trustme.LeafCert) -> None:
+        """Let in nobody without TLS from now on."""
+        with self.admin() as admin:
+            [(data,)] = admin.execute("SHOW data_directory").fetchall()
+            pem = certificate.private_key_and_cert_chain_pem.bytes()
+            self._container.write("postgres", f"{data}/server.pem", pem)
+            self._container.write("postgres", f"{data}/pg_hba.conf", b"hostssl all all all scram-sha-256\n")
+            for name, value in (("ssl", "on"), ("ssl_cert_file", "server.pem"), ("ssl_key_file", "server.pem")):
+                admin.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            admin.execute("SELECT pg_reload_conf()")
+
 
 class MySQLContainer(MySQL):
     """MySQL from its official image."""
@@ -274,6 +292,20 @@ class MySQLContainer(MySQL):
     def start(self) -> None:
         first, self._first = self._first, None
         self._container.start(first)
+
+    def require_tls(self, authority: trustme.CA, certificate: trustme.LeafCert) -> None:
+        """Let in nobody without TLS from now on."""
+        files = {
+            "ssl_ca": authority.cert_pem,
+            "ssl_cert": certificate.cert_chain_pems[0],
+            "ssl_key": certificate.private_key_pem,
+        }
+        with self.admin() as admin, admin.cursor() as cursor:
+            for name, blob in files.items():
+                self._container.write("mysql", f"/var/lib/mysql/{name}.pem", blob.bytes())
+                cursor.execute(f"SET GLOBAL {name} = '{name}.pem'")
+            cursor.execute("ALTER INSTANCE RELOAD TLS")
+            cursor.execute("SET GLOBAL require_secure_transport = ON")
 
 
 Server = PostgreSQL | MySQL

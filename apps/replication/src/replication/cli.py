@@ -1,22 +1,46 @@
 """The commands."""
 
 import logging
+import math
+import os
+import re
 import signal
+import sys
 import threading
+import time
 from collections.abc import Sequence
+from typing import Any
 
 import click
+from rich.console import Console
 
-from command import Result, console_command
+from command import Result, WrongSettings, console_command
+from replication import roles, source
 from replication.catalogue import UnfitRules
 from replication.changes import Applied
+from replication.metrics import Metrics
 from replication.repair import compare_tables
 from replication.replica import Replica, open_replica, require
-from replication.status import read_status
+from replication.status import UNITS, guard_disk, read_status, show_status
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
+STATUS_SECONDS = 5
+"""Between two looks at the slot and the tables while a replica is followed."""
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes, such as 512M or 10G."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        match = re.fullmatch(r"(\d+) ?([KMGT]?)(?:i?B)?", str(value), re.IGNORECASE)
+        if match is None:
+            self.fail(f"{value!r} is no size: 512M and 10G are", parameter, context)
+        return int(match[1]) * UNITS[match[2].upper()]
+
 
 slot_option = click.option(
     "--slot", help="Name of slot and publication in PostgreSQL.  [default: made of the database's name]"
@@ -24,6 +48,12 @@ slot_option = click.option(
 schema_option = click.option("--schema", default="public", help="PostgreSQL's schema.")
 exclude_option = click.option("--exclude", multiple=True, metavar="TABLE", help="Leave a table out; repeatable.")
 tables_argument = click.argument("tables", nargs=-1, metavar="[TABLE ...]")
+warn_option = click.option(
+    "--warn-over",
+    type=Size(),
+    default="5G",
+    help="Warn when PostgreSQL keeps more of its log than this for the slot.",
+)
 
 
 @console_command
@@ -40,6 +70,9 @@ tables_argument = click.argument("tables", nargs=-1, metavar="[TABLE ...]")
     " or text (the column is a text column). For all columns of the tables that are copied, or for one; "
     "repeatable. A table keeps its rules until it is copied again.",
 )
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="With --follow, serve Prometheus metrics.")
+@click.option("--metrics-address", default="127.0.0.1", help="The address that the metrics are served on.")
+@warn_option
 @slot_option
 @schema_option
 def replicate(
@@ -48,6 +81,9 @@ def replicate(
     follow: bool,
     recopy: Sequence[str],
     unfit: Sequence[str],
+    metrics_port: int | None,
+    metrics_address: str,
+    warn_over: int,
     slot: str | None,
     schema: str,
 ) -> Result:
@@ -56,17 +92,25 @@ def replicate(
     Tables that are new are copied as they are at one moment; the changes that were committed since the last
     run are applied in whole transactions. Without a TABLE, all tables are meant; tables once copied go on
     in any case. The settings are PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and MYSQL_HOST,
-    MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE.
+    MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE, and for TLS those of libpq and MYSQL_SSL_MODE,
+    MYSQL_SSL_CA, MYSQL_SSL_CERT, MYSQL_SSL_KEY.
     """
+    metrics = Metrics()
+    if metrics_port:
+        if not follow:
+            raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
+        metrics.serve(metrics_address, metrics_port)
     with open_replica(slot, schema, UnfitRules.parse(unfit)) as replica:
+        guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
         wanted, refused = replica.choose_tables(tables, exclude)
-        with replica.locked():
+        with metrics.applying(), replica.locked():
             replica.copy_again(recopy)
             copied = replica.copy_new(wanted)
             applied = replica.apply()
         require({**refused, **copied.failed}, replica.stopped())
         if follow:
-            applied += _follow(replica)
+            metrics.add(applied)
+            applied += _follow(replica, metrics, warn_over)
         log.info("equal to PostgreSQL: %s changes since the last run", f"{applied.changes:,}")
         return {
             "copied": copied.rows,
@@ -76,16 +120,23 @@ def replicate(
         }
 
 
-def _follow(replica: Replica) -> Applied:
+def _follow(replica: Replica, metrics: Metrics, warn_over: int) -> Applied:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     log.info("following: SIGTERM or Ctrl-C ends it")
-    applied = Applied()
+    total = Applied()
+    looked = -math.inf
     while not stopped.wait(POLL_SECONDS):
-        with replica.locked():
-            applied += replica.apply()
-    return applied
+        with metrics.applying(), replica.locked():
+            applied = replica.apply()
+        metrics.add(applied)
+        total += applied
+        if time.monotonic() > looked + STATUS_SECONDS:
+            looked = time.monotonic()
+            guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
+            metrics.show(read_status(replica))
+    return total
 
 
 @console_command
@@ -111,12 +162,56 @@ def replication_compare(
 
 
 @console_command
+@warn_option
+@click.option(
+    "--drop-slot-over",
+    type=Size(),
+    help="Drop the slot if PostgreSQL keeps more of its log for it; the next run then copies the tables again.",
+)
 @slot_option
 @schema_option
-def replication_status(slot: str | None, schema: str) -> Result:
-    """Show how far MySQL is behind, and when each table was copied.
+def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | None, schema: str) -> Result:
+    """Show how far MySQL is behind, and the state of each table.
 
-    The settings are those of `replicate`.
+    The settings are those of `replicate`. The slot is looked at first, and dropped if that is asked for, also
+    when MySQL can't be reached.
     """
+    with source.connect(autocommit=True) as connection:
+        name = source.slot_name(connection, slot)
+        guard_disk(connection, name, warn_over=warn_over, drop_over=drop_slot_over)
     with open_replica(slot, schema) as replica:
-        return read_status(replica)
+        status = read_status(replica)
+    if sys.stderr.isatty():
+        show_status(status, Console(stderr=True))
+    return status
+
+
+@console_command
+@click.argument("server", type=click.Choice(["postgresql", "mysql"]))
+@click.option("--role", default="replicator", help="Name of the role, or of MySQL's user.")
+@click.option("--host", default="%", help="Where MySQL's user comes from, as MySQL writes it.")
+@slot_option
+@schema_option
+def replication_roles(server: str, role: str, host: str, slot: str | None, schema: str) -> None:
+    """Print the SQL that makes a role with the least privileges, without a password, and can be run again.
+
+    \b
+        replication-roles postgresql | psql
+        replication-roles mysql | mysql
+
+    The database is that of PGDATABASE or MYSQL_DATABASE. A superuser runs it, or who owns the tables and may
+    make roles. Afterwards give the role its password: `\\password replicator` in psql, in mysql
+    `ALTER USER replicator IDENTIFIED BY '...' ACCOUNT UNLOCK`.
+    """
+    if server == "mysql":
+        click.echo(roles.mysql(role, host, _setting("MYSQL_DATABASE")))
+    else:
+        name = source.choose_slot_name(_setting("PGDATABASE"), slot)
+        click.echo(roles.postgresql(role, schema, name, _setting("PGDATABASE")))
+
+
+def _setting(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise WrongSettings(f"{name} is not set: set it to the database that is replicated")
+    return value

@@ -37,8 +37,13 @@ def connect(**options: Any) -> psycopg.Connection:
 
 def slot_name(connection: psycopg.Connection, chosen: str | None) -> str:
     """The name of slot and publication: the one chosen, or one made of the database's name."""
+    return choose_slot_name(connection.info.dbname, chosen)
+
+
+def choose_slot_name(database: str, chosen: str | None) -> str:
+    """The same, for a database of this name."""
     if chosen is None:
-        return ("replication_" + re.sub("[^a-z0-9_]", "_", connection.info.dbname.lower()))[:63]
+        return ("replication_" + re.sub("[^a-z0-9_]", "_", database.lower()))[:63]
     if not re.fullmatch("[a-z0-9_]{1,63}", chosen):
         raise WrongSettings(f"--slot is {chosen!r}: up to 63 lower-case letters, digits and _ are allowed")
     return chosen
@@ -46,6 +51,16 @@ def slot_name(connection: psycopg.Connection, chosen: str | None) -> str:
 
 def publish(connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[Table]) -> None:
     """Make the publication, or add the tables that are not in it yet."""
+    try:
+        _publish(connection, publication, schema, tables)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Failure(
+            f"PostgreSQL's user {connection.info.user} may not change the publication {publication}"
+            f" ({str(error).splitlines()[0]}): run the SQL of `replication-roles postgresql` as the tables' owner"
+        ) from error
+
+
+def _publish(connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[Table]) -> None:
     name = sql.Identifier(publication)
     if not connection.execute("SELECT 1 FROM pg_publication WHERE pubname = %s", [publication]).fetchone():
         options = "publish_via_partition_root = true"

@@ -1,0 +1,67 @@
+"""The SQL that makes a role with the least privileges on each side. It holds no password and can be run again."""
+
+from replication.schema import quote
+
+
+def postgresql(role: str, schema: str, publication: str, database: str) -> str:
+    """A role that may read the tables, and the publication of those that can be replicated.
+
+    The publication belongs to who runs this, who must own the tables: PostgreSQL lets nobody else add them.
+    """
+    return f"""\
+-- Run it in {_comment(database)} as a superuser, or as the tables' owner who may make roles with REPLICATION.
+-- Run it again when tables are new.
+DO $body$
+DECLARE
+  published record;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {_text(role)}) THEN
+    CREATE ROLE {_name(role)} LOGIN REPLICATION;
+  END IF;
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {_text(role)});
+  GRANT USAGE ON SCHEMA {_name(schema)} TO {_name(role)};
+  GRANT SELECT ON ALL TABLES IN SCHEMA {_name(schema)} TO {_name(role)};
+  IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = {_text(publication)}) THEN
+    CREATE PUBLICATION {_name(publication)} WITH (publish_via_partition_root = true);
+  END IF;
+  -- A table without a key stays out: PostgreSQL would refuse its updates.
+  FOR published IN
+    SELECT c.oid::regclass AS name FROM pg_class c
+    WHERE c.relnamespace = to_regnamespace(quote_ident({_text(schema)}))
+      AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition
+      AND EXISTS (
+        SELECT FROM pg_index i WHERE i.indrelid = c.oid
+          AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
+      )
+      AND NOT EXISTS (
+        SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+        WHERE r.prrelid = c.oid AND p.pubname = {_text(publication)}
+      )
+  LOOP
+    EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s', {_text(publication)}, published.name);
+  END LOOP;
+END
+$body$;"""
+
+
+def mysql(user: str, host: str, database: str) -> str:
+    """A user that may make, fill and change tables of this one database; locked until it has a password."""
+    account = f"{_text(user)}@{_text(host)}"
+    # In a GRANT, _ and % of a database's name stand for any characters.
+    pattern = database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
+    return f"""\
+CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK;
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, CREATE TEMPORARY TABLES
+  ON {quote(pattern)}.* TO {account};"""
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _comment(text: str) -> str:
+    return " ".join(text.split())
