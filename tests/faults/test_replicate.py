@@ -1,91 +1,217 @@
-"""`replicate` killed at random moments always ends equal: nothing lost, nothing twice."""
+"""`replicate` and both servers, killed at random moments: always equal in the end, nothing lost, nothing twice."""
 
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psycopg
 import pymysql
+import pytest
+from tests.servers import open_server
 
-KILLS = 24
-NEW_ROWS = 60_000
-
-
-def rows_of_source(source: psycopg.Connection, table: str) -> list[tuple[Any, ...]]:
-    return source.execute(f"SELECT id, value, words FROM {table} ORDER BY id").fetchall()
-
-
-def rows_of_target(target: "pymysql.Connection[Any]", table: str) -> list[tuple[Any, ...]]:
-    with target.cursor() as cursor:
-        cursor.execute(f"SELECT id, value, words FROM {table} ORDER BY id")
-        return list(cursor.fetchall())
+pytestmark = [pytest.mark.pairs, pytest.mark.timeout(0)]
+ROUNDS = 12
+ROWS = 20_000
+ACCOUNTS = 200
+TOTAL = 2 * ACCOUNTS * 50
+Connect = Callable[[], Any]
 
 
-def create(source: psycopg.Connection, table: str) -> None:
-    source.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, value int NOT NULL, words text)")
-    source.execute(
-        f"INSERT INTO {table} SELECT n, n, repeat('w', mod(n, 50)) FROM generate_series(1, {NEW_ROWS}) n"
-    )
+@pytest.fixture
+def servers(pair: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
+    """A PostgreSQL and a MySQL server of the test's own, so that they can be killed."""
+    with ExitStack() as stack:
+        opened = []
+        for name in pair:
+            server = open_server(name, tmp_path_factory.mktemp(name))
+            stack.callback(server.remove)
+            server.start()
+            opened.append(server)
+        yield opened
 
 
-def change(source: psycopg.Connection, tables: list[str], chance: random.Random) -> None:
-    """A few transactions over all tables: inserts, updates, updates of the key, deletes."""
-    for _ in range(10):
-        with source.transaction():
-            for table in tables:
-                low = chance.randrange(NEW_ROWS)
-                source.execute(f"UPDATE {table} SET value = value + 1 WHERE id BETWEEN {low} AND {low + 200}")
-                source.execute(f"DELETE FROM {table} WHERE id BETWEEN {low + 90} AND {low + 110}")
-                source.execute(
-                    f"INSERT INTO {table} SELECT max(id) + 1, 0, 'new' FROM {table} ON CONFLICT DO NOTHING"
-                )
-                source.execute(f"UPDATE {table} SET id = (SELECT max(id) + 1 FROM {table}) WHERE id = {low}")
-
-
-def test_a_killed_replication_goes_on_where_it_was(
-    postgres: dict[str, str], mysql: dict[str, str], run: Callable[..., Any], start: Callable[..., Any]
+def test_killed_anywhere_it_ends_equal_and_readers_see_whole_transactions_in_order(
+    servers: list[Any], run: Callable[..., Any], start: Callable[..., Any], scale: int
 ) -> None:
     seed = random.randrange(10**9)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    servers = {**postgres, **mysql}
-    source = psycopg.connect(
-        host=postgres["PGHOST"],
-        port=postgres["PGPORT"],
-        user=postgres["PGUSER"],
-        password=postgres["PGPASSWORD"],
-        dbname=postgres["PGDATABASE"],
-        autocommit=True,
-    )
-    target = pymysql.connect(
-        host=mysql["MYSQL_HOST"],
-        port=int(mysql["MYSQL_TCP_PORT"]),
-        user=mysql["MYSQL_USER"],
-        password=mysql["MYSQL_PWD"],
-        database=mysql["MYSQL_DATABASE"],
-        autocommit=True,
-    )
-    tables: list[str] = []
-    killed = 0
-    with source, target:
-        while killed < KILLS:
-            if killed % 6 == 0 and len(tables) == killed // 6:
-                tables.append(f"t{len(tables)}")
-                create(source, tables[-1])
-            change(source, tables, chance)
-            process = start("replicate", env=servers)
-            time.sleep(chance.uniform(0.2, 1.5))
-            if process.poll() is None:
-                process.kill()
-                killed += 1
-            else:
-                assert process.returncode == 0, process.stderr.read()
-            process.wait()
-        run("replicate", env=servers)
-        for table in tables:
-            assert rows_of_target(target, table) == rows_of_source(source, table)
-        run("replication-compare", env=servers)
-        with target.cursor() as cursor:
-            cursor.execute("SHOW TABLES")
-            assert {name for (name,) in cursor.fetchall()} == {*tables, "_replication", "_replication_tables"}
+    postgres, mysql = servers
+    with postgres.database() as source_settings, mysql.database() as target_settings:
+        settings = {**source_settings, **target_settings}
+        source, target = connectors(settings)
+        create_accounts(source)
+        started = time.monotonic()
+        run("replicate", env=settings)
+        usual_seconds = time.monotonic() - started
+        tables: list[str] = []
+        with background(watch_money, target):
+            with background(move_money, source, seed):
+                for number in range(ROUNDS * scale):
+                    if number % 4 == 0 and number < 40:
+                        tables.append(create_table(source, number))
+                    change(source, tables, chance)
+                    process = start("replicate", *chance.choice([(), ("--follow",)]), env=settings)
+                    time.sleep(chance.uniform(0, 2 * usual_seconds))
+                    victims = chance.choice(
+                        [[process], [process], [postgres], [mysql], [process, postgres, mysql]]
+                    )
+                    for victim in victims:
+                        victim.kill()
+                    for server in servers:
+                        if server in victims:
+                            server.start()
+                    process.kill()
+                    _, log = process.communicate()
+                    assert "copying its tables again" not in log
+            run("replicate", env=settings)
+        for table in ("checking", "saving", *tables):
+            assert rows(target, table) == rows(source, table), f"{table} differs, seed {seed}"
+        run("replication-compare", env=settings)
+        left_over = {
+            name
+            for (name,) in rows(target, "information_schema.tables", "table_name", "table_schema = DATABASE()")
+        }
+        assert {name for name in left_over if not name.startswith("_replication")} == {
+            "checking",
+            "saving",
+            *tables,
+        }
+        assert not {name for name in left_over if "staging" in name or name.endswith("_old")}
+
+
+def connectors(settings: dict[str, str]) -> tuple[Connect, Connect]:
+    """How to connect to PostgreSQL and to MySQL, each statement being a transaction."""
+
+    def source() -> psycopg.Connection:
+        return psycopg.connect(
+            host=settings["PGHOST"],
+            port=settings["PGPORT"],
+            user=settings["PGUSER"],
+            password=settings["PGPASSWORD"],
+            dbname=settings["PGDATABASE"],
+            autocommit=True,
+        )
+
+    def target() -> "pymysql.Connection[Any]":
+        return pymysql.connect(
+            host=settings["MYSQL_HOST"],
+            port=int(settings["MYSQL_TCP_PORT"]),
+            user=settings["MYSQL_USER"],
+            password=settings["MYSQL_PWD"],
+            database=settings["MYSQL_DATABASE"],
+            autocommit=True,
+        )
+
+    return source, target
+
+
+def rows(connect: Connect, table: str, columns: str = "*", condition: str = "1 = 1") -> list[tuple[Any, ...]]:
+    with connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM {table} WHERE {condition} ORDER BY 1")
+        return list(cursor.fetchall())
+
+
+def create_accounts(source: Connect) -> None:
+    """Two tables between which money moves; the sum over both is always the same."""
+    with source() as connection:
+        for table in ("checking", "saving"):
+            connection.execute(
+                f"CREATE TABLE {table} (id int PRIMARY KEY, amount int NOT NULL, moved bigint NOT NULL)"
+            )
+            connection.execute(f"INSERT INTO {table} SELECT n, 50, 0 FROM generate_series(1, {ACCOUNTS}) n")
+
+
+def create_table(source: Connect, number: int) -> str:
+    table = f"t{number}"
+    with source() as connection:
+        connection.execute(f"CREATE TABLE {table} (id int PRIMARY KEY, value int NOT NULL, words text)")
+        connection.execute(f"ALTER TABLE {table} ALTER words SET STORAGE EXTERNAL")
+        connection.execute(
+            f"INSERT INTO {table} SELECT n, n, repeat('w', mod(n, 50)) FROM generate_series(1, {ROWS}) n"
+        )
+    return table
+
+
+def change(source: Connect, tables: list[str], chance: random.Random) -> None:
+    """A few transactions over all tables: inserts, updates, also of keys and beside large values, deletes."""
+    with source() as connection:
+        for _ in range(chance.randrange(1, 8)):
+            with connection.transaction():
+                for table in tables:
+                    low = chance.randrange(ROWS)
+                    connection.execute(
+                        f"UPDATE {table} SET value = value + 1 WHERE id BETWEEN {low} AND {low + 200}"
+                    )
+                    connection.execute(f"DELETE FROM {table} WHERE id BETWEEN {low + 90} AND {low + 110}")
+                    connection.execute(
+                        f"INSERT INTO {table} SELECT coalesce(max(id), 0) + 1, 0, repeat('large', 2000) FROM {table}"
+                    )
+                    connection.execute(
+                        f"UPDATE {table} SET id = (SELECT max(id) + 1 FROM {table}) WHERE id = {low}"
+                    )
+        if chance.random() < 0.05:
+            connection.execute(f"TRUNCATE {chance.choice(tables)}")
+            connection.execute(f"INSERT INTO {chance.choice(tables)} VALUES (-1, 0, NULL) ON CONFLICT DO NOTHING")
+
+
+def move_money(source: Connect, seed: int, stopped: threading.Event) -> None:
+    """Small transactions over both tables, as long as PostgreSQL lets us; it is killed now and then."""
+    chance = random.Random(seed)
+    while not stopped.is_set():
+        with suppress(psycopg.Error), source() as connection:
+            while not stopped.wait(0.02):
+                amount = chance.randrange(-9, 9)
+                with connection.transaction():
+                    for table, change in (("checking", amount), ("saving", -amount)):
+                        connection.execute(
+                            f"UPDATE {table} SET amount = amount + {change} WHERE id = {chance.randint(1, ACCOUNTS)}"
+                        )
+                        connection.execute(f"UPDATE {table} SET moved = moved + 1 WHERE id = 1")
+        stopped.wait(0.1)
+
+
+def watch_money(target: Connect, stopped: threading.Event) -> None:
+    """A reader of MySQL never sees half a transaction, and never goes back in time."""
+    both = "SELECT SUM(amount), MAX(moved) FROM {}"
+    last = 0
+    ended = False
+    while not ended:
+        with suppress(pymysql.MySQLError), target() as connection, connection.cursor() as cursor:
+            while not ended:
+                ended = stopped.wait(0.02)
+                cursor.execute(f"{both.format('checking')} UNION ALL {both.format('saving')}")
+                (checking, moved), (saving, moved_too) = cursor.fetchall()
+                seen = f"{checking} and {saving} after {moved} and {moved_too} moves, {last} before"
+                assert checking + saving == TOTAL, seen
+                assert moved == moved_too, seen
+                assert moved >= last, seen
+                last = moved
+        time.sleep(0.1)
+    assert last > 0
+
+
+@contextmanager
+def background(work: Callable[..., None], *arguments: object) -> Iterator[None]:
+    """Do the work beside the block until that ends; its failure is the block's."""
+    stopped = threading.Event()
+    failures: list[BaseException] = []
+
+    def do() -> None:
+        try:
+            work(*arguments, stopped)
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=do)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+    if failures:
+        raise failures[0]
