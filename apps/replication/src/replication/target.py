@@ -260,11 +260,12 @@ class Target:
                     f" x'{enclosure.encode().hex()}' ESCAPED BY ''"
                     f" LINES TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
                 )
-            except pymysql.OperationalError as error:
+            except (pymysql.OperationalError, pymysql.DataError) as error:
                 if error.args[0] in (ER.NOT_ALLOWED_COMMAND, 3948, 4166):
                     raise Failure("MySQL refuses LOAD DATA LOCAL: set its local_infile=ON") from error
-                raise
-            except pymysql.DataError as error:
+                # MySQL has this one, of a date that there is not, among those of its operation.
+                if not isinstance(error, pymysql.DataError) and error.args[0] != ER.TRUNCATED_WRONG_VALUE:
+                    raise
                 raise Failure(f"MySQL can't hold a value of the table {table.name}: {error.args[-1]}") from error
             cursor.execute("SHOW WARNINGS LIMIT 1")
             warning = cursor.fetchone()
