@@ -270,7 +270,8 @@ def test_mysql_ends_equal_whatever_the_tables_and_the_transactions_are(
                     wait_until_equal(made, source, mysql, follower)
                     follower.send_signal(signal.SIGTERM)
                     _, log = follower.communicate(timeout=60)
-                    assert follower.returncode == 0, log
+                    # It may still have been in its first run, which a signal just ends.
+                    assert follower.returncode in (0, -signal.SIGTERM), log
                 run("replication-compare", env=environment)
 
     check()
