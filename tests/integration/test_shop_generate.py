@@ -5,6 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 SIZES = ("--users", 50, "--products", 40, "--orders", 200, "--reviews", 100, "--loyalty", 80)
 TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
@@ -52,6 +53,23 @@ def all_rows(settings: Mapping[str, str]) -> dict[str, list[Any]]:
 def shop(postgres: dict[str, str], run: Callable[..., Any]) -> dict[str, str]:
     run("shop-init", env=postgres)
     return postgres
+
+
+def test_tables_are_created_once_also_by_a_user_called_as_the_schema_of_the_bookkeeping(
+    shop: dict[str, str], run: Callable[..., Any]
+) -> None:
+    with connect(shop) as connection:
+        connection.execute(
+            sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET search_path = shop, public").format(
+                sql.Identifier(shop["PGDATABASE"])
+            )
+        )
+    run("shop-init", env=shop)
+    run("shop-generate", *SIZES, env=shop)
+    with connect(shop) as connection:
+        users = connection.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'users'").fetchall()
+        assert users == [("public",)]
+        assert connection.execute("SELECT count(*) FROM public.users").fetchone() == (50,)
 
 
 def test_tables_are_created_once(shop: dict[str, str], run: Callable[..., Any]) -> None:

@@ -8,8 +8,7 @@ from dataclasses import asdict
 import click
 
 from command import Result, console_command
-from command.postgres import connect
-from shop.source import create_tables, require_tables
+from shop.source import connect, create_tables, require_tables
 
 COUNT = click.IntRange(min=0)
 

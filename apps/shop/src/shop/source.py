@@ -5,7 +5,7 @@ from importlib import resources
 
 import psycopg
 
-from command import Failure
+from command import Failure, postgres
 
 
 class Lock(IntEnum):
@@ -14,6 +14,14 @@ class Lock(IntEnum):
     INIT = 70_001
     GENERATE = 70_002
     CONSUME = 70_003
+
+
+def connect() -> psycopg.Connection:
+    """Connect to the source; a table named without its schema is one of ``public``.
+
+    Else it could be taken for one of the bookkeeping's schema, where the user is called as that is.
+    """
+    return postgres.connect({"search_path": "public"})
 
 
 def create_tables(connection: psycopg.Connection) -> int:
