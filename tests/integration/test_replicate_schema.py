@@ -124,7 +124,7 @@ def test_columns_may_exchange_their_names_within_one_transaction(
         ("ALTER TABLE t ALTER v TYPE text USING upper(v)", "computed the column v anew"),
         ("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (other)", "its key has changed"),
         (
-            "ALTER TABLE t DROP v; UPDATE t SET other = 5; ALTER TABLE t ADD v text; UPDATE t SET v = 'n'",
+            "ALTER TABLE t DROP v; ALTER TABLE t ADD v text; UPDATE t SET v = 'n'",
             "dropped",
         ),
     ],
@@ -138,7 +138,7 @@ def test_what_cannot_be_followed_stops_the_table_alone_until_it_is_copied_again(
     run: Run,
 ) -> None:
     source.execute(
-        "CREATE TABLE t (id int PRIMARY KEY, v text, other int NOT NULL); INSERT INTO t VALUES (1, 'v', 1)"
+        "CREATE TABLE t (id int PRIMARY KEY, other int NOT NULL, v text); INSERT INTO t VALUES (1, 1, 'v')"
     )
     source.execute("CREATE TABLE u (id int PRIMARY KEY)")
     run("replicate", env=servers)
@@ -186,12 +186,12 @@ def test_comments_and_the_indexes_that_mysql_can_hold_are_made(
     source.execute(
         'CREATE INDEX of_a ON t (a, c); CREATE UNIQUE INDEX "of b" ON t (b); CREATE INDEX of_c ON t (c)'
     )
-    source.execute("CREATE INDEX lower_a ON t (lower(a)); CREATE INDEX some ON t (c) WHERE c > 1")
+    source.execute("CREATE INDEX lower_a ON t (lower(a)); CREATE INDEX partly ON t (c) WHERE c > 1")
     source.execute(
         "CREATE INDEX of_d ON t USING gin (d); INSERT INTO t VALUES (1, 'a', 'b', 2), (2, 'a', NULL, 2)"
     )
     log = run("replicate", env=servers).log
-    for left_out in ("lower_a, which is over", "some, which is partial", "of_d, which is of the kind gin"):
+    for left_out in ("lower_a, which is over", "partly, which is partial", "of_d, which is of the kind gin"):
         assert left_out in log
     indexes = query("SELECT DISTINCT index_name, non_unique FROM information_schema.statistics"
                     " WHERE table_schema = DATABASE() AND table_name = 't' ORDER BY 1")  # fmt: skip
@@ -216,7 +216,7 @@ def test_an_alteration_that_a_killed_run_had_begun_is_finished(
     )
     run("replicate", env=servers)
     [(after,)] = query("SELECT layout FROM _replication_tables")
-    for killed in ("", "ALTER TABLE t RENAME COLUMN w TO v, DROP COLUMN x"):
+    for killed in ("", "ALTER TABLE t RENAME COLUMN w TO v, DROP COLUMN x, DROP COLUMN y"):
         with pymysql.connect(
             host=servers["MYSQL_HOST"],
             port=int(servers["MYSQL_TCP_PORT"]),
