@@ -312,6 +312,12 @@ def _refuse_names_that_mysql_confuses(tables: dict[str, Table], refused: dict[st
             refused[name] = f"MySQL takes it and {other} for one table on some servers: rename one of them"
 
 
+def fill(template: str, column: sql.Composable) -> sql.Composed:
+    """``template`` with the column in each of its places."""
+    first, *others = template.split("{}")
+    return sql.Composed([sql.SQL(first), *(part for text in others for part in (column, sql.SQL(text)))])
+
+
 def type_length(type_name: str, modifier: int) -> tuple[int | None, int | None]:
     """Length, or precision and scale, from ``atttypmod``; see ``numerictypmodin`` of PostgreSQL's numeric.c."""
     if type_name in ("bit", "varbit"):

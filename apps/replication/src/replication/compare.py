@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 
-from replication.catalogue import Table
+from replication.catalogue import Table, fill
 from replication.schema import quote
 from replication.target import Target
 from replication.types import SHOWN
@@ -179,7 +179,7 @@ class _Source:
         # Partitions are the table; what else inherits from it is a table of its own.
         self._from = sql.SQL("" if partitioned else "ONLY ") + sql.Identifier(schema, table.name)
         self._names = [sql.SQL("source.") + sql.Identifier(column.name) for column in table.columns]
-        self._texts = [_fill(kind.source_text, name) for name, kind in zip(self._names, table.types, strict=True)]
+        self._texts = [fill(kind.source_text, name) for name, kind in zip(self._names, table.types, strict=True)]
         pieces: list[sql.Composable] = []
         for text, kind in zip(self._texts, table.types, strict=True):
             if kind.free_text:
@@ -218,7 +218,7 @@ class _Source:
     def values(self, keys: Sequence[Key]) -> list[Sequence[str]]:
         """The keys' rows as they are copied."""
         copied = [
-            _fill(SHOWN, _fill(kind.copied, name))
+            fill(SHOWN, fill(kind.copied, name))
             for name, kind in zip(self._names, self._table.types, strict=True)
         ]
         return list(self._select(keys, copied).values())
@@ -283,12 +283,6 @@ def _concat(pieces: Sequence[sql.Composable]) -> sql.Composable:
         for some in _batched(pieces, MOST_ARGUMENTS // 2)
     ]
     return groups[0] if len(groups) == 1 else _concat(groups)
-
-
-def _fill(template: str, column: sql.Composable) -> sql.Composed:
-    """``template`` with the column in each of its places."""
-    first, *others = template.split("{}")
-    return sql.Composed([sql.SQL(first), *(part for text in others for part in (column, sql.SQL(text)))])
 
 
 class _Target:

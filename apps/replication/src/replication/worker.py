@@ -12,6 +12,7 @@ from psycopg import sql
 from pymysql.constants import ER
 
 from command import Failure, MySQLSettings
+from replication.catalogue import fill
 from replication.pipe import copy_out
 from replication.ranges import Range
 from replication.schema import quote
@@ -111,7 +112,7 @@ class Worker:
 
 def _copy_statement(part: Range) -> sql.Composed:
     columns = [
-        sql.SQL(kind.copied).format(sql.Identifier(column.name))
+        fill(kind.copied, sql.Identifier(column.name))
         for column, kind in zip(part.table.columns, part.table.types, strict=True)
     ]
     return sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
