@@ -208,7 +208,7 @@ def test_columns_and_tables_that_change_while_changes_stream_end_equal(
             shop.step()
             time.sleep(chance.choice([0, 0, 0.1, 0.5]))
             if follower.poll() is not None:
-                assert "run it again" in follower.stderr.read()
+                assert "run `replicate` again" in follower.stderr.read()
                 follower = start("replicate", "--follow", env=servers)
         follower.send_signal(signal.SIGTERM)
         follower.communicate(timeout=120)

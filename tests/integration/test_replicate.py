@@ -75,15 +75,19 @@ def servers(postgres: dict[str, str], mysql: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
     """A connection to PostgreSQL that commits each statement."""
-    with psycopg.connect(
+    with connect(servers, autocommit=True) as connection:
+        yield connection
+
+
+def connect(servers: dict[str, str], **options: Any) -> psycopg.Connection:
+    return psycopg.connect(
         host=servers["PGHOST"],
         port=servers["PGPORT"],
         user=servers["PGUSER"],
         password=servers["PGPASSWORD"],
         dbname=servers["PGDATABASE"],
-        autocommit=True,
-    ) as connection:
-        yield connection
+        **options,
+    )
 
 
 @pytest.fixture
@@ -285,7 +289,7 @@ def test_comparison_names_the_rows_that_differ(
     assert "3 rows differ" in differing.log
 
 
-def test_a_table_whose_columns_change_is_copied_again_and_a_dropped_one_goes(
+def test_a_column_that_is_added_is_followed_a_new_table_copied_and_a_dropped_one_dropped(
     servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
 ) -> None:
     source.execute(
@@ -296,7 +300,7 @@ def test_a_table_whose_columns_change_is_copied_again_and_a_dropped_one_goes(
         "INSERT INTO t VALUES (2); ALTER TABLE t ADD v text DEFAULT 'x'; INSERT INTO t VALUES (3, 'y')"
     )
     source.execute("DROP TABLE gone; CREATE TABLE new (id int PRIMARY KEY)")
-    assert run("replicate", env=servers).result["copied"] == {"new": 0, "t": 3}
+    assert run("replicate", env=servers).result["copied"] == {"new": 0}
     assert query("SELECT * FROM t ORDER BY id") == [(1, "x"), (2, "x"), (3, "y")]
     assert {name for (name,) in query("SHOW TABLES") if not name.startswith("_")} == {"new", "t"}
     run("replication-compare", env=servers)

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -231,3 +232,21 @@ def test_a_table_that_is_being_copied_is_neither_dropped_nor_written_anew(
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 source.execute(statement)
         source.execute("INSERT INTO t VALUES (1)")
+
+
+def test_who_alters_a_table_while_it_is_copied_and_the_copy_do_not_wait_for_each_other(
+    postgres: dict[str, str], source: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in postgres.items():
+        monkeypatch.setenv(name, value)
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    with replication_source.connect() as connection:
+        table = read_tables(connection, "public")[0]["t"]
+    altering = threading.Thread(target=source.execute, args=["ALTER TABLE t ADD v int"])
+    with replication_source.locked("public", [table]), replication_source.snapshot() as (reader, _):
+        altering.start()
+        time.sleep(1)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            reader.execute("SELECT FROM t")
+    altering.join(timeout=60)
+    assert [column.name for column in source.execute("SELECT * FROM t").description or ()] == ["id", "v"]

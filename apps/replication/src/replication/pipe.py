@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 import psycopg
-from psycopg.pq import ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus
 
 from command import Failure
+from replication.source import BEING_ALTERED
 
 BLOCK_BYTES = 64 << 10
 """Handed on at once. More is not faster, and is memory."""
 PIPE_BYTES = 1 << 20
 """What the kernel keeps between writer and reader, where it lets us choose: each rarely waits for the other."""
+
+LOCK_NOT_AVAILABLE = b"55P03"
 
 Write = Callable[[BinaryIO], None]
 
@@ -29,6 +32,8 @@ def copy_out(connection: psycopg.Connection, statement: bytes, stream: BinaryIO)
     """
     server = connection.pgconn
     answer = server.exec_(statement)
+    if answer.error_field(DiagnosticField.SQLSTATE) == LOCK_NOT_AVAILABLE:
+        raise Failure(BEING_ALTERED)
     if answer.status != ExecStatus.COPY_OUT:
         raise Failure(f"PostgreSQL refuses a copy: {answer.get_error_message()}")
     arrived = select.poll()

@@ -174,6 +174,8 @@ def open_replica(slot: str | None, schema: str, unfit: UnfitRules | None = None)
             closing(Replica(connection, target, source.slot_name(connection, slot), schema, unfit)) as replica,
         ):
             yield replica
+    except psycopg.errors.LockNotAvailable as error:
+        raise Failure(source.BEING_ALTERED) from error
     finally:
         target.close()
 

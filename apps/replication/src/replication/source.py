@@ -28,6 +28,9 @@ SESSION = {
     "idle_in_transaction_session_timeout": "0",
 }
 SLOT_WAIT_SECONDS = 60
+# Whoever alters a table waits for the first of a snapshot's readers, and the others would wait for him.
+IMPATIENT = {"lock_timeout": "5s"}
+BEING_ALTERED = "A table is being altered while it is read: run `replicate` again"
 
 
 def connect(**options: Any) -> psycopg.Connection:
@@ -178,7 +181,7 @@ def locked(schema: str, tables: Sequence[Table]) -> Iterator[None]:
     Rows must keep their places while several connections read them by their places.
     """
     names = sql.SQL(", ").join(sql.Identifier(schema, table.name) for table in tables)
-    with connect() as holder:
+    with postgres.connect(SESSION | IMPATIENT) as holder:
         holder.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
         yield
 
@@ -200,7 +203,7 @@ def snapshot() -> Iterator[tuple[psycopg.Connection, int]]:
             raise Failure(f"PostgreSQL exports no snapshot: {answer.get_error_message()}")
         lsn, name = (answer.get_value(0, column) or b"" for column in (1, 2))
         high, low = lsn.split(b"/")
-        with connect() as reader:
+        with postgres.connect(SESSION | IMPATIENT) as reader:
             reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             reader.read_only = True
             reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name.decode()))
