@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pymysql
 import pytest
 from filelock import FileLock
 from tests.servers import MySQL, PostgreSQL, Server, open_server
@@ -140,6 +142,46 @@ def mysql(server: Callable[[str], MySQL], pair: tuple[str, str]) -> Iterator[dic
     """The settings of a fresh MySQL database."""
     with server(pair[1]).database() as settings:
         yield settings
+
+
+@pytest.fixture
+def servers(postgres: dict[str, str], mysql: dict[str, str]) -> dict[str, str]:
+    """The settings of both databases, as the commands of the replication read them."""
+    return {**postgres, **mysql}
+
+
+@pytest.fixture
+def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
+    """A connection to PostgreSQL that commits each statement."""
+    with psycopg.connect(
+        host=servers["PGHOST"],
+        port=servers["PGPORT"],
+        user=servers["PGUSER"],
+        password=servers["PGPASSWORD"],
+        dbname=servers["PGDATABASE"],
+        autocommit=True,
+    ) as connection:
+        yield connection
+
+
+@pytest.fixture
+def query(servers: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    """Ask MySQL."""
+    with pymysql.connect(
+        host=servers["MYSQL_HOST"],
+        port=int(servers["MYSQL_TCP_PORT"]),
+        user=servers["MYSQL_USER"],
+        password=servers["MYSQL_PWD"],
+        database=servers["MYSQL_DATABASE"],
+        autocommit=True,
+    ) as connection:
+
+        def query(statement: str) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+
+        yield query
 
 
 @pytest.fixture

@@ -4,13 +4,10 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
 import psycopg
-import pymysql
-import pytest
 
 from replication.snapshot import LEAST_FOR_SPARK
 
@@ -18,40 +15,6 @@ KILLS = int(os.environ.get("SNAPSHOT_KILLS") or 12)
 """The long form has hundreds."""
 ROWS = 30_000
 SUMS = "SELECT COUNT(*), SUM(id), SUM(LENGTH(body)) FROM {}"
-
-
-@pytest.fixture
-def source(postgres: dict[str, str]) -> Iterator[psycopg.Connection]:
-    """A connection to PostgreSQL that commits each statement."""
-    with psycopg.connect(
-        host=postgres["PGHOST"],
-        port=postgres["PGPORT"],
-        user=postgres["PGUSER"],
-        password=postgres["PGPASSWORD"],
-        dbname=postgres["PGDATABASE"],
-        autocommit=True,
-    ) as connection:
-        yield connection
-
-
-@pytest.fixture
-def query(mysql: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    """Ask MySQL."""
-    with pymysql.connect(
-        host=mysql["MYSQL_HOST"],
-        port=int(mysql["MYSQL_TCP_PORT"]),
-        user=mysql["MYSQL_USER"],
-        password=mysql["MYSQL_PWD"],
-        database=mysql["MYSQL_DATABASE"],
-        autocommit=True,
-    ) as connection:
-
-        def query(statement: str) -> list[tuple[Any, ...]]:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return list(cursor.fetchall())
-
-        yield query
 
 
 def of_the_users(query: Any) -> set[str]:

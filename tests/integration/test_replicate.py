@@ -3,11 +3,10 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
-import pymysql
 import pytest
 
 Run = Callable[..., Any]
@@ -65,49 +64,6 @@ EVERY_VALUE = [
         '2000-01-01', '2000-01-01 00:00:00-12', 'ffffffff-ffff-ffff-ffff-ffffffffffff', '"x"', '"x"', 'happy',
         '{{1,2},{3,4}}', '{NULL}', '-1 day', '23:59:59-12', '(,)', '192.168.0.0/16', '1.2.3.4/32', B'11111111', '')""",
 ]
-
-
-@pytest.fixture
-def servers(postgres: dict[str, str], mysql: dict[str, str]) -> dict[str, str]:
-    return {**postgres, **mysql}
-
-
-@pytest.fixture
-def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
-    """A connection to PostgreSQL that commits each statement."""
-    with connect(servers, autocommit=True) as connection:
-        yield connection
-
-
-def connect(servers: dict[str, str], **options: Any) -> psycopg.Connection:
-    return psycopg.connect(
-        host=servers["PGHOST"],
-        port=servers["PGPORT"],
-        user=servers["PGUSER"],
-        password=servers["PGPASSWORD"],
-        dbname=servers["PGDATABASE"],
-        **options,
-    )
-
-
-@pytest.fixture
-def query(servers: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    """Ask MySQL."""
-    with pymysql.connect(
-        host=servers["MYSQL_HOST"],
-        port=int(servers["MYSQL_TCP_PORT"]),
-        user=servers["MYSQL_USER"],
-        password=servers["MYSQL_PWD"],
-        database=servers["MYSQL_DATABASE"],
-        autocommit=True,
-    ) as connection:
-
-        def query(statement: str) -> list[tuple[Any, ...]]:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return list(cursor.fetchall())
-
-        yield query
 
 
 def test_every_type_arrives_by_copy_and_by_change_alike(

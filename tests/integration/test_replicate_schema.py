@@ -1,6 +1,6 @@
 """MySQL's tables follow PostgreSQL's while changes stream, between real servers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -8,45 +8,6 @@ import pymysql
 import pytest
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def servers(postgres: dict[str, str], mysql: dict[str, str]) -> dict[str, str]:
-    return {**postgres, **mysql}
-
-
-@pytest.fixture
-def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
-    """A connection to PostgreSQL that commits each statement."""
-    with psycopg.connect(
-        host=servers["PGHOST"],
-        port=servers["PGPORT"],
-        user=servers["PGUSER"],
-        password=servers["PGPASSWORD"],
-        dbname=servers["PGDATABASE"],
-        autocommit=True,
-    ) as connection:
-        yield connection
-
-
-@pytest.fixture
-def query(servers: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    """Ask MySQL."""
-    with pymysql.connect(
-        host=servers["MYSQL_HOST"],
-        port=int(servers["MYSQL_TCP_PORT"]),
-        user=servers["MYSQL_USER"],
-        password=servers["MYSQL_PWD"],
-        database=servers["MYSQL_DATABASE"],
-        autocommit=True,
-    ) as connection:
-
-        def query(statement: str) -> list[tuple[Any, ...]]:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return list(cursor.fetchall())
-
-        yield query
 
 
 def columns(query: Any, table: str) -> dict[str, str]:

@@ -3,12 +3,11 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import psycopg
-import pymysql
 import pytest
 
 from command import MySQLSettings
@@ -20,45 +19,6 @@ from replication.target import Target
 from replication.worker import Worker
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def servers(postgres: dict[str, str], mysql: dict[str, str]) -> dict[str, str]:
-    return {**postgres, **mysql}
-
-
-@pytest.fixture
-def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
-    """A connection to PostgreSQL that commits each statement."""
-    with psycopg.connect(
-        host=servers["PGHOST"],
-        port=servers["PGPORT"],
-        user=servers["PGUSER"],
-        password=servers["PGPASSWORD"],
-        dbname=servers["PGDATABASE"],
-        autocommit=True,
-    ) as connection:
-        yield connection
-
-
-@pytest.fixture
-def query(servers: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    """Ask MySQL."""
-    with pymysql.connect(
-        host=servers["MYSQL_HOST"],
-        port=int(servers["MYSQL_TCP_PORT"]),
-        user=servers["MYSQL_USER"],
-        password=servers["MYSQL_PWD"],
-        database=servers["MYSQL_DATABASE"],
-        autocommit=True,
-    ) as connection:
-
-        def query(statement: str) -> list[tuple[Any, ...]]:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return list(cursor.fetchall())
-
-        yield query
 
 
 def sums(rows: Callable[[str], Any], table: str) -> Any:

@@ -5,7 +5,6 @@ told. Killed before, they are rolled back and read again; killed between the two
 they are done.
 """
 
-import logging
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
@@ -35,8 +34,6 @@ from replication.schema import Stopped, View, seen_by
 from replication.stream import ChangeStream, Piece, ahead
 from replication.target import Target
 from replication.write import enclose, write
-
-log = logging.getLogger(__name__)
 
 ADVANCE_SECONDS = 10
 """Between two words to the slot, for which PostgreSQL reads its log once more."""
@@ -130,7 +127,6 @@ def apply_changes(
 def _write(target: Target, slot: str, batch: Batch) -> Applied:
     rows = sum(write(target, table, fold, batch.text) for table, fold in batch.folds)
     for name, reason in batch.stopped.items():
-        log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
         target.store_stopped(slot, name, reason)
     return Applied(batch.changes, rows, batch.committed_at)
 

@@ -44,7 +44,6 @@ def follow_tables(
 
 def stop(target: Target, slot: str, name: str, reason: str) -> None:
     """Let the table be, until it is copied again."""
-    log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
     with target.transaction():
         target.store_stopped(slot, name, reason)
 

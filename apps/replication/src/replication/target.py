@@ -155,6 +155,7 @@ class Target:
 
     def store_stopped(self, slot: str, name: str, reason: str) -> None:
         """Note that the table is not followed any more, in the caller's transaction."""
+        log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
         self.execute(
             "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s", [reason, slot, name]
         )
