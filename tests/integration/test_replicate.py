@@ -371,6 +371,24 @@ def test_readers_never_see_half_of_a_transaction(
     assert follower.wait(timeout=30) == 0
 
 
+@pytest.mark.parametrize("transactional", [True, False])
+def test_a_large_transaction_is_seen_as_a_whole_or_piece_by_piece_as_was_chosen(
+    transactional: bool, servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run, start: Any
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
+    run("replicate", env=servers)
+    source.execute("INSERT INTO t SELECT n, repeat('x', 2000) FROM generate_series(1, 40000) n")
+    process = start("replicate", "--transactional" if transactional else "--no-transactional", env=servers)
+    seen = set()
+    while process.poll() is None:
+        seen |= set(query("SELECT COUNT(*) FROM t"))
+    assert process.returncode == 0
+    assert query("SELECT COUNT(*) FROM t") == [(40000,)]
+    half = {count for (count,) in seen} - {0, 40000}
+    assert not half if transactional else half
+    run("replication-compare", env=servers)
+
+
 def test_status_tells_the_lag_and_the_tables(
     servers: dict[str, str], source: psycopg.Connection, run: Run
 ) -> None:

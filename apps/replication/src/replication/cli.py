@@ -70,6 +70,12 @@ warn_option = click.option(
     " or text (the column is a text column). For all columns of the tables that are copied, or for one; "
     "repeatable. A table keeps its rules until it is copied again.",
 )
+@click.option(
+    "--transactional/--no-transactional",
+    default=True,
+    help="Whether what is one transaction in PostgreSQL is one in MySQL too, or a large one becomes visible piece"
+    " by piece.",
+)
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="With --follow, serve Prometheus metrics.")
 @click.option("--metrics-address", default="127.0.0.1", help="The address that the metrics are served on.")
 @warn_option
@@ -81,6 +87,7 @@ def replicate(
     follow: bool,
     recopy: Sequence[str],
     unfit: Sequence[str],
+    transactional: bool,
     metrics_port: int | None,
     metrics_address: str,
     warn_over: int,
@@ -106,11 +113,11 @@ def replicate(
         with metrics.applying(), replica.locked():
             replica.copy_again(recopy)
             copied = replica.copy_new(wanted)
-            applied = replica.apply()
+            applied = replica.apply(transactional=transactional)
         require({**refused, **copied.failed}, replica.stopped())
         if follow:
             metrics.add(applied)
-            applied += _follow(replica, metrics, warn_over)
+            applied += _follow(replica, metrics, warn_over, transactional)
         log.info("equal to PostgreSQL: %s changes since the last run", f"{applied.changes:,}")
         return {
             "copied": copied.rows,
@@ -120,7 +127,7 @@ def replicate(
         }
 
 
-def _follow(replica: Replica, metrics: Metrics, warn_over: int) -> Applied:
+def _follow(replica: Replica, metrics: Metrics, warn_over: int, transactional: bool) -> Applied:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -129,7 +136,7 @@ def _follow(replica: Replica, metrics: Metrics, warn_over: int) -> Applied:
     looked = -math.inf
     while not stopped.wait(POLL_SECONDS):
         with metrics.applying(), replica.locked():
-            applied = replica.apply()
+            applied = replica.apply(transactional=transactional)
         metrics.add(applied)
         total += applied
         if time.monotonic() > looked + STATUS_SECONDS:

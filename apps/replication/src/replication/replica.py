@@ -86,7 +86,7 @@ class Replica:
             return copy_tables(self.target, self.slot, todo)
 
     def apply(self, upto: int | None = None, *, transactional: bool = True) -> Applied:
-        """Apply the changes up to an LSN, or to the moment of the call."""
+        """Apply the changes up to an LSN, or to the moment of the call; see :func:`apply_changes`."""
         upto = source.current_lsn(self.connection) if upto is None else upto
         applied = Applied()
         if upto > self._reached:
