@@ -274,6 +274,55 @@ def test_a_table_without_a_key_is_refused_and_the_others_are_replicated(
     source.execute("INSERT INTO keyless VALUES ('x'); UPDATE keyless SET v = 'y'")
 
 
+@pytest.mark.parametrize(
+    ("unique", "identity"),
+    [
+        ("", "FULL"),
+        ("INCLUDE (title)", "FULL"),
+        ("", "USING INDEX t_key"),
+        ("INCLUDE (title)", "USING INDEX t_key"),
+    ],
+)
+def test_a_unique_key_is_mysqls_primary_key_where_postgresql_has_none(
+    unique: str, identity: str, servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute(
+        "CREATE TABLE t (title text, part text NOT NULL, id int NOT NULL, body text, other int UNIQUE)"
+    )
+    source.execute(
+        f"CREATE UNIQUE INDEX t_key ON t (id, part) {unique}; ALTER TABLE t REPLICA IDENTITY {identity}"
+    )
+    source.execute("ALTER TABLE t ALTER body SET STORAGE EXTERNAL")
+    source.execute("INSERT INTO t SELECT 't', 'p', n, repeat(n::text, 9000) FROM generate_series(1, 6) n")
+    run("replicate", env=servers)
+    source.execute("UPDATE t SET title = 'one' WHERE id = 1; UPDATE t SET id = 20, title = NULL WHERE id = 2")
+    source.execute("UPDATE t SET part = 'q', body = 'short' WHERE id = 3; DELETE FROM t WHERE id = 4")
+    source.execute("INSERT INTO t VALUES (NULL, 'p', 7, NULL); INSERT INTO t VALUES ('t', 'p', 8, 'gone')")
+    source.execute("UPDATE t SET id = 2 WHERE id = 5; DELETE FROM t WHERE id = 8")
+    assert run("replicate", env=servers).result["copied"] == {}
+    assert query("SELECT id, part, title, LENGTH(body), LEFT(body, 1) FROM t ORDER BY id") == [
+        (1, "p", "one", 9000, "1"), (2, "p", "t", 9000, "5"), (3, "q", "t", 5, "s"), (6, "p", "t", 9000, "6"),
+        (7, "p", None, None, None), (20, "p", None, 9000, "2"),
+    ]  # fmt: skip
+    key = "SELECT column_name FROM information_schema.key_column_usage WHERE table_schema = DATABASE() AND table_name = 't' AND constraint_name = 'PRIMARY' ORDER BY 1"
+    assert query(key) == [("id",), ("part",)]
+    run("replication-compare", env=servers)
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    ["a int UNIQUE", "a int NOT NULL", "a int PRIMARY KEY DEFERRABLE", "a int NOT NULL, EXCLUDE (a WITH =)"],
+)
+def test_a_table_without_a_usable_key_is_refused_whatever_its_replica_identity(
+    unusable: str, servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute(f"CREATE TABLE t ({unusable}); ALTER TABLE t REPLICA IDENTITY FULL")
+    refused = run("replicate", env=servers, check=False)
+    assert refused.status == 1
+    assert "a unique key over NOT NULL columns and set REPLICA IDENTITY FULL" in refused.log
+    assert ("t",) not in query("SHOW TABLES")
+
+
 def test_only_the_tables_named_are_copied(
     servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
 ) -> None:

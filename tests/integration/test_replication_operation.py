@@ -150,7 +150,8 @@ def test_the_least_privileges_are_enough(
             assert run("replicate", "t", env=restricted).result["changes"] == 2
             run("replication-compare", "t", env=restricted)
             assert run("replication-status", env=restricted).result["slot_state"] == "ready"
-            source.execute("CREATE TABLE younger (id int PRIMARY KEY); INSERT INTO younger VALUES (1)")
+            source.execute("CREATE TABLE younger (id int NOT NULL UNIQUE); INSERT INTO younger VALUES (1)")
+            source.execute("ALTER TABLE younger REPLICA IDENTITY FULL")
             refused = run("replicate", "younger", env=restricted, check=False)
             assert refused.status == 1
             assert "replication-roles" in refused.log

@@ -160,7 +160,24 @@ class UnfitRules:
         return self.columns.get((table, column), self.general)
 
 
-COLUMNS = """
+KEY_INDEX = """
+    SELECT indexrelid FROM pg_index
+    WHERE indrelid = class.oid AND CASE class.relreplident
+        WHEN 'i' THEN indisreplident
+        WHEN 'd' THEN indisprimary
+        WHEN 'f' THEN indisunique AND indimmediate AND indisvalid AND indpred IS NULL AND indexprs IS NULL
+            AND NOT EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = class.oid AND NOT attnotnull
+                    AND attnum = ANY ((indkey::int2[])[0:indnkeyatts - 1])
+            )
+        ELSE false END
+    ORDER BY indisprimary DESC, indexrelid LIMIT 1
+"""
+"""The index of the table ``class`` whose columns make the key; changes tell their old values.
+
+With REPLICA IDENTITY FULL they tell the whole old row. A deferrable key is none: two rows may have it at once.
+"""
+COLUMNS = f"""
 WITH RECURSIVE base AS (
     SELECT oid, oid AS base_oid, typname, typtype, typbasetype, typtypmod FROM pg_type
     UNION ALL
@@ -174,14 +191,13 @@ SELECT class.oid AS table_oid, class.relname, obj_description(class.oid, 'pg_cla
     CASE WHEN base_oid < 16384 THEN base.typname WHEN base.typtype = 'e' THEN 'enum' ELSE 'other' END
         AS type_name,
     CASE WHEN atttypmod <> -1 THEN atttypmod ELSE base.typtypmod END AS base_modifier,
-    attnotnull, attgenerated, attribute.attnum = ANY (key.indkey) AS in_key,
+    attnotnull, attgenerated, attribute.attnum = ANY ((key.indkey::int2[])[0:key.indnkeyatts - 1]) AS in_key,
     coalesce((attmissingval::text::text[])[1], leaf_missing) AS missing,
     col_description(class.oid, attribute.attnum) AS comment
 FROM pg_class class
 JOIN pg_attribute attribute ON attrelid = class.oid AND attnum > 0 AND NOT attisdropped
 JOIN base ON base.oid = atttypid AND base.typtype <> 'd'
-LEFT JOIN pg_index key ON key.indrelid = class.oid
-    AND CASE WHEN class.relreplident = 'i' THEN key.indisreplident ELSE key.indisprimary END
+LEFT JOIN pg_index key ON key.indexrelid = ({KEY_INDEX})
 LEFT JOIN LATERAL (
     SELECT string_agg(pg_relation_filenode(relid)::text, ' ' ORDER BY relid::oid) AS leaves,
         min((leaf.attmissingval::text::text[])[1]) AS leaf_missing
@@ -203,7 +219,10 @@ JOIN pg_am ON pg_am.oid = class.relam
 WHERE class.relnamespace = %s::regnamespace AND indisvalid AND NOT indisprimary
 ORDER BY class.relname
 """
-NO_KEY = "it has no primary key: add one, or a unique index named by REPLICA IDENTITY USING INDEX"
+NO_KEY = (
+    "it has no primary key: add one, or a unique key over NOT NULL columns and set REPLICA IDENTITY FULL or"
+    " USING INDEX"
+)
 SENDS_GENERATED = 180_000
 """PostgreSQL's first version that sends changes of stored generated columns."""
 

@@ -1,5 +1,6 @@
 """The SQL that makes a role with the least privileges on each side. It holds no password and can be run again."""
 
+from replication.catalogue import KEY_INDEX
 from replication.schema import quote
 
 
@@ -26,16 +27,13 @@ BEGIN
   END IF;
   -- A table without a key stays out: PostgreSQL would refuse its updates.
   FOR published IN
-    SELECT c.oid::regclass AS name FROM pg_class c
-    WHERE c.relnamespace = to_regnamespace(quote_ident({_text(schema)}))
-      AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartition
-      AND EXISTS (
-        SELECT FROM pg_index i WHERE i.indrelid = c.oid
-          AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
-      )
+    SELECT class.oid::regclass AS name FROM pg_class class
+    WHERE class.relnamespace = to_regnamespace(quote_ident({_text(schema)}))
+      AND class.relkind IN ('r', 'p') AND class.relpersistence = 'p' AND NOT class.relispartition
+      AND EXISTS ({KEY_INDEX})
       AND NOT EXISTS (
         SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-        WHERE r.prrelid = c.oid AND p.pubname = {_text(publication)}
+        WHERE r.prrelid = class.oid AND p.pubname = {_text(publication)}
       )
   LOOP
     EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s', {_text(publication)}, published.name);
