@@ -3,15 +3,18 @@
 The tests share one cluster and build on one another in the order of this file.
 """
 
+import json
 import os
 import re
 import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
@@ -68,6 +71,14 @@ def test_jupyter_asks_for_its_token(platform: Platform) -> None:
         assert httpx.get(contents, headers={"Authorization": f"token {token}"}, timeout=60).status_code == 200
 
 
+def test_the_first_notebook_plots_the_marts(platform: Platform) -> None:
+    notebook = "cp /opt/martline/notebooks/marts.ipynb /tmp && jupyter execute /tmp/marts.ipynb --inplace"
+    jupyter = platform.cluster.kubectl("exec", "deployment/jupyter", "--")
+    programs.read(*jupyter, "sh", "-c", notebook)
+    plots = programs.read(*jupyter, "grep", "--count", "image/png", "/tmp/marts.ipynb")
+    assert int(plots) == 2
+
+
 def test_ports_that_are_taken_are_named(platform: Platform) -> None:
     with socket.socket() as taken:
         try:
@@ -77,7 +88,7 @@ def test_ports_that_are_taken_are_named(platform: Platform) -> None:
             pass  # by another program: as good
         ended = platform.run("ui", check=False)
     assert ended.returncode == 1
-    assert f"{access.AIRFLOW.local_port} (for Airflow)" in ended.stderr
+    assert f"{access.AIRFLOW.local_port} (Airflow)" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -168,6 +179,45 @@ def test_a_killed_spark_master_comes_back_with_its_applications(platform: Platfo
         wait_for(lambda: airflow.state(run) in FINISHED)
         assert airflow.state(run) == "success"
         assert [task.try_number for task in airflow.tasks(run)] == [1, 1]
+
+
+def test_spark_runs_without_standing_workers_and_its_executors_carry_no_secret(
+    platform: Platform, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps({"spark": {"mode": "kubernetes"}}))
+    platform.environment["VALUES"] = str(values)
+    platform.run("up")
+    assert not platform.pods("app.kubernetes.io/name=spark,app.kubernetes.io/component=worker")
+    secrets = platform.secrets()
+    executors: dict[str, str] = {}
+    with platform.forwarded(access.AIRFLOW) as ports, platform.airflow(ports) as airflow:
+        run = DagRun("build_marts", f"test-{time.time_ns()}")
+        airflow.trigger(run, {})
+
+        def finished() -> bool:
+            for pod in platform.get("pods", "--selector", "spark-role=executor")["items"]:
+                executors[pod["metadata"]["name"]] = repr(pod)
+            return airflow.state(run) in FINISHED
+
+        wait_for(finished)
+        assert airflow.state(run) == "success"
+    assert executors
+    assert [secret for secret in secrets if secret in repr(executors)] == []
+    require_data(platform, users=700)
+    del platform.environment["VALUES"]
+    platform.run("up")
+
+
+def test_a_program_that_is_told_to_end_leaves_no_port_forward(platform: Platform) -> None:
+    process = platform.start("ui")
+    assert process.stderr
+    assert "Ctrl-C ends it" in process.stderr.readline()
+    forwards = psutil.Process(process.pid).children()
+    assert len(forwards) == len(access.SERVICES)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert [forward for forward in forwards if forward.is_running()] == []
 
 
 def test_after_an_interrupted_upgrade_the_next_one_succeeds(platform: Platform) -> None:

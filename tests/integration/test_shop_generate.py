@@ -137,3 +137,17 @@ def test_a_database_that_is_not_there_is_one_sentence(postgres: dict[str, str], 
     assert refused.status == 1
     assert len(refused.log.splitlines()) == 1
     assert "PostgreSQL can't be reached" in refused.log
+
+
+def test_a_batch_is_added_where_users_have_registered_lately(
+    shop: dict[str, str], run: Callable[..., Any]
+) -> None:
+    with connect(shop) as connection:
+        connection.execute(
+            "INSERT INTO users (first_name, last_name, email, phone, registration_date, loyalty_status)"
+            " SELECT 'Ann', 'Lee', n || '@example.org', '+7' || n, now(), 'Gold' FROM generate_series(1, 50) n"
+        )
+    run("shop-generate", *SIZES, "--seed", 1, env=shop)
+    older = CONTRADICTIONS["a loyalty entry is older than its user"]
+    with connect(shop) as connection:
+        assert connection.execute(older).fetchall() == []

@@ -1,6 +1,7 @@
 """The command ``martline-cluster``."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def martline_cluster() -> None:
     CLUSTER is the cluster's name (martline unless set), KIND_NODE_IMAGE the image of its nodes, VALUES a file
     with values for the Helm chart. The folder charts/ of the current folder is what is installed.
     """
+    # As Ctrl-C: the port-forwards end with the program.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

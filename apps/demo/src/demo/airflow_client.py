@@ -1,5 +1,6 @@
 """What the demo asks of Airflow's REST API (version 2)."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ import httpx
 from command import Failure
 
 FINISHED = ("success", "failed")
+COMMANDS_ERROR = re.compile(r"\d\d:\d\d:\d\d,\d{3} ERROR +(.+)")
+"""In a task's log, a line of the platform's commands."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,13 @@ class AirflowClient:
         """What a task's command printed as its result."""
         path = f"/dags/{run.dag}/dagRuns/{run.run}/taskInstances/{task}/xcomEntries/return_value"
         return dict(self._get(path, deserialize=True)["value"])
+
+    def last_error(self, run: DagRun, task: Task) -> str | None:
+        """The last error that the task's command has logged; None if its log has none."""
+        path = f"/dags/{run.dag}/dagRuns/{run.run}/taskInstances/{task.name}/logs/{task.try_number}"
+        events = [str(line["event"]) for line in self._get(path, full_content=True)["content"]]
+        errors = [found[1] for event in events if (found := COMMANDS_ERROR.search(event))]
+        return errors[-1] if errors else None
 
     def rendered_fields(self, run: DagRun) -> list[dict[str, Any]]:
         """What the templates of each task of a run became, as the web interface shows it."""

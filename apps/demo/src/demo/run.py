@@ -89,8 +89,9 @@ class _Demo:
             self._require_servers()
             time.sleep(POLL_SECONDS)
         if state == "failed":
-            failed = [task.name for task in self._airflow.tasks(run) if task.state == "failed"]
-            raise Failure(f"The task {run.dag}.{failed[0]} failed")
+            failed = next(task for task in self._airflow.tasks(run) if task.state == "failed")
+            cause = self._airflow.last_error(run, failed) or "its log says why"
+            raise Failure(f"The task {run.dag}.{failed.name} failed: {cause}")
 
     def _await_started(self, run: DagRun) -> list[DagRun]:
         """The runs that this one's asset event starts, finished; the scheduler makes them within seconds."""

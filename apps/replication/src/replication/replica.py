@@ -169,6 +169,7 @@ def open_replica(slot: str | None, schema: str, unfit: UnfitRules | None = None)
     """Connect to both servers, as the environment says."""
     target = Target(MySQLSettings.from_environment())
     try:
+        target.create_state()
         with (
             source.connect(autocommit=True) as connection,
             closing(Replica(connection, target, source.slot_name(connection, slot), schema, unfit)) as replica,

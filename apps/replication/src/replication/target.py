@@ -61,8 +61,6 @@ class Target:
         [(version,)] = self.execute("SELECT VERSION()")
         # Neither pads with blanks, so that 'a' and 'a ' are two keys, as in PostgreSQL.
         self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
-        for statement in STATE_TABLES:
-            self.execute(statement)
 
     def close(self) -> None:
         self._connection.close()
@@ -106,6 +104,11 @@ class Target:
                 self.execute(f"SELECT RELEASE_LOCK({name})")
 
     # --- the state of the replication ---
+
+    def create_state(self) -> None:
+        """Create the tables of the replication's state, if they are not there."""
+        for statement in STATE_TABLES:
+            self.execute(statement)
 
     def position(self, slot: str) -> tuple[int, int] | None:
         """How far the tables are: the LSN up to which all transactions are in them, and so many changes of the

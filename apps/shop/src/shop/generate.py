@@ -223,7 +223,7 @@ class _Batch:
             (
                 (
                     *(first + number, user, self._random.randint(-50, 500), self._random.choice(REASONS)),
-                    self._moment(registered, START + 2 * YEAR),
+                    self._moment(registered, registered + YEAR),
                 )
                 for number, (user, registered) in enumerate(self._random.choices(users, k=count))
             ),
