@@ -5,11 +5,14 @@ needs escaping. And a NUL has a place before and after each value without moving
 kind of the next value stood in the message.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
 
+from command import Failure
 from replication.catalogue import Table
 from replication.fold import Fold, Key
 from replication.pgoutput import NULL, SPARE, TEXT, UNCHANGED, Messages, Positions
@@ -47,10 +50,28 @@ def write(target: Target, table: Table, fold: Fold, text: bytes) -> int:
         indexes = range(len(table.columns))
         columns = [(table.columns[i].name, i) for i in indexes]
         rows = _rows(table, fold, text, indexes, fold.rows)
-        target.load(table.name, table, columns, rows, replace=True, enclosure="\0")
+        with _naming_keys(table, fold, text, fold.rows):
+            target.load(table.name, table, columns, rows, replace=True, enclosure="\0")
     if partial:
         partial.write()
     return len(fold.deleted) + len(fold.rows) + len(fold.partial)
+
+
+@contextmanager
+def _naming_keys(table: Table, fold: Fold, text: bytes, rows: Sequence[int]) -> Iterator[None]:
+    """Let a failure that counts the rows loaded, which are ``rows``, tell the key of its row instead."""
+    try:
+        yield
+    except Failure as failure:
+        counted = re.search(r" at row (\d+)", str(failure))
+        if counted is None:
+            raise
+        row = rows[int(counted[1]) - 1]
+        shown = ", ".join(
+            f"{table.columns[i].name} = {text[fold.values.starts[i, row] : fold.values.ends[i, row]].decode()}"
+            for i in table.key
+        )
+        raise Failure(str(failure).replace(counted[0], f" where {shown}")) from failure
 
 
 def _rows(table: Table, fold: Fold, text: bytes, columns: Sequence[int], rows: Sequence[int]) -> Write:
@@ -105,11 +126,13 @@ class _Partial:
         table = self._table
         known = [i for i in range(len(table.columns)) if i not in missing]
         columns = [(table.columns[i].name, i) for i in known] + [(self._base(i), i) for i in table.key]
-        rows = np.array([fold.partial[place] for place in places])
+        numbers = [fold.partial[place] for place in places]
+        rows = np.array(numbers)
         values = [_column(table, fold, text, column, rows) for column in known]
         bases = [_key_text(table, fold.bases[place]) for place in places]
         lines = [b",".join((*row, base)) for *row, base in zip(*values, bases, strict=True)]
-        self._target.load(ROWS, table, columns, _lines(lines), enclosure="\0")
+        with _naming_keys(table, fold, text, numbers):
+            self._target.load(ROWS, table, columns, _lines(lines), enclosure="\0")
         name = quote(table.name)
         same_key = " AND ".join(
             f"{name}.{quote(table.columns[i].name)} = {ROWS}.{quote(self._base(i))}" for i in table.key
