@@ -29,7 +29,6 @@ def main(parts: tuple[str, ...], more: bool, repeat: int) -> None:
     chosen = parts or PARTS
     with servers() as made, tempfile.TemporaryDirectory(prefix="martline-bench-") as folder:
         spark = {
-            "SPARK_MASTER": "local[*]",
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_LOCAL_DIRS": folder,
             "JAVA_HOME": str(java_home(Path(folder))),

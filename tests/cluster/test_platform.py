@@ -108,11 +108,11 @@ def test_ui_opens_every_service_on_its_usual_port_until_ctrl_c(platform: Platfor
         ):
             assert source.execute("SELECT 1").fetchall() == list(rows(replica, "SELECT 1")) == [(1,)]
             assert airflow.runs("shop_generate")
-        broker = f"localhost:{access.KAFKA.local_port}"
+        broker, topic = f"localhost:{access.KAFKA.local_port}", f"test-{time.time_ns()}"
         with KafkaAdminClient(bootstrap_servers=broker) as admin:
-            admin.create_topics([NewTopic("test-ui", num_partitions=1, replication_factor=1)])
+            admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
         with KafkaProducer(bootstrap_servers=broker) as producer:
-            assert producer.send("test-ui", b"a message").get(timeout=60).offset == 0
+            assert producer.send(topic, b"a message").get(timeout=60).offset == 0
     finally:
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)

@@ -22,6 +22,8 @@ MESSAGES_AT_ONCE = 300_000
 """Decoded by one call, and the rest of the transaction; each call reads again from the slot's restart point."""
 PIECE_BYTES = 16 << 20
 """Of a piece, a bound for memory: Python holds about ten times as much for it."""
+DECODING_MEMORY = "256MB"
+"""That PostgreSQL may use for the transactions it decodes, a million changes: more go to its disk and back."""
 # Of a message in PostgreSQL's binary format of COPY: the number of columns (2 bytes) and the length (4).
 PREFIX = 6
 HEADER = 19
@@ -43,6 +45,7 @@ class ChangeStream:
     def __init__(self, slot: str) -> None:
         self._publication = slot
         self._connection = source.connect(autocommit=True)
+        self._connection.execute(sql.SQL("SET logical_decoding_work_mem = {}").format(DECODING_MEMORY))
         self._slot = source.copy_slot(self._connection, slot)
 
     def close(self) -> None:
