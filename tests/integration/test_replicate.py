@@ -396,6 +396,63 @@ def test_following_brings_changes_within_seconds_and_the_source_compares_equal_w
     assert json.loads(output)["changes"] <= 30
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_follower_that_is_interrupted_while_it_catches_up_ends_well_and_the_next_run_goes_on(
+    number: signal.Signals, servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run, start: Any
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
+    run("replicate", env=servers)
+    for i in range(40):
+        source.execute(
+            "INSERT INTO t SELECT n + %s * 1500, repeat('x', 2000) FROM generate_series(1, 1500) n", [i]
+        )
+    follower = start("replicate", "--follow", env=servers)
+    while query("SELECT COUNT(*) FROM t") == [(0,)]:
+        assert follower.poll() is None
+    follower.send_signal(number)
+    output, log = follower.communicate(timeout=30)
+    assert follower.returncode == 0, log
+    changes = json.loads(output)["changes"]
+    assert 0 < changes < 60_000
+    assert query("SELECT COUNT(*) FROM t") == [(changes,)]
+    assert run("replicate", env=servers).result["changes"] == 60_000 - changes
+    run("replication-compare", env=servers)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "copied"), [((), {"younger", "other"}), (("--exclude", "other"), {"younger"}), (("t",), set())]
+)
+def test_a_follower_copies_tables_that_are_made_while_it_runs_unless_it_was_told_which(
+    arguments: tuple[str, ...],
+    copied: set[str],
+    servers: dict[str, str],
+    source: psycopg.Connection,
+    query: Any,
+    run: Run,
+    start: Any,
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    if "--exclude" in arguments:
+        source.execute("CREATE TABLE other (id int PRIMARY KEY)")
+    run("replicate", "t", env=servers)
+    follower = start("replicate", "--follow", *arguments, env=servers)
+    time.sleep(3)
+    source.execute("CREATE TABLE younger (id int PRIMARY KEY); INSERT INTO younger SELECT generate_series(1, 9)")
+    source.execute("CREATE TABLE IF NOT EXISTS other (id int PRIMARY KEY)")
+    deadline = time.monotonic() + (30 if copied else 8)
+    while time.monotonic() < deadline and not (copied and copied <= {name for (name,) in query("SHOW TABLES")}):
+        time.sleep(0.1)
+    assert {name for (name,) in query("SHOW TABLES") if not name.startswith("_")} == {"t", *copied}
+    if copied:
+        source.execute("INSERT INTO younger VALUES (10)")
+        deadline = time.monotonic() + 10
+        while query("SELECT COUNT(*) FROM younger") != [(10,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    follower.send_signal(signal.SIGTERM)
+    assert follower.wait(timeout=30) == 0
+
+
 def test_readers_never_see_half_of_a_transaction(
     servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run, start: Any
 ) -> None:

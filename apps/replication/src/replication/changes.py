@@ -5,6 +5,7 @@ told. Killed before, they are rolled back and read again; killed between the two
 they are done.
 """
 
+import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
@@ -94,10 +95,12 @@ def apply_changes(
     upto: int,
     *,
     transactional: bool = True,
+    stopped: threading.Event,
 ) -> Applied:
     """Apply what has been committed up to the LSN ``upto``; ``connection`` is in autocommit mode.
 
     With ``transactional``, what is one transaction in PostgreSQL is in one in MySQL, whatever its size.
+    Once ``stopped`` is set it ends with the transaction of MySQL's that is under way.
     """
     start = target.position(slot)
     if start is None:
@@ -107,7 +110,7 @@ def apply_changes(
     position = Position(*start)
     reader = _Reader(replicated, position)
     with closing(ahead(_batches(reader, stream, upto))) as batches, progress(None, "changes", "changes") as bar:
-        while batch := next(batches, None):
+        while not stopped.is_set() and (batch := next(batches, None)):
             with target.transaction():
                 applied += _write(target, slot, batch)
                 while transactional and batch.position.changes and (batch := next(batches)):
@@ -118,7 +121,7 @@ def apply_changes(
             if time.monotonic() > advanced + ADVANCE_SECONDS:
                 source.advance_slot(connection, slot, position.lsn)
                 advanced = time.monotonic()
-    if position.lsn < upto:
+    if position.lsn < upto and not stopped.is_set():
         with target.transaction():
             target.store_position(slot, upto)
     return applied

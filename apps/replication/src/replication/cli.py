@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+import psycopg
 from rich.console import Console
 
-from command import Result, WrongSettings, console_command
+from command import Failure, Result, WrongSettings, console_command
 from replication import roles, source
 from replication.catalogue import UnfitRules
 from replication.changes import Applied
@@ -103,6 +104,9 @@ def replicate(
     MYSQL_SSL_CA, MYSQL_SSL_CERT, MYSQL_SSL_KEY.
     """
     metrics = Metrics()
+    stopped = threading.Event()
+    if follow:
+        _set_by_signals(stopped)
     if metrics_port:
         if not follow:
             raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
@@ -113,12 +117,13 @@ def replicate(
         with metrics.applying(), replica.locked():
             replica.copy_again(recopy)
             copied = replica.copy_new(wanted)
-            applied = replica.apply(transactional=transactional)
+            applied = replica.apply(transactional=transactional, stopped=stopped)
         require({**refused, **copied.failed}, replica.stopped())
         if follow:
             metrics.add(applied)
-            applied += _follow(replica, metrics, warn_over, transactional)
-        log.info("equal to PostgreSQL: %s changes since the last run", f"{applied.changes:,}")
+            applied += _follow(replica, metrics, stopped, warn_over, transactional, None if tables else exclude)
+        state = "stopped" if stopped.is_set() else "equal to PostgreSQL"
+        log.info("%s: %s changes since the last run", state, f"{applied.changes:,}")
         return {
             "copied": copied.rows,
             "copy_seconds": round(copied.seconds, 2),
@@ -127,23 +132,57 @@ def replicate(
         }
 
 
-def _follow(replica: Replica, metrics: Metrics, warn_over: int, transactional: bool) -> Applied:
-    stopped = threading.Event()
+def _set_by_signals(stopped: threading.Event) -> None:
+    """Let SIGTERM and Ctrl-C set the event; a second one ends the program at once."""
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, stop)
+
+
+def _follow(
+    replica: Replica,
+    metrics: Metrics,
+    stopped: threading.Event,
+    warn_over: int,
+    transactional: bool,
+    exclude: Sequence[str] | None,
+) -> Applied:
+    """Apply changes as they come; copy new tables too, but those to ``exclude``, or none if that is None."""
     log.info("following: SIGTERM or Ctrl-C ends it")
     total = Applied()
     looked = -math.inf
     while not stopped.wait(POLL_SECONDS):
         with metrics.applying(), replica.locked():
-            applied = replica.apply(transactional=transactional)
+            applied = replica.apply(transactional=transactional, stopped=stopped)
         metrics.add(applied)
         total += applied
         if time.monotonic() > looked + STATUS_SECONDS:
             looked = time.monotonic()
+            if exclude is not None:
+                _copy_younger(replica, exclude)
             guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
             metrics.show(read_status(replica))
     return total
+
+
+def _copy_younger(replica: Replica, exclude: Sequence[str]) -> None:
+    """Copy the tables that nobody has tried to copy yet. What hinders it now is tried again."""
+    try:
+        with replica.locked():
+            known = {*exclude, *replica.target.copied(replica.slot)}
+            wanted, _ = replica.choose_tables((), ())
+            younger = [name for name in wanted if name not in known]
+            if younger:
+                replica.copy_new(younger)
+    except Failure as failure:
+        log.warning("%s", failure)
+    except psycopg.errors.LockNotAvailable:
+        log.warning("%s", source.BEING_ALTERED)
 
 
 @console_command

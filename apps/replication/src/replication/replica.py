@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -85,12 +86,18 @@ class Replica:
                     raise Failure(f"{table.name} was altered at the moment its copy began: run `replicate` again")
             return copy_tables(self.target, self.slot, todo)
 
-    def apply(self, upto: int | None = None, *, transactional: bool = True) -> Applied:
+    def apply(
+        self, upto: int | None = None, *, transactional: bool = True, stopped: threading.Event | None = None
+    ) -> Applied:
         """Apply the changes up to an LSN, or to the moment of the call; see :func:`apply_changes`."""
+        stopped = stopped or threading.Event()
         upto = source.current_lsn(self.connection) if upto is None else upto
         applied = Applied()
         if upto > self._reached:
-            applied = self._apply(upto, transactional)
+            applied = self._apply(upto, transactional, stopped)
+            if stopped.is_set():
+                self.close()  # it may be further than MySQL
+                return applied
             self._reached = upto
         if time.monotonic() > self._told + TELL_SECONDS:
             self._told = time.monotonic()
@@ -98,7 +105,7 @@ class Replica:
             source.advance_slot(self.connection, self.slot, self.target.applied_lsn(self.slot) or 0)
         return applied
 
-    def _apply(self, upto: int, transactional: bool) -> Applied:
+    def _apply(self, upto: int, transactional: bool, stopped: threading.Event) -> Applied:
         # Read after the LSN: the changes up to it are not of younger tables than these.
         self._follow_catalogue()
         self._stream = self._stream or ChangeStream(self.slot)
@@ -111,6 +118,7 @@ class Replica:
                 self.replicated(),
                 upto,
                 transactional=transactional,
+                stopped=stopped,
             )
         except BaseException:
             self.close()  # it is further than MySQL
