@@ -1,0 +1,69 @@
+"""The comparison and the repair over keys of several types, between real servers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+Run = Callable[..., Any]
+
+pytestmark = pytest.mark.pairs
+KEYS = {
+    "integers": ("a bigint", "n", "{0}"),
+    "texts": ("a text", "'k' || n", "k{0}"),
+    "pairs": ("a varchar(9), b int", "'k' || mod(n, 7), n", "k{1},{0}"),
+    "uuids": ("a uuid", "lpad(n::text, 32, '0')::uuid", "00000000-0000-0000-0000-{0:012}"),
+    "moments": ("a timestamptz", "timestamptz '2024-01-01Z' + n * interval '1 day'", "2024-01-{2:02} 00:00:00"),
+}
+"""Tables with the columns of their keys, the key of row ``n``, and how it is shown with n, n modulo 7, the day."""
+
+
+def make_tables(source: psycopg.Connection, rows: int) -> None:
+    for table, (columns, values, _) in KEYS.items():
+        names = ", ".join(column.split()[0] for column in columns.split(", "))
+        source.execute(f"CREATE TABLE {table} ({columns}, n int, v text, w text, PRIMARY KEY ({names}))")
+        source.execute(f"INSERT INTO {table} SELECT {values}, n, 'v', 'w' FROM generate_series(1, {rows}) n")
+
+
+def test_each_differing_key_is_named_with_what_differs_and_repaired(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    make_tables(source, 30)
+    run("replicate", env=servers)
+    for table in KEYS:
+        query(f"UPDATE {table} SET v = 'other' WHERE n = 5")
+        query(f"UPDATE {table} SET v = NULL, w = '' WHERE n = 6")
+        query(f"DELETE FROM {table} WHERE n = 8")
+    compared = run("replication-compare", env=servers, check=False)
+    assert compared.status == 1
+    assert f"{3 * len(KEYS)} rows differ" in compared.log
+    for table, (_, _, shown) in KEYS.items():
+        for n, what in (
+            (5, "has other values in MySQL: v"),
+            (6, "has other values in MySQL: v, w"),
+            (8, "is missing in MySQL"),
+        ):
+            assert f"{table} {shown.format(n, n % 7, n + 1)} {what}\n" in compared.log + "\n"
+    assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] == 3 * len(KEYS)
+    assert run("replication-compare", env=servers).result["rows_compared"] == 30 * len(KEYS)
+
+
+def test_thousands_of_differences_are_found_and_repaired(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    make_tables(source, 8000)
+    run("replicate", env=servers)
+    for table in KEYS:
+        query(f"UPDATE {table} SET v = 'other' WHERE n BETWEEN 1001 AND 3000")
+        query(f"DELETE FROM {table} WHERE n > 7000")
+    # The keys that rows have here are no others' in PostgreSQL.
+    query("UPDATE integers SET a = a + 1000000 WHERE n BETWEEN 4001 AND 4500")
+    query("UPDATE texts SET a = CONCAT(a, ' ') WHERE n BETWEEN 4001 AND 4500")
+    query("UPDATE pairs SET b = b + 1000000 WHERE n BETWEEN 4001 AND 4500")
+    compared = run("replication-compare", env=servers, check=False)
+    assert compared.status == 1
+    assert f"{5 * 3000 + 3 * 1000} rows differ" in compared.log
+    assert "integers 1004001 is in MySQL alone" in compared.log
+    assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] == 18_000
+    assert run("replication-compare", env=servers).result["rows_compared"] == 8000 * len(KEYS)
