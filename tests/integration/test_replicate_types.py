@@ -110,3 +110,17 @@ def test_unfit_values_become_null_or_text_by_copy_and_by_change_alike(
     assert run("replicate", env=servers).result["changes"] == count + 1
     assert query(shown) == copied
     run("replication-compare", env=servers)
+
+
+def test_a_number_wider_than_a_decimal_is_its_text(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, whole numeric(66, 0), small numeric(40, 31))")
+    run("replicate", env=servers)
+    whole, small = "-" + "9" * 66, "-" + "9" * 9 + "." + "9" * 31
+    source.execute(f"INSERT INTO t VALUES (1, {whole}, {small})")
+    run("replicate", env=servers)
+    assert query("SELECT * FROM t") == [(1, whole, small)]
+    assert run("replicate", "--recopy", "t", env=servers).result["copied"] == {"t": 1}
+    assert query("SELECT * FROM t") == [(1, whole, small)]
+    run("replication-compare", env=servers)

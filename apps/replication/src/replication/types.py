@@ -194,7 +194,7 @@ def mysql_type(
     longest = LONGEST_KEY // 4 // text_keys if text_keys else min(LONGEST_VARCHAR, row_bytes // 4)
     kind = _FIXED.get(name)
     if name == "numeric":
-        kind = _numeric(length, scale)
+        kind, length = _numeric(length, scale), None  # as text it has a sign and a point besides its digits
     elif name == "bytea":
         return MySQLType(
             f"VARBINARY({LONGEST_KEY // text_keys})" if text_keys else "LONGBLOB",
