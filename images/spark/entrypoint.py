@@ -5,8 +5,12 @@ For an executor, Spark gives the argument `executor` and the variables read here
 entrypoint of Spark's own image (kubernetes/dockerfiles/spark/entrypoint.sh in Spark's source).
 """
 
+import base64
 import os
 import sys
+from pathlib import Path
+
+AUTHENTICATION = "_SPARK_AUTH_SECRET"
 
 
 def executor() -> list[str]:
@@ -42,7 +46,18 @@ def executor() -> list[str]:
     ]
 
 
-command = executor() if sys.argv[1:] == ["executor"] else sys.argv[1:]
+def take_secret() -> None:
+    """Let the executor have the secret as its driver makes it of the same file (see Spark's SecurityManager)."""
+    file = Path(os.environ["SPARK_CONF_DIR"], AUTHENTICATION)
+    if file.exists():
+        os.environ[AUTHENTICATION] = base64.b64encode(file.read_bytes()).decode()
+
+
+if sys.argv[1:] == ["executor"]:
+    take_secret()
+    command = executor()
+else:
+    command = sys.argv[1:]
 if not command:
     sys.exit("Error: no command is given")
 try:

@@ -131,6 +131,15 @@ def test_a_changed_setting_changes_the_pods_checksum(chart: str, config: dict[st
     assert annotations({"config": config}) != annotations({})
 
 
+def test_another_image_of_a_task_restarts_what_starts_tasks() -> None:
+    def template(tag: str) -> Any:
+        objects = rendered("airflow", {"workloads": {"shop": {"image": {"tag": tag}}}})
+        return named(objects, "StatefulSet", "airflow-scheduler")["spec"]["template"]
+
+    assert template("one") == template("one")
+    assert template("one") != template("another")
+
+
 def test_a_setting_of_postgresql_may_hold_quotes() -> None:
     config = named(rendered("postgres", {"config": {"log_line_prefix": "it's %m "}}), "ConfigMap", "postgres")
     assert "log_line_prefix = 'it''s %m '\n" in config["data"]["postgresql.conf"]

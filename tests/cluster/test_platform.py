@@ -181,14 +181,24 @@ def test_a_killed_spark_master_comes_back_with_its_applications(platform: Platfo
         assert [task.try_number for task in airflow.tasks(run)] == [1, 1]
 
 
+def test_a_program_that_is_told_to_end_leaves_no_port_forward(platform: Platform) -> None:
+    process = platform.start("ui")
+    assert process.stderr
+    assert "Ctrl-C ends it" in process.stderr.readline()
+    forwards = psutil.Process(process.pid).children()
+    assert len(forwards) == len(access.SERVICES)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert [forward for forward in forwards if forward.is_running()] == []
+
+
 def test_spark_runs_without_standing_workers_and_its_executors_carry_no_secret(
-    platform: Platform, tmp_path: Path
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = tmp_path / "values.json"
     values.write_text(json.dumps({"spark": {"mode": "kubernetes"}}))
-    platform.environment["VALUES"] = str(values)
+    monkeypatch.setitem(platform.environment, "VALUES", str(values))
     platform.run("up")
-    assert not platform.pods("app.kubernetes.io/name=spark,app.kubernetes.io/component=worker")
     secrets = platform.secrets()
     executors: dict[str, str] = {}
     with platform.forwarded(access.AIRFLOW) as ports, platform.airflow(ports) as airflow:
@@ -205,19 +215,7 @@ def test_spark_runs_without_standing_workers_and_its_executors_carry_no_secret(
     assert executors
     assert [secret for secret in secrets if secret in repr(executors)] == []
     require_data(platform, users=700)
-    del platform.environment["VALUES"]
-    platform.run("up")
-
-
-def test_a_program_that_is_told_to_end_leaves_no_port_forward(platform: Platform) -> None:
-    process = platform.start("ui")
-    assert process.stderr
-    assert "Ctrl-C ends it" in process.stderr.readline()
-    forwards = psutil.Process(process.pid).children()
-    assert len(forwards) == len(access.SERVICES)
-    process.terminate()
-    process.communicate(timeout=60)
-    assert [forward for forward in forwards if forward.is_running()] == []
+    wait_for(lambda: not platform.pods("app.kubernetes.io/name=spark,app.kubernetes.io/component=worker"))
 
 
 def test_after_an_interrupted_upgrade_the_next_one_succeeds(platform: Platform) -> None:
@@ -227,7 +225,7 @@ def test_after_an_interrupted_upgrade_the_next_one_succeeds(platform: Platform) 
     for line in process.stderr:
         if "Installing the platform" in line:
             break
-    time.sleep(2)
+    time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     _, log = process.communicate(timeout=120)
     assert process.returncode == 130, log
