@@ -98,6 +98,9 @@ test: check ## Everything: checks and all tests, on real servers
 	@$(BIN)/pytest tests/unit tests/dags tests/charts
 	@$(BIN)/pytest tests/integration tests/faults -n $(TEST_PROCESSES) --dist worksteal
 	@$(BIN)/pytest tests/platform
+
+.PHONY: test-cluster
+test-cluster: .venv/.ready ## The tests of the platform on Kubernetes, on a cluster of their own
 	@$(BIN)/pytest tests/cluster
 
 # How many times the work of `make test` the random tests do, and on more servers.
