@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pymysql
 import pytest
 from filelock import FileLock
+from tests.connections import to_mysql, to_postgres
 from tests.servers import MySQL, PostgreSQL, Server, open_server
 
 from embedded.platform import Platform
@@ -153,28 +153,14 @@ def servers(postgres: dict[str, str], mysql: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
     """A connection to PostgreSQL that commits each statement."""
-    with psycopg.connect(
-        host=servers["PGHOST"],
-        port=servers["PGPORT"],
-        user=servers["PGUSER"],
-        password=servers["PGPASSWORD"],
-        dbname=servers["PGDATABASE"],
-        autocommit=True,
-    ) as connection:
+    with to_postgres(servers) as connection:
         yield connection
 
 
 @pytest.fixture
 def query(servers: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """Ask MySQL."""
-    with pymysql.connect(
-        host=servers["MYSQL_HOST"],
-        port=int(servers["MYSQL_TCP_PORT"]),
-        user=servers["MYSQL_USER"],
-        password=servers["MYSQL_PWD"],
-        database=servers["MYSQL_DATABASE"],
-        autocommit=True,
-    ) as connection:
+    with to_mysql(servers) as connection:
 
         def query(statement: str) -> list[tuple[Any, ...]]:
             with connection.cursor() as cursor:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
-import pymysql
+from tests.connections import to_mysql
 
 SOURCES = """
     CREATE TABLE users (user_id BIGINT PRIMARY KEY, first_name TEXT, last_name TEXT, loyalty_status TEXT);
@@ -29,15 +29,7 @@ def test_a_killed_build_leaves_the_old_marts_and_nothing_that_the_next_does_not_
     mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any], start: Callable[..., Any]
 ) -> None:
     with (
-        pymysql.connect(
-            host=mysql["MYSQL_HOST"],
-            port=int(mysql["MYSQL_TCP_PORT"]),
-            user=mysql["MYSQL_USER"],
-            password=mysql["MYSQL_PWD"],
-            database=mysql["MYSQL_DATABASE"],
-            charset="utf8mb4",
-            autocommit=True,
-        ) as connection,
+        to_mysql(mysql) as connection,
         connection.cursor() as database,
     ):
 

@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import psycopg
 import pymysql
 import pytest
+from tests.connections import to_mysql, to_postgres
 from tests.servers import open_server
 
 pytestmark = [pytest.mark.pairs, pytest.mark.timeout(0)]
@@ -128,28 +130,7 @@ def rows_under_way(mysql: Any) -> int:
 
 def connectors(settings: dict[str, str]) -> tuple[Connect, Connect]:
     """How to connect to PostgreSQL and to MySQL, each statement being a transaction."""
-
-    def source() -> psycopg.Connection:
-        return psycopg.connect(
-            host=settings["PGHOST"],
-            port=settings["PGPORT"],
-            user=settings["PGUSER"],
-            password=settings["PGPASSWORD"],
-            dbname=settings["PGDATABASE"],
-            autocommit=True,
-        )
-
-    def target() -> "pymysql.Connection[Any]":
-        return pymysql.connect(
-            host=settings["MYSQL_HOST"],
-            port=int(settings["MYSQL_TCP_PORT"]),
-            user=settings["MYSQL_USER"],
-            password=settings["MYSQL_PWD"],
-            database=settings["MYSQL_DATABASE"],
-            autocommit=True,
-        )
-
-    return source, target
+    return partial(to_postgres, settings), partial(to_mysql, settings)
 
 
 def rows(connect: Connect, table: str, columns: str = "*", condition: str = "1 = 1") -> list[tuple[Any, ...]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-import pymysql
 import pytest
 from psycopg import sql
+from tests.connections import to_mysql
 
 pytestmark = [pytest.mark.pairs, pytest.mark.timeout(0)]
 STEPS = 60
@@ -168,13 +168,7 @@ class Shop:
 
 def target_rows(settings: dict[str, str], table: Table) -> list[tuple[Any, ...]]:
     with (
-        pymysql.connect(
-            host=settings["MYSQL_HOST"],
-            port=int(settings["MYSQL_TCP_PORT"]),
-            user=settings["MYSQL_USER"],
-            password=settings["MYSQL_PWD"],
-            database=settings["MYSQL_DATABASE"],
-        ) as connection,
+        to_mysql(settings) as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute(f"SELECT {', '.join(['id', *table.columns])} FROM {table.name} ORDER BY id")
@@ -182,8 +176,8 @@ def target_rows(settings: dict[str, str], table: Table) -> list[tuple[Any, ...]]
 
 
 def test_columns_and_tables_that_change_while_changes_stream_end_equal(
-    postgres: dict[str, str],
-    mysql: dict[str, str],
+    servers: dict[str, str],
+    source: psycopg.Connection,
     run: Callable[..., Any],
     start: Callable[..., Any],
     scale: int,
@@ -191,28 +185,19 @@ def test_columns_and_tables_that_change_while_changes_stream_end_equal(
     seed = random.randrange(10**9)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    servers = {**postgres, **mysql}
-    with psycopg.connect(
-        host=postgres["PGHOST"],
-        port=postgres["PGPORT"],
-        user=postgres["PGUSER"],
-        password=postgres["PGPASSWORD"],
-        dbname=postgres["PGDATABASE"],
-        autocommit=True,
-    ) as source:
-        shop = Shop(source, chance)
-        for _ in range(5):
-            shop.step()
-        follower = start("replicate", "--follow", env=servers)
-        for _ in range(STEPS * scale):
-            shop.step()
-            time.sleep(chance.choice([0, 0, 0.1, 0.5]))
-            if follower.poll() is not None:
-                assert "run `replicate` again" in follower.stderr.read()
-                follower = start("replicate", "--follow", env=servers)
-        follower.send_signal(signal.SIGTERM)
-        follower.communicate(timeout=120)
-        run("replicate", env=servers)
-        for table in shop.tables:
-            assert target_rows(servers, table) == shop.rows(table), (table, shop.log)
-        run("replication-compare", env=servers)
+    shop = Shop(source, chance)
+    for _ in range(5):
+        shop.step()
+    follower = start("replicate", "--follow", env=servers)
+    for _ in range(STEPS * scale):
+        shop.step()
+        time.sleep(chance.choice([0, 0, 0.1, 0.5]))
+        if follower.poll() is not None:
+            assert "run `replicate` again" in follower.stderr.read()
+            follower = start("replicate", "--follow", env=servers)
+    follower.send_signal(signal.SIGTERM)
+    follower.communicate(timeout=120)
+    run("replicate", env=servers)
+    for table in shop.tables:
+        assert target_rows(servers, table) == shop.rows(table), (table, shop.log)
+    run("replication-compare", env=servers)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from tests.connections import to_mysql
 
 TABLES = {
     "users": "user_id BIGINT PRIMARY KEY, first_name VARCHAR(100), last_name VARCHAR(100),"
@@ -35,14 +36,7 @@ Rows = dict[str, list[tuple[Any, ...]]]
 def database(mysql: dict[str, str]) -> Iterator[Any]:
     """A cursor on the test's database."""
     with (
-        pymysql.connect(
-            host=mysql["MYSQL_HOST"],
-            port=int(mysql["MYSQL_TCP_PORT"]),
-            user=mysql["MYSQL_USER"],
-            password=mysql["MYSQL_PWD"],
-            database=mysql["MYSQL_DATABASE"],
-            autocommit=True,
-        ) as connection,
+        to_mysql(mysql) as connection,
         connection.cursor() as cursor,
     ):
         yield cursor
@@ -270,14 +264,7 @@ def reading(mysql: dict[str, str], query: str) -> Iterator[list[Any]]:
     done = threading.Event()
 
     def read() -> None:
-        with pymysql.connect(
-            host=mysql["MYSQL_HOST"],
-            port=int(mysql["MYSQL_TCP_PORT"]),
-            user=mysql["MYSQL_USER"],
-            password=mysql["MYSQL_PWD"],
-            database=mysql["MYSQL_DATABASE"],
-            autocommit=True,
-        ) as connection:
+        with to_mysql(mysql) as connection:
             while not done.wait(0.001):
                 try:
                     with connection.cursor() as cursor:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-import pymysql
 import pytest
+from tests.connections import to_mysql
 
 from marts import publish
 from marts.catalogue import MARTS
@@ -82,14 +82,7 @@ DEFECTS = {
 @pytest.fixture
 def database(mysql: dict[str, str]) -> Iterator[Any]:
     """A cursor on a database with healthy marts, published by one build."""
-    with pymysql.connect(
-        host=mysql["MYSQL_HOST"],
-        port=int(mysql["MYSQL_TCP_PORT"]),
-        user=mysql["MYSQL_USER"],
-        password=mysql["MYSQL_PWD"],
-        database=mysql["MYSQL_DATABASE"],
-        autocommit=True,
-    ) as connection:
+    with to_mysql(mysql) as connection:
         publish.stage_builds(connection)
         with connection.cursor() as cursor:
             for name, mart in MARTS.items():

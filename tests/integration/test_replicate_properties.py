@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from psycopg import sql
+from tests.connections import to_mysql, to_postgres
 
 EXAMPLES = 4
 FOLLOWED_SECONDS = 60
@@ -278,15 +279,7 @@ def test_mysql_ends_equal_whatever_the_tables_and_the_transactions_are(
 
 
 def connect_to_source(postgres: dict[str, str]) -> psycopg.Connection:
-    return psycopg.connect(
-        host=postgres["PGHOST"],
-        port=postgres["PGPORT"],
-        user=postgres["PGUSER"],
-        password=postgres["PGPASSWORD"],
-        dbname=postgres["PGDATABASE"],
-        autocommit=True,
-        options="-c timezone=UTC",
-    )
+    return to_postgres(postgres, options="-c timezone=UTC")
 
 
 def create(source: psycopg.Connection, made: Sequence[Table]) -> list[Table]:
@@ -397,14 +390,7 @@ def source_rows(source: psycopg.Connection, table: Table) -> Rows:
 def target_rows(mysql: dict[str, str], table: Table) -> Rows:
     columns = ", ".join(quoted(column.name) for column in table.columns)
     with (
-        pymysql.connect(
-            host=mysql["MYSQL_HOST"],
-            port=int(mysql["MYSQL_TCP_PORT"]),
-            user=mysql["MYSQL_USER"],
-            password=mysql["MYSQL_PWD"],
-            database=mysql["MYSQL_DATABASE"],
-            charset="utf8mb4",
-        ) as target,
+        to_mysql(mysql) as target,
         target.cursor() as cursor,
     ):
         cursor.execute(f"SELECT {columns} FROM {quoted(table.name)}")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-import pymysql
 import pytest
+from tests.connections import to_mysql
 
 Run = Callable[..., Any]
 
@@ -178,14 +178,7 @@ def test_an_alteration_that_a_killed_run_had_begun_is_finished(
     run("replicate", env=servers)
     [(after,)] = query("SELECT layout FROM _replication_tables")
     for killed in ("", "ALTER TABLE t RENAME COLUMN w TO v, DROP COLUMN x, DROP COLUMN y"):
-        with pymysql.connect(
-            host=servers["MYSQL_HOST"],
-            port=int(servers["MYSQL_TCP_PORT"]),
-            user=servers["MYSQL_USER"],
-            password=servers["MYSQL_PWD"],
-            database=servers["MYSQL_DATABASE"],
-            autocommit=True,
-        ) as connection:
+        with to_mysql(servers) as connection:
             connection.cursor().execute(
                 "UPDATE _replication_tables SET layout = %s, altering = %s", [before, after]
             )

@@ -4,42 +4,19 @@ import os
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import pymysql
 import pytest
 import trustme
+from tests.connections import to_mysql, to_postgres
 from tests.servers import MySQLContainer, PostgreSQLContainer, open_server
 
 from command import port_is_free
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def servers(postgres: dict[str, str], mysql: dict[str, str]) -> dict[str, str]:
-    return {**postgres, **mysql}
-
-
-@pytest.fixture
-def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
-    """A connection to PostgreSQL that commits each statement."""
-    with connect(servers) as connection:
-        yield connection
-
-
-def connect(settings: dict[str, str]) -> psycopg.Connection:
-    return psycopg.connect(
-        host=settings["PGHOST"],
-        port=settings["PGPORT"],
-        user=settings["PGUSER"],
-        password=settings["PGPASSWORD"],
-        dbname=settings["PGDATABASE"],
-        autocommit=True,
-    )
 
 
 def test_a_slot_over_the_limit_is_warned_of_and_dropped_and_the_tables_are_copied_again(
@@ -81,22 +58,11 @@ def test_a_follower_tells_its_state_as_metrics(
     assert wait_for(port, 'replication_table_state{state="copied",table="t"}', lambda value: value == 1)
     assert wait_for(port, "replication_slot_retained_wal_bytes", lambda value: value > 0)
     # While another connection holds the table, nothing arrives, and the lag says so.
-    with target(servers) as connection, connection.cursor() as cursor:
+    with to_mysql(servers) as connection, connection.cursor() as cursor:
         cursor.execute("LOCK TABLES t WRITE")
         source.execute("INSERT INTO t VALUES (6)")
         wait_for(port, "replication_lag_seconds", lambda value: value > 2)
     wait_for(port, "replication_lag_seconds", lambda value: value == 0)
-
-
-def target(settings: dict[str, str]) -> "pymysql.Connection[Any]":
-    return pymysql.connect(
-        host=settings["MYSQL_HOST"],
-        port=int(settings["MYSQL_TCP_PORT"]),
-        user=settings["MYSQL_USER"],
-        password=settings["MYSQL_PWD"],
-        database=settings["MYSQL_DATABASE"],
-        autocommit=True,
-    )
 
 
 def wait_for(port: int, name: str, is_right: Callable[[float], bool]) -> float:
@@ -193,7 +159,7 @@ def test_both_servers_are_reached_over_tls_and_their_certificates_are_checked(tm
                 "MYSQL_SSL_MODE": "VERIFY_IDENTITY",
                 "MYSQL_SSL_CA": str(trusted),
             }
-            with connect({**settings, "PGHOST": "localhost"}) as source:
+            with to_postgres({**settings, "PGHOST": "localhost"}) as source:
                 source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
             assert run("replicate", env=checked).result["copied"] == {"t": 1}
             run("replication-compare", env=checked)

@@ -2,20 +2,13 @@
 
 from collections.abc import Mapping
 
-import psycopg
 import pymysql
 from kafka import KafkaConsumer, KafkaProducer
+from tests.connections import to_postgres
 
 
 def test_postgres_decodes_changes(postgres: Mapping[str, str]) -> None:
-    with psycopg.connect(
-        host=postgres["PGHOST"],
-        port=int(postgres["PGPORT"]),
-        user=postgres["PGUSER"],
-        password=postgres["PGPASSWORD"],
-        dbname=postgres["PGDATABASE"],
-        autocommit=True,
-    ) as connection:
+    with to_postgres(postgres) as connection:
         assert connection.execute("SHOW wal_level").fetchone() == ("logical",)
         slot = connection.execute("SELECT slot_name FROM pg_create_logical_replication_slot('s', 'pgoutput')")
         assert slot.fetchone() == ("s",)

@@ -1,0 +1,32 @@
+"""Plain clients' connections to the tests' databases, from the settings that the commands read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import pymysql
+
+
+def to_postgres(settings: Mapping[str, str], **options: Any) -> psycopg.Connection:
+    """A connection to PostgreSQL that commits each statement."""
+    return psycopg.connect(
+        host=settings["PGHOST"],
+        port=settings["PGPORT"],
+        user=settings["PGUSER"],
+        password=settings["PGPASSWORD"],
+        dbname=settings["PGDATABASE"],
+        autocommit=True,
+        **options,
+    )
+
+
+def to_mysql(settings: Mapping[str, str]) -> "pymysql.Connection[Any]":
+    """A connection to MySQL that commits each statement."""
+    return pymysql.connect(
+        host=settings["MYSQL_HOST"],
+        port=int(settings["MYSQL_TCP_PORT"]),
+        user=settings["MYSQL_USER"],
+        password=settings["MYSQL_PWD"],
+        database=settings["MYSQL_DATABASE"],
+        autocommit=True,
+    )
