@@ -1,7 +1,8 @@
 """MySQL or MariaDB, the side that is written: its tables, the loading of rows, the state of the replication."""
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -276,3 +277,17 @@ class Target:
         if warning:
             raise Failure(f"MySQL can't hold a value of the table {table.name}: {warning[2]}")
         return rows
+
+
+def name_key(sentence: str, table: Table, find: Callable[[int], Sequence[object] | None]) -> str:
+    """The sentence of a failed load, with the key of the row in place of the number that MySQL counts.
+
+    ``find`` gives the key's values for a number from 1 on, or None. Without either the sentence stays as it is.
+    """
+    counted = re.search(r" at row (\d+)", sentence)
+    key = find(int(counted[1])) if counted else None
+    if counted is None or key is None:
+        return sentence
+    names = (table.columns[i].name for i in table.key)
+    shown = ", ".join(f"{name} = {value}" for name, value in zip(names, key, strict=True))
+    return sentence.replace(counted[0], f" where {shown}")

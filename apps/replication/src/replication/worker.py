@@ -1,9 +1,9 @@
 """One task of a snapshot, wherever it runs: some ranges of PostgreSQL's tables into staging tables of MySQL."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -16,7 +16,7 @@ from replication.catalogue import fill
 from replication.pipe import copy_out
 from replication.ranges import Range
 from replication.schema import quote
-from replication.target import Target
+from replication.target import Target, name_key
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class Worker:
                     self._copy(reader, target, part)
                 except Failure as failure:
                     target.execute("ROLLBACK TO SAVEPOINT claimed")
+                    error = name_key(str(failure), part.table, partial(self._key, part))
                     target.execute(
                         f"UPDATE {quote(self.ledger)} SET error = %s WHERE staging = %s AND number = %s",
-                        [self._with_key(part, str(failure)), part.staging, part.number],
+                        [error, part.staging, part.number],
                     )
 
     @contextmanager
@@ -94,20 +95,14 @@ class Worker:
             [loaded, part.staging, part.number],
         )
 
-    def _with_key(self, part: Range, sentence: str) -> str:
-        """The sentence, with the key of the row that MySQL counts."""
-        row = re.search(r" at row (\d+)", sentence)
-        if row is None:
-            return sentence
+    def _key(self, part: Range, number: int) -> Sequence[object] | None:
+        """The key of a range's row, counted from 1."""
         keys = [sql.Identifier(part.table.columns[i].name) for i in part.table.key]
         query = sql.SQL("SELECT {} {} OFFSET {} LIMIT 1").format(
-            sql.SQL(", ").join(keys), part.from_clause(), int(row[1]) - 1
+            sql.SQL(", ").join(keys), part.from_clause(), number - 1
         )
         with self._reader() as reader:
-            key = reader.execute(query).fetchone()
-        names = (part.table.columns[i].name for i in part.table.key)
-        shown = ", ".join(f"{name} = {value}" for name, value in zip(names, key or (), strict=False))
-        return sentence.replace(row[0], f" where {shown}") if key else sentence
+            return reader.execute(query).fetchone()
 
 
 def _copy_statement(part: Range) -> sql.Composed:

@@ -5,7 +5,6 @@ needs escaping. And a NUL has a place before and after each value without moving
 kind of the next value stood in the message.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -18,7 +17,7 @@ from replication.fold import Fold, Key
 from replication.pgoutput import NULL, SPARE, TEXT, UNCHANGED, Messages, Positions
 from replication.pipe import Write
 from replication.schema import quote
-from replication.target import Target
+from replication.target import Target, name_key
 
 KEYS = "_replication_keys"
 ROWS = "_replication_rows"
@@ -60,18 +59,15 @@ def write(target: Target, table: Table, fold: Fold, text: bytes) -> int:
 @contextmanager
 def _naming_keys(table: Table, fold: Fold, text: bytes, rows: Sequence[int]) -> Iterator[None]:
     """Let a failure that counts the rows loaded, which are ``rows``, tell the key of its row instead."""
+
+    def find(number: int) -> Sequence[object]:
+        row = rows[number - 1]
+        return [text[fold.values.starts[i, row] : fold.values.ends[i, row]].decode() for i in table.key]
+
     try:
         yield
     except Failure as failure:
-        counted = re.search(r" at row (\d+)", str(failure))
-        if counted is None:
-            raise
-        row = rows[int(counted[1]) - 1]
-        shown = ", ".join(
-            f"{table.columns[i].name} = {text[fold.values.starts[i, row] : fold.values.ends[i, row]].decode()}"
-            for i in table.key
-        )
-        raise Failure(str(failure).replace(counted[0], f" where {shown}")) from failure
+        raise Failure(name_key(str(failure), table, find)) from failure
 
 
 def _rows(table: Table, fold: Fold, text: bytes, columns: Sequence[int], rows: Sequence[int]) -> Write:
