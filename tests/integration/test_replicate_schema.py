@@ -60,6 +60,20 @@ def test_a_change_of_columns_without_a_change_of_rows_is_followed_too(
     run("replication-compare", env=servers)
 
 
+def test_a_column_that_came_and_went_between_two_runs_is_left_out_of_the_changes_that_have_it(
+    servers: dict[str, str],
+    source: psycopg.Connection,
+    query: Any,
+    run: Run,
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    run("replicate", env=servers)
+    source.execute("ALTER TABLE t ADD passing int; INSERT INTO t VALUES (1, 'v', 7); ALTER TABLE t DROP passing")
+    source.execute("INSERT INTO t VALUES (2, 'w')")
+    run("replicate", env=servers)
+    assert query("SELECT * FROM t ORDER BY id") == [(1, "v"), (2, "w")]
+
+
 def test_columns_may_exchange_their_names_within_one_transaction(
     servers: dict[str, str],
     source: psycopg.Connection,

@@ -67,3 +67,24 @@ def test_thousands_of_differences_are_found_and_repaired(
     assert "integers 1004001 is in MySQL alone" in compared.log
     assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] == 18_000
     assert run("replication-compare", env=servers).result["rows_compared"] == 8000 * len(KEYS)
+
+
+def test_doubles_whose_shortest_texts_differ_between_the_servers_are_equal_also_as_keys(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    # MySQL shows the first as 2.557108983077679e16, which is half-way to the next double.
+    source.execute("CREATE TABLE t (x double precision PRIMARY KEY, y double precision)")
+    source.execute("INSERT INTO t VALUES (25571089830776792, -25571089830776792)")
+    source.execute(
+        "INSERT INTO t SELECT x, -x FROM (SELECT DISTINCT 10 ^ (15.5 + 25 * random()) AS x"
+        " FROM generate_series(1, 3000)) AS numbers UNION SELECT 2::float8 ^ n, -(2::float8 ^ n)"
+        " FROM generate_series(50, 140) n"
+    )
+    run("replicate", env=servers)
+    assert run("replication-compare", env=servers).result["rows_compared"] > 3000
+    query("UPDATE t SET y = y * (1 + 3e-16) WHERE x BETWEEN 1e16 AND 1e40")
+    query("UPDATE t SET x = x * (1 + 3e-16) WHERE x BETWEEN 1e16 AND 1e17")
+    changed = query("SELECT COUNT(*) FROM t WHERE x BETWEEN 1e16 AND 1e40")[0][0]
+    assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] >= changed
+    assert query("SELECT COUNT(*) FROM t WHERE y <> -x")[0][0] == 0
+    run("replication-compare", env=servers)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import psycopg
 from rich.console import Console
 
 from command import Failure, Result, WrongSettings, console_command
@@ -181,8 +180,6 @@ def _copy_younger(replica: Replica, exclude: Sequence[str]) -> None:
                 replica.copy_new(younger)
     except Failure as failure:
         log.warning("%s", failure)
-    except psycopg.errors.LockNotAvailable:
-        log.warning("%s", source.BEING_ALTERED)
 
 
 @console_command

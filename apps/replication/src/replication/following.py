@@ -36,10 +36,13 @@ def follow_tables(
         )
         if isinstance(evolved, Stopped):
             stop(target, slot, name, refused.get(name, evolved.reason))
-        elif evolved.statement:
-            _alter(target, slot, name, replace(evolved.table, settled_lsn=lsn), evolved.statement)
         elif evolved.table != stored:
-            _store(target, slot, name, replace(evolved.table, settled_lsn=stored.settled_lsn))
+            # Even without a statement, as for a column that has come and gone: changes may have it still.
+            table = replace(evolved.table, settled_lsn=lsn)
+            if evolved.statement:
+                _alter(target, slot, name, table, evolved.statement)
+            else:
+                _store(target, slot, name, table)
 
 
 def stop(target: Target, slot: str, name: str, reason: str) -> None:

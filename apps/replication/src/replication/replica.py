@@ -55,7 +55,7 @@ class Replica:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let no other program work on the replica, once what a killed one left in the servers has ended."""
-        with self.target.lock(self.slot):
+        with self.target.lock(self.slot), source.undisturbed():
             source.wait_until_free(self.connection, self.slot)
             yield
 
@@ -79,12 +79,13 @@ class Replica:
         source.publish(self.connection, self.slot, self.schema, todo)
         if not todo:
             return Snapshot()
-        with source.locked(self.schema, todo):
+        # Locked after the snapshot: that waits for who has changed rows and may be about to alter their table.
+        with source.snapshot() as (reader, lsn), source.locked(self.schema, todo):
             tables, _ = read_tables(self.connection, self.schema, self.unfit)
             for table in todo:
                 if tables.get(table.name) != table:
                     raise Failure(f"{table.name} was altered at the moment its copy began: run `replicate` again")
-            return copy_tables(self.target, self.slot, todo)
+            return copy_tables(self.target, self.slot, lsn, reader, todo)
 
     def apply(
         self, upto: int | None = None, *, transactional: bool = True, stopped: threading.Event | None = None
@@ -183,8 +184,6 @@ def open_replica(slot: str | None, schema: str, unfit: UnfitRules | None = None)
             closing(Replica(connection, target, source.slot_name(connection, slot), schema, unfit)) as replica,
         ):
             yield replica
-    except psycopg.errors.LockNotAvailable as error:
-        raise Failure(source.BEING_ALTERED) from error
     finally:
         target.close()
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import psycopg
 
 from command import Failure, progress
-from replication import source
 from replication.catalogue import Table
 from replication.ranges import cut, tasks
 from replication.schema import quote
@@ -61,14 +60,15 @@ class Snapshot:
     """It took, without the start of Spark."""
 
 
-def copy_tables(target: Target, slot: str, tables: Sequence[Table]) -> Snapshot:
-    """Copy the tables as they are at one moment; each is put in place as soon as it is complete."""
+def copy_tables(
+    target: Target, slot: str, lsn: int, reader: psycopg.Connection, tables: Sequence[Table]
+) -> Snapshot:
+    """Copy the tables as ``reader`` sees them, at the LSN; each is put in place as soon as it is complete."""
     started = time.monotonic()
-    with source.snapshot() as (reader, lsn):
-        copying = _Copying(target, slot, lsn, reader, tables)
-        with copying.running() as work:
-            copying.put_in_place_until_done(work)
-            copying.result.seconds += time.monotonic() - started
+    copying = _Copying(target, slot, lsn, reader, tables)
+    with copying.running() as work:
+        copying.put_in_place_until_done(work)
+        copying.result.seconds += time.monotonic() - started
     clear(target, slot)
     return copying.result
 

@@ -175,6 +175,15 @@ def format_lsn(lsn: int) -> str:
 
 
 @contextmanager
+def undisturbed() -> Iterator[None]:
+    """Fail in a sentence where someone alters, renames or drops a table just as it is looked at."""
+    try:
+        yield
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable) as error:
+        raise Failure(BEING_ALTERED) from error
+
+
+@contextmanager
 def locked(schema: str, tables: Sequence[Table]) -> Iterator[None]:
     """Keep the tables from being dropped, altered or written anew; rows may change.
 

@@ -120,13 +120,38 @@ _TARGET_FLOAT = (
     " + CHAR_LENGTH(" + _TARGET_DIGITS + ") - CHAR_LENGTH(TRIM(TRAILING '0' FROM " + _TARGET_DIGITS + "))) END"
 )
 
+# Both print the fewest digits that give the same double; MySQL alone also takes those that are half-way to the
+# next one. There are such from 1e16 to 1e40 alone: a power of five must divide the 54 bits of what is half-way.
+# The integers of this range are written in full, from three parts that both servers have exactly.
+_WRITTEN_IN_FULL = "abs({}) BETWEEN 1e16 AND 1e40"
+
+
+def _in_full(decimal: str) -> str:
+    """All digits of an integer; ``decimal`` makes a decimal number of a double that is an integer below 2**53."""
+    low, high = 2**40, 2**80
+    above_low, above_high = f"floor(abs({{}}) / {low})", f"floor(abs({{}}) / {high})"
+    parts = [above_high, f"{above_low} - {above_high} * {low}", f"abs({{}}) - {above_low} * {low}"]
+    exact = [decimal.replace("{}", part) for part in parts]
+    return f"{exact[0]} * {high} + {exact[1]} * {low} + {exact[2]}"
+
+
+_SOURCE_DOUBLE = (
+    f"CASE WHEN {_WRITTEN_IN_FULL}"
+    f" THEN concat(CASE WHEN {{}} < 0 THEN '-' END, {_in_full('({})::bigint::numeric')}) ELSE {_SOURCE_FLOAT} END"
+)
+_TARGET_DOUBLE = (
+    f"CASE WHEN {_WRITTEN_IN_FULL}"
+    f" THEN CONCAT(IF({{}} < 0, '-', ''), {_in_full('CAST({} AS DECIMAL(65))')}) ELSE {_TARGET_FLOAT} END"
+)
+
 # MySQL's FLOAT shows 6 digits; PostgreSQL's real needs up to 9, which DOUBLE keeps.
-_FLOAT = MySQLType(
+_REAL = MySQLType(
     "DOUBLE",
     fit=Fit("{} NOT IN ('NaN', 'Infinity', '-Infinity')", _is_finite),
     source_text=_SOURCE_FLOAT,
     target_text=_TARGET_FLOAT,
 )
+_DOUBLE = replace(_REAL, source_text=_SOURCE_DOUBLE, target_text=_TARGET_DOUBLE)
 _UNSIGNED = MySQLType("INT UNSIGNED")
 _FIXED: dict[str, MySQLType] = {
     "int2": MySQLType("SMALLINT"),
@@ -136,8 +161,8 @@ _FIXED: dict[str, MySQLType] = {
     "xid": _UNSIGNED,
     "cid": _UNSIGNED,
     "xid8": MySQLType("BIGINT UNSIGNED"),
-    "float4": _FLOAT,
-    "float8": _FLOAT,
+    "float4": _REAL,
+    "float8": _DOUBLE,
     "bool": MySQLType("BOOLEAN", copied="{}::int", decode=_boolean, source_text="{}::int::text"),
     "uuid": MySQLType("CHAR(36) CHARACTER SET ascii COLLATE ascii_bin"),
     "date": MySQLType("DATE", fit=Fit("{} BETWEEN '0001-01-01' AND '9999-12-31'", _has_four_digit_year)),
