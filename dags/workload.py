@@ -58,13 +58,14 @@ def _process(command: Sequence[str], common: dict[str, Any]) -> BaseOperator:
 
 
 def _pod(command: Sequence[str], image: str, settings: Sequence[str], common: dict[str, Any]) -> BaseOperator:
-    # Imported where it is used: every task reads its DAG's file, and this import takes a second.
-    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+    # Imported where they are used: every task reads its DAG's file, and these imports take a second.
     from kubernetes.client import models as k8s
+
+    from pod_operator import PodOperator
 
     folder = Path(os.environ["MARTLINE_WORKLOADS"])
     workload = json.loads((folder / "workloads.json").read_text())[image]
-    return KubernetesPodOperator(
+    return PodOperator(
         name=common["task_id"].replace("_", "-"),
         pod_template_file=str(folder / "pod.yaml"),
         image=workload["image"],

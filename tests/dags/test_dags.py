@@ -100,7 +100,7 @@ def test_every_dag_is_read_without_errors(built: dict[str, Any]) -> None:
 
 
 def test_a_task_is_a_local_process_or_a_pod_as_the_profile_says(built: dict[str, Any]) -> None:
-    expected = {"embedded": "BashOperator", "cluster": "KubernetesPodOperator"}[built["profile"]]
+    expected = {"embedded": "BashOperator", "cluster": "PodOperator"}[built["profile"]]
     tasks = [task for dag in built["dags"].values() for task in dag["tasks"].values()]
     assert {task["operator"] for task in tasks} == {expected}
 

@@ -109,10 +109,15 @@ class AirflowClient:
         return dict(self._get(path, deserialize=True)["value"])
 
     def last_error(self, run: DagRun, task: Task) -> str | None:
-        """The last error that the task's command has logged; None if its log has none."""
+        """Why a try failed: the last error that its command has logged, else that of Airflow, or None."""
         path = f"/dags/{run.dag}/dagRuns/{run.run}/taskInstances/{task.name}/logs/{task.try_number}"
-        events = [str(line["event"]) for line in self._get(path, full_content=True)["content"]]
-        errors = [found[1] for event in events if (found := COMMANDS_ERROR.search(event))]
+        try:
+            lines = self._get(path, full_content=True)["content"]
+        except Failure:  # a task that never started has no log
+            return None
+        errors = [found[1] for line in lines if (found := COMMANDS_ERROR.search(str(line["event"])))]
+        exceptions = [detail for line in lines for detail in line.get("error_detail") or []]
+        errors = errors or [f"{detail['exc_type']}: {detail['exc_value']}" for detail in exceptions]
         return errors[-1] if errors else None
 
     def rendered_fields(self, run: DagRun) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ class _Demo:
             for task in self._airflow.tasks(run):
                 if task.state and (run, task) not in self._seen:
                     self._seen.add((run, task))
-                    _show(run, task)
+                    self._show(run, task)
             state = self._airflow.state(run)
             if state in FINISHED:
                 break
@@ -90,8 +90,17 @@ class _Demo:
             time.sleep(POLL_SECONDS)
         if state == "failed":
             failed = next(task for task in self._airflow.tasks(run) if task.state == "failed")
-            cause = self._airflow.last_error(run, failed) or "its log says why"
-            raise Failure(f"The task {run.dag}.{failed.name} failed: {cause}")
+            raise Failure(f"The task {run.dag}.{failed.name} failed: {self._cause(run, failed)}")
+
+    def _show(self, run: DagRun, task: Task) -> None:
+        state = task.state or ""
+        took = "" if task.seconds is None else f" [dim]{task.seconds:.1f} s[/]"
+        console.print(f"  {run.dag}: {task.name} [{STATE_COLOURS.get(state, 'dim')}]{state}[/]{took}")
+        if state == "up_for_retry":
+            console.print(f"    {self._cause(run, task)}", markup=False, style="yellow")
+
+    def _cause(self, run: DagRun, task: Task) -> str:
+        return self._airflow.last_error(run, task) or "its log says why"
 
     def _await_started(self, run: DagRun) -> list[DagRun]:
         """The runs that this one's asset event starts, finished; the scheduler makes them within seconds."""
@@ -106,12 +115,6 @@ class _Demo:
 
     def _steps(self, run: DagRun) -> list[Step]:
         return [Step(run, task, self._airflow.result(run, task.name)) for task in self._airflow.tasks(run)]
-
-
-def _show(run: DagRun, task: Task) -> None:
-    state = task.state or ""
-    took = "" if task.seconds is None else f" [dim]{task.seconds:.1f} s[/]"
-    console.print(f"  {run.dag}: {task.name} [{STATE_COLOURS.get(state, 'dim')}]{state}[/]{took}")
 
 
 def _rows(sizes: Sizes, scale: int) -> dict[str, int]:
