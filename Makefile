@@ -112,11 +112,11 @@ test-faults: .venv/.ready ## The long form of the random tests: kills, restarts,
 
 .PHONY: bench-demo
 bench-demo: .venv/.ready ## Measure the demo's time and memory
-	@$(BIN)/python benchmarks/demo.py
+	@$(BIN)/python -m benchmarks.demo
 
 .PHONY: bench-cluster
 bench-cluster: .venv/.ready ## Measure the cluster's times, memory and processor, and the images' sizes
-	@$(BIN)/python benchmarks/cluster.py
+	@$(BIN)/python -m benchmarks.cluster
 
 .PHONY: bench-replication
 bench-replication: .venv/.ready ## Measure replication beside plain pipes and Spark's JDBC (BENCH="sizes --more")

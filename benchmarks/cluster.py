@@ -6,22 +6,26 @@ present; the project's own are built from nothing but the caches of `docker buil
 
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from measure import Measure, publish
+from benchmarks.measure import Measure, publish
 
-from cluster import usage
+from cluster import access, usage
 from cluster.images import images, size
 from cluster.kind import NAMESPACE, Cluster
+from command import Failure
+from demo import FINISHED, AirflowClient, DagRun
 
 CHECKOUT = Path(__file__).parent.parent
 PROGRAM = Path(sys.executable).with_name("martline-cluster")
 NAME = "martline-bench"
 SETTLE_SECONDS, REST_SECONDS = 120, 120
+EMPTY_TASKS = 5
 
 
 def timed(folder: Path, *arguments: str) -> float:
@@ -35,6 +39,25 @@ def change(file: Path) -> None:
     """Change a line of Python, and with it the image."""
     with file.open("a") as source:
         source.write(f"# {time.time_ns()}\n")
+
+
+def seconds_of_an_empty_task(cluster: Cluster) -> float:
+    """From triggering a DAG to its end, when its one pod does next to nothing; the median of some."""
+    took = []
+    with (
+        access.forwarded(cluster, access.AIRFLOW) as ports,
+        AirflowClient(access.airflow_login(cluster, ports[access.AIRFLOW])) as airflow,
+    ):
+        for number in range(EMPTY_TASKS):
+            run = DagRun("helm_test", f"bench-{number}")
+            started = time.monotonic()
+            airflow.trigger(run, {})
+            while (state := airflow.state(run)) not in FINISHED:
+                time.sleep(0.2)
+            took.append(time.monotonic() - started)
+            if state != "success":
+                raise Failure(f"The run {run.run} of {run.dag} has failed")
+    return statistics.median(took)
 
 
 def main() -> None:
@@ -56,6 +79,7 @@ def main() -> None:
             change(folder / "dags" / "defaults.py")
             changed["dags"] = timed(folder, "up")
             demo = timed(folder, "demo")
+            empty_task = seconds_of_an_empty_task(cluster)
             time.sleep(SETTLE_SECONDS)
             pods = [pod for pod in usage.measure(cluster, REST_SECONDS) if pod.namespace == NAMESPACE]
         finally:
@@ -72,6 +96,7 @@ def main() -> None:
                 for app, took in changed.items()
             ),
             Measure("the four DAGs", demo, "s"),
+            Measure("a task whose pod does nothing, from its trigger to its end", empty_task, "s", goal=10),
             Measure("memory at rest", sum(pod.memory for pod in pods) / 2**30, "GiB", goal=7),
             Measure("cores at rest", sum(pod.cores for pod in pods), "cores", goal=0.3),
             *(Measure(f"memory at rest: {pod.pod}", pod.memory / 2**20, "MiB") for pod in pods),

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from measure import Measure, publish
+from benchmarks.measure import Measure, publish
 
 CHECKOUT = Path(__file__).parent.parent
 SAMPLE_SECONDS = 0.5
