@@ -181,6 +181,57 @@ def test_a_killed_spark_master_comes_back_with_its_applications(platform: Platfo
         assert [task.try_number for task in airflow.tasks(run)] == [1, 1]
 
 
+def test_a_task_outlives_the_scheduler_and_the_triggerer(platform: Platform) -> None:
+    with platform.forwarded(access.AIRFLOW) as ports, platform.airflow(ports) as airflow:
+        run = DagRun("build_marts", f"test-{time.time_ns()}")
+        airflow.trigger(run, {})
+        build = "dag_id=build_marts,task_id=build"
+        wait_for(lambda: platform.pods(build))
+        wait_for(lambda: [task.state for task in airflow.tasks(run)] == ["deferred", None])
+        pods = platform.pods(build)
+        killed = platform.pods("app.kubernetes.io/component in (scheduler, triggerer)")
+        assert len(killed) == 2
+        programs.read(*platform.cluster.kubectl("delete", "pod", "--grace-period=0", "--force", *killed))
+        seen: dict[str, str] = {}
+
+        def finished() -> bool:
+            seen.update(platform.pods(build))
+            return airflow.state(run) in FINISHED
+
+        wait_for(finished)
+        assert airflow.state(run) == "success"
+        assert seen.items() <= pods.items()
+        assert [task.try_number for task in airflow.tasks(run)] == [1, 1]
+        assert airflow.result(run, "build")
+
+
+def test_a_large_table_is_copied_by_the_workers_of_spark(platform: Platform) -> None:
+    with (
+        platform.forwarded(access.AIRFLOW, access.SPARK, access.POSTGRES, access.MYSQL) as ports,
+        platform.airflow(ports) as airflow,
+        platform.source(ports) as source,
+        platform.replica(ports) as replica,
+    ):
+        source.autocommit = True
+        source.execute("CREATE TABLE large (id int PRIMARY KEY, t text)")
+        # 180 MB: threads of the program's own would copy less than 128.
+        source.execute("INSERT INTO large SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 260000) n")
+        run = DagRun("replicate", f"test-{time.time_ns()}")
+        airflow.trigger(run, {})
+        wait_for(lambda: airflow.state(run) in FINISHED)
+        assert airflow.state(run) == "success"
+        assert airflow.result(run, "replicate")["copied"]["large"] == 260_000
+        query = "SELECT count(*), sum(length(t)), min(t), max(t) FROM large"
+        assert rows(replica, query) == source.execute(query).fetchall()
+        applications = httpx.get(f"http://127.0.0.1:{ports[access.SPARK]}/json/", timeout=30).json()[
+            "completedapps"
+        ]
+        assert "replicate" in {application["name"] for application in applications}
+        source.execute("DROP TABLE large")
+        wait_for(lambda: airflow.started_by(run))
+        wait_for(lambda: all(airflow.state(started) in FINISHED for started in airflow.started_by(run)))
+
+
 def test_a_program_that_is_told_to_end_leaves_no_port_forward(platform: Platform) -> None:
     process = platform.start("ui")
     assert process.stderr

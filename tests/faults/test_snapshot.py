@@ -1,6 +1,5 @@
 """The snapshot killed at random moments, alone or on Spark: tables are whole or not there, and the next run ends it."""
 
-import os
 import random
 import re
 import time
@@ -11,8 +10,8 @@ import psycopg
 
 from replication.snapshot import LEAST_FOR_SPARK
 
-KILLS = int(os.environ.get("SNAPSHOT_KILLS") or 12)
-"""The long form has hundreds."""
+KILLS = 12
+MOST_TABLES = 8
 ROWS = 30_000
 SUMS = "SELECT COUNT(*), SUM(id), SUM(LENGTH(body)) FROM {}"
 
@@ -28,16 +27,20 @@ def test_a_killed_copy_leaves_whole_tables_and_nothing_that_the_next_run_does_no
     query: Any,
     run: Any,
     start: Any,
+    scale: int,
 ) -> None:
     seed = random.randrange(10**9)
     print(f"seed {seed}")
     chance = random.Random(seed)
     servers = {**postgres, **mysql}
     made: list[str] = []
-    killed = 0
-    while killed < KILLS:
+    killed = number = 0
+    while killed < KILLS * scale:
         for _ in range(2):
-            made.append(f"t{len(made)}")
+            if len(made) == MOST_TABLES:
+                source.execute(f"DROP TABLE {made.pop(0)}")
+            number += 1
+            made.append(f"t{number}")
             source.execute(f"CREATE TABLE {made[-1]} (id int PRIMARY KEY, body text)")
             source.execute(
                 f"INSERT INTO {made[-1]} SELECT n, repeat('x', mod(n, 1000)) FROM generate_series(1, {ROWS}) n"
