@@ -23,7 +23,7 @@ PARTS = ("sizes", "shapes", "small-tables", "changes", "compare")
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[PART ...]")
 @click.option("--more", is_flag=True, help="Also a snapshot of 30,000,000 orders: 10 minutes and 15 GB more.")
-@click.option("--repeat", default=2, show_default=True, help="Runs of which the best counts, in turns.")
+@click.option("--repeat", default=3, show_default=True, help="Runs of which the best counts, in turns.")
 def main(parts: tuple[str, ...], more: bool, repeat: int) -> None:
     """Measure replication; PARTs are sizes, shapes, small-tables, changes and compare (all, if none is named)."""
     chosen = parts or PARTS

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 
 PROGRAMS = Path(sys.executable).parent
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.5
+"""Between two looks at all processes' memory, for which the kernel walks through it."""
 
 
 @dataclass

@@ -22,6 +22,7 @@ POSTGRES_OPTIONS = ["wal_level=logical", "max_wal_size=4GB", "shared_buffers=512
 MYSQL_IMAGE = "mysql:9.7"
 MYSQL_OPTIONS = ["local-infile=ON", "innodb-buffer-pool-size=1G", "innodb-redo-log-capacity=2G"]
 START_SECONDS = 120
+SETTLE_SECONDS = 60
 
 
 @dataclass
@@ -82,6 +83,10 @@ class Servers:
         with self.target() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {database}")
             cursor.execute(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+            # What was written before is not to be on this run's account.
+            deadline = time.monotonic() + SETTLE_SECONDS
+            while time.monotonic() < deadline and _dirty_pages(cursor):
+                time.sleep(0.5)
 
     def described(self) -> dict[str, str]:
         """The versions and the settings."""
@@ -90,6 +95,12 @@ class Servers:
             cursor.execute("SELECT CONCAT(@@version_comment, ' ', @@version)")
             [(mysql,)] = cursor.fetchall()
         return {"postgresql": postgres, "mysql": mysql, "settings": " ".join(self.settings) or "embedded"}
+
+
+def _dirty_pages(cursor: pymysql.cursors.Cursor) -> int:
+    cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")
+    [(_, pages)] = cursor.fetchall()
+    return int(pages)
 
 
 @contextmanager

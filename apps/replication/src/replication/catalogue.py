@@ -244,7 +244,7 @@ def read_tables(
     for name, group in groupby(rows, key=lambda row: row.relname):
         table_rows = list(group)
         table = _table(table_rows, indexes.get(table_rows[0].table_oid, []), rules, sends_generated)
-        if reason := _refusal(table, table_rows[0].no_identity):
+        if reason := _refusal(table, table_rows):
             refused[name] = reason
         else:
             tables[name] = table
@@ -302,10 +302,16 @@ def _table(
     )
 
 
-def _refusal(table: Table, no_identity: bool) -> str | None:
+def _refusal(table: Table, rows: Sequence[Any]) -> str | None:
     """Why the table can't be replicated; None if it can."""
-    if no_identity:
+    if rows[0].no_identity:
         return "its REPLICA IDENTITY is NOTHING: set it to DEFAULT"
+    key = {table.columns[i].attnum for i in table.key}
+    for row in rows:
+        if row.in_key and row.attnum not in key:
+            return (
+                f"its key has the column {row.attname}, which PostgreSQL generates and does not send: change it"
+            )
     if not table.key:
         return NO_KEY
     if table.name.startswith("_replication"):

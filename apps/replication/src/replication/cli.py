@@ -104,8 +104,6 @@ def replicate(
     """
     metrics = Metrics()
     stopped = threading.Event()
-    if follow:
-        _set_by_signals(stopped)
     if metrics_port:
         if not follow:
             raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
@@ -116,6 +114,8 @@ def replicate(
         with metrics.applying(), replica.locked():
             replica.copy_again(recopy)
             copied = replica.copy_new(wanted)
+            if follow:  # not before: a signal need not wait for a copy, which the next run does again
+                _set_by_signals(stopped)
             applied = replica.apply(transactional=transactional, stopped=stopped)
         require({**refused, **copied.failed}, replica.stopped())
         if follow:
