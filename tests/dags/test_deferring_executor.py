@@ -1,5 +1,6 @@
 """The executor of the cluster's Airflow, with its real queues and processes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,40 +9,36 @@ import pytest
 
 FOLDER = Path(__file__).parent.parent.parent / "images" / "airflow"
 PROGRAM = """
-import sys, time, uuid
-from types import SimpleNamespace
+import time
 
 from airflow.executors.base_executor import BaseExecutor
-from airflow.models.taskinstancekey import TaskInstanceKey
 from {module} import {name}
 
 
-def run_workload(workload, **_):
-    time.sleep(workload.seconds)
-
-
-def process(seconds):
-    workload = Workload()
-    workload.seconds = seconds
-    executor.queued_tasks[KEY] = workload
-    executor.trigger_tasks(open_slots=2)
-
-
-class Workload:
+class Process:
     key, running_state, success_state, failure_state = ("dag", "task"), None, "success", "failed"
     display_name = "a task"
 
+    def __init__(self, seconds):
+        self.seconds = seconds
 
-KEY = Workload.key
-BaseExecutor.run_workload = staticmethod(run_workload)
+    def start(self):
+        executor.queued_tasks[self.key] = self
+        executor._process_workloads([self])
+
+
+BaseExecutor.run_workload = staticmethod(lambda process, **_: time.sleep(process.seconds))
 executor = {name}(parallelism=2)
 executor.start()
-process(0)
-time.sleep(1)  # the first process has ended, and nobody has looked
-process(3)
-executor.sync()
-print("early", executor.get_event_buffer())
-executor.end()
+try:
+    Process(seconds=0).start()
+    while executor.result_queue.empty():  # the first one has ended, and the scheduler has not heard of it
+        time.sleep(0.1)
+    Process(seconds=3).start()
+    executor.sync()
+    print("early", executor.get_event_buffer())
+finally:
+    executor.end()
 print("late", executor.get_event_buffer())
 """
 
@@ -50,9 +47,10 @@ def run_twice(module: str, name: str, home: Path) -> str:
     """Let a task's try have two processes, of which the first has ended when the second begins."""
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(module=module, name=name)],
-        env={"PYTHONPATH": str(FOLDER), "AIRFLOW_HOME": str(home), "PATH": ""},
+        env={"PYTHONPATH": str(FOLDER), "AIRFLOW_HOME": str(home), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
