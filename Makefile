@@ -98,9 +98,10 @@ test: check ## Everything: checks and all tests, on real servers
 	@$(BIN)/pytest tests/unit tests/dags tests/charts
 	@$(BIN)/pytest tests/integration tests/faults -n $(TEST_PROCESSES) --dist worksteal
 	@$(BIN)/pytest tests/platform
+	@$(BIN)/pytest tests/cluster
 
 .PHONY: test-cluster
-test-cluster: .venv/.ready ## The tests of the platform on Kubernetes, on a cluster of their own
+test-cluster: .venv/.ready ## The tests of the platform on Kubernetes alone, on a cluster of their own
 	@$(BIN)/pytest tests/cluster
 
 # How many times the work of `make test` the random tests do, and on more servers.

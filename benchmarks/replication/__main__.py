@@ -37,7 +37,7 @@ def main(parts: tuple[str, ...], more: bool, repeat: int) -> None:
             "sizes": lambda: measure_sizes(made, spark, more, repeat),
             "shapes": lambda: measure_shapes(made, spark, repeat),
             "small-tables": lambda: measure_small_tables(made, spark),
-            "changes": lambda: measure_changes(made, spark),
+            "changes": lambda: measure_changes(made, spark, repeat),
             "compare": lambda: measure_comparison(made, spark, repeat),
         }
         measures = []

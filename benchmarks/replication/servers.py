@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -83,7 +84,13 @@ class Servers:
         with self.target() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {database}")
             cursor.execute(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-            # What was written before is not to be on this run's account.
+        self.settle()
+
+    def settle(self) -> None:
+        """Let both servers write what they hold changed: it is not to be on the next run's account."""
+        with self.source("postgres") as source:
+            source.execute("CHECKPOINT")
+        with self.target() as target, target.cursor() as cursor:
             deadline = time.monotonic() + SETTLE_SECONDS
             while time.monotonic() < deadline and _dirty_pages(cursor):
                 time.sleep(0.5)
@@ -126,34 +133,34 @@ def _containers(folder: Path) -> Iterator[Servers]:
     password = secrets.token_hex(16)
     started: list[str] = []
 
-    def start(image: str, port: int, arguments: Sequence[str], **environment: str) -> str:
+    def start(image: str, port: int, arguments: Sequence[str], **environment: str) -> tuple[str, str]:
         name = f"martline-bench-{image.split(':')[0]}-{os.getpid()}"
         started.append(name)
         # The values come from docker's own environment, so that no command line shows them.
         variables = [argument for variable in environment for argument in ("--env", variable)]
         command = ["docker", "run", "--detach", "--name", name, "--shm-size=1g", f"--publish=127.0.0.1::{port}"]
         _run([*command, *variables, image, *arguments], env={**os.environ, **environment})
-        return _run(["docker", "port", name, f"{port}/tcp"]).split(":")[-1]
+        return _address(name, port)
 
     try:
-        postgres_port = start(
+        postgres_host, postgres_port = start(
             POSTGRES_IMAGE,
             5432,
             [argument for option in POSTGRES_OPTIONS for argument in ("-c", option)],
             POSTGRES_PASSWORD=password,
         )
-        mysql_port = start(
+        mysql_host, mysql_port = start(
             MYSQL_IMAGE, 3306, [f"--{option}" for option in MYSQL_OPTIONS], MYSQL_ROOT_PASSWORD=password
         )
         made = Servers(
             postgres={
-                "PGHOST": "127.0.0.1",
+                "PGHOST": postgres_host,
                 "PGPORT": postgres_port,
                 "PGUSER": "postgres",
                 "PGPASSWORD": password,
             },
             mysql={
-                "MYSQL_HOST": "127.0.0.1",
+                "MYSQL_HOST": mysql_host,
                 "MYSQL_TCP_PORT": mysql_port,
                 "MYSQL_USER": "root",
                 "MYSQL_PWD": password,
@@ -167,6 +174,20 @@ def _containers(folder: Path) -> Iterator[Servers]:
     finally:
         if started:
             subprocess.run(["docker", "rm", "--force", "--volumes", *started], stdout=subprocess.DEVNULL)
+
+
+def _address(container: str, port: int) -> tuple[str, str]:
+    """The container's own address where it can be reached, as here Docker's forwarding takes processor time."""
+    address = _run(
+        ["docker", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container]
+    )
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except ConnectionRefusedError:
+        pass  # it is reached; the server is about to start
+    except OSError:
+        return "127.0.0.1", _run(["docker", "port", container, f"{port}/tcp"]).split(":")[-1]
+    return address, str(port)
 
 
 def _client(container: str, name: str, folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -149,6 +149,7 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     identity: str
+    partitioned: bool
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,9 @@ def tables(draw: st.DrawFn, number: int) -> Table:
         Column(f"{draw(name_starts)}{i}", kind, key, not key and draw(st.booleans()))
         for i, (kind, key) in enumerate(parts)
     )
-    return Table(f"{draw(name_starts)}{number}", columns, draw(st.sampled_from(["DEFAULT", "FULL", "INDEX"])))
+    identity = draw(st.sampled_from(["DEFAULT", "FULL", "INDEX"]))
+    partitioned = identity == "DEFAULT" and draw(st.booleans())  # a partition has an identity of its own
+    return Table(f"{draw(name_starts)}{number}", columns, identity, partitioned)
 
 
 @st.composite
@@ -204,7 +207,10 @@ def steps(draw: st.DrawFn, made: Sequence[Table]) -> Step:
     columns = made[number].columns
     what = draw(
         st.sampled_from(
-            ["insert"] * 5 + ["update"] * 5 + ["delete"] * 2 + ["truncate"] * (not draw(st.integers(0, 9)))
+            ["insert"] * 5
+            + ["update"] * 5
+            + ["delete"] * 2
+            + ["truncate", "truncate all"] * (not draw(st.integers(0, 9)))
         )
     )
     changed = range(len(columns))
@@ -300,7 +306,19 @@ def create(source: psycopg.Connection, made: Sequence[Table]) -> list[Table]:
         ]
         name = sql.Identifier(table.name)
         key = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns if column.key)
-        source.execute(sql.SQL("CREATE TABLE {} ({})").format(name, sql.SQL(", ").join(definitions)))
+        source.execute(
+            sql.SQL("CREATE TABLE {} ({}) {}").format(
+                name,
+                sql.SQL(", ").join(definitions),
+                sql.SQL("PARTITION BY HASH ({})").format(key) if table.partitioned else sql.SQL(""),
+            )
+        )
+        for remainder in range(2) if table.partitioned else ():
+            source.execute(
+                sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES WITH (MODULUS 2, REMAINDER {})").format(
+                    sql.Identifier(f"{table.name}p{remainder}"), name, remainder
+                )
+            )
         if table.identity == "INDEX":
             source.execute(
                 sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})").format(sql.Identifier(f"{table.name}i"), name, key)
@@ -331,7 +349,7 @@ def without_xml(table: Table) -> Table:
         else column
         for column in table.columns
     )
-    return Table(table.name, columns, table.identity)
+    return replace(table, columns=columns)
 
 
 def tell(source: psycopg.Connection, made: Sequence[Table], chapter: Chapter) -> None:
@@ -340,13 +358,14 @@ def tell(source: psycopg.Connection, made: Sequence[Table], chapter: Chapter) ->
         with source.transaction(force_rollback=transaction.undone == 0):
             last = len(transaction.steps) if transaction.undone is None else transaction.undone
             for step in transaction.steps[:last]:
-                take(source, made[step.table], step)
+                take(source, made, step)
             with source.transaction(force_rollback=True):
                 for step in transaction.steps[last:]:
-                    take(source, made[step.table], step)
+                    take(source, made, step)
 
 
-def take(source: psycopg.Connection, table: Table, step: Step) -> None:
+def take(source: psycopg.Connection, made: Sequence[Table], step: Step) -> None:
+    table = made[step.table]
     name = sql.Identifier(table.name)
     columns = [table.columns[i] for i in step.values]
     names = [sql.Identifier(column.name) for column in columns]
@@ -365,8 +384,10 @@ def take(source: psycopg.Connection, table: Table, step: Step) -> None:
         statement = sql.SQL("UPDATE {} SET {} WHERE {}").format(name, sql.SQL(", ").join(changes), row)
     elif step.what == "delete":
         statement = sql.SQL("DELETE FROM {} WHERE {}").format(name, row)
-    else:
+    elif step.what == "truncate":
         statement = sql.SQL("TRUNCATE {}").format(name)
+    else:
+        statement = sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(sql.Identifier(one.name) for one in made))
     try:
         with source.transaction():
             source.execute(statement)
