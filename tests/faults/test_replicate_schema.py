@@ -1,6 +1,7 @@
 """Tables that change their columns while their rows change, and are followed meanwhile, end equal."""
 
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -197,7 +198,12 @@ def test_columns_and_tables_that_change_while_changes_stream_end_equal(
             follower = start("replicate", "--follow", env=servers)
     follower.send_signal(signal.SIGTERM)
     follower.communicate(timeout=120)
-    run("replicate", env=servers)
+    ended = run("replicate", env=servers, check=False)
+    # A column that is renamed and rows that are written anew, between two looks at the catalogue, may be more than that.
+    uncertain = re.findall(r"(t\d+): PostgreSQL may have computed the column", ended.log)
+    assert uncertain or ended.status == 0, (ended.log, shop.log)
+    if uncertain:
+        run("replicate", *(f"--recopy={name}" for name in set(uncertain)), env=servers)
     for table in shop.tables:
         assert target_rows(servers, table) == shop.rows(table), (table, shop.log)
     run("replication-compare", env=servers)

@@ -44,7 +44,7 @@ CASES = [
     Case("numeric(2, 4)", "0.0012", "decimal(4,4)", Decimal("0.0012")),
     Case("numeric", "123456789012345678901234567890.000000000000000000000000000001", "decimal(65,30)",
          Decimal("123456789012345678901234567890.000000000000000000000000000001")),
-    Case("numeric(80, 2)", "1" * 78 + ".50", "varchar(82)"),
+    Case("numeric(80, 2)", "1" * 78 + ".50", "longtext"),
     Case("real", "0.1", "double", 0.1),
     Case("double precision", "1.7976931348623157e+308", "double", 1.7976931348623157e308),
     Case("boolean", "true", "tinyint(1)", 1),

@@ -130,6 +130,25 @@ def test_what_cannot_be_followed_stops_the_table_alone_until_it_is_copied_again(
     assert run("replication-compare", env=servers).result["rows_compared"] == 4
 
 
+def test_a_table_that_is_stopped_follows_its_name_and_can_be_copied_again(
+    servers: dict[str, str],
+    source: psycopg.Connection,
+    query: Any,
+    run: Run,
+) -> None:
+    source.execute("CREATE TABLE old (id int PRIMARY KEY, v int); INSERT INTO old VALUES (1, 1)")
+    run("replicate", env=servers)
+    source.execute("ALTER TABLE old ALTER v TYPE int USING v + 1; ALTER TABLE old RENAME TO new")
+    stopped = run("replicate", env=servers, check=False)
+    assert "new: PostgreSQL may have computed the column v anew" in stopped.log
+    source.execute("ALTER TABLE new RENAME TO newer")
+    stopped = run("replicate", env=servers, check=False)
+    assert "newer: PostgreSQL may have computed the column v anew" in stopped.log
+    run("replicate", "--recopy", "newer", env=servers)
+    assert query("SELECT * FROM newer") == [(1, 2)]
+    assert {name for (name,) in query("SHOW TABLES") if not name.startswith("_")} == {"newer"}
+
+
 def test_tables_are_made_dropped_and_renamed_as_in_postgresql(
     servers: dict[str, str],
     source: psycopg.Connection,
