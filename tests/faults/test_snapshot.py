@@ -53,9 +53,9 @@ def test_a_killed_copy_leaves_whole_tables_and_nothing_that_the_next_run_does_no
         else:
             assert process.returncode == 0, process.stderr.read()
         process.wait()
-        for name in of_the_users(query):
-            if not name.startswith("_replication_"):
-                assert query(f"SELECT COUNT(*) FROM {name}") == [(ROWS,)]
+        # Not those that are gone in PostgreSQL: MySQL may be dropping one for the killed program.
+        for name in of_the_users(query) & set(made):
+            assert query(f"SELECT COUNT(*) FROM {name}") == [(ROWS,)]
     run("replicate", env=servers)
     assert of_the_users(query) == set(made)
     for name in made:
