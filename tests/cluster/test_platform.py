@@ -213,6 +213,7 @@ def test_a_large_table_is_copied_by_the_workers_of_spark(platform: Platform) -> 
         platform.replica(ports) as replica,
     ):
         source.autocommit = True
+        source.execute("SET search_path = public")  # its user has a schema of its own name
         source.execute("CREATE TABLE large (id int PRIMARY KEY, t text)")
         # 180 MB: threads of the program's own would copy less than 128.
         source.execute("INSERT INTO large SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 260000) n")
