@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
+from tests.connections import to_postgres
 
 KILLS = 10
 USERS = 20_000
@@ -30,13 +30,7 @@ def test_a_killed_consumer_loses_no_event_and_counts_none_twice(
     log = producer.communicate(timeout=120)[1]
     assert producer.returncode == 0, log
     assert run("shop-consume", "--until-caught-up", env=settings).result["dead_letters"] == 0
-    with psycopg.connect(
-        host=postgres["PGHOST"],
-        port=postgres["PGPORT"],
-        user=postgres["PGUSER"],
-        password=postgres["PGPASSWORD"],
-        dbname=postgres["PGDATABASE"],
-    ) as connection:
+    with to_postgres(postgres) as connection:
         [counts] = connection.execute(
             "SELECT (SELECT count(*) FROM users), (SELECT count(DISTINCT email) FROM users),"
             " (SELECT count(*) FROM reviews)"

@@ -5,19 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
+from tests.connections import to_postgres
 
 
 def query(settings: Mapping[str, str], statement: str) -> list[Any]:
-    with psycopg.connect(
-        host=settings["PGHOST"],
-        port=int(settings["PGPORT"]),
-        user=settings["PGUSER"],
-        password=settings["PGPASSWORD"],
-        dbname=settings["PGDATABASE"],
-    ) as connection:
+    with to_postgres(settings) as connection:
         return connection.execute(statement).fetchall()  # type: ignore[arg-type]
 
 
@@ -155,13 +149,7 @@ def test_a_second_consumer_is_refused(
 
 def test_events_that_kafka_has_lost_are_not_passed_over(shop: dict[str, str], run: Callable[..., Any]) -> None:
     topic = shop["KAFKA_TOPIC_PREFIX"] + "new_user_events"
-    with psycopg.connect(
-        host=shop["PGHOST"],
-        port=int(shop["PGPORT"]),
-        user=shop["PGUSER"],
-        password=shop["PGPASSWORD"],
-        dbname=shop["PGDATABASE"],
-    ) as connection:
+    with to_postgres(shop) as connection:
         connection.execute("INSERT INTO shop.consumer_offsets VALUES (%s, 0, 5)", [topic])
     refused = run("shop-consume", "--until-caught-up", env=shop, check=False)
     assert refused.status == 1

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import sql
+from tests.connections import to_postgres
 
 SIZES = ("--users", 50, "--products", 40, "--orders", 200, "--reviews", 100, "--loyalty", 80)
 TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
@@ -31,18 +31,8 @@ CONTRADICTIONS = {
 }
 
 
-def connect(settings: Mapping[str, str]) -> psycopg.Connection:
-    return psycopg.connect(
-        host=settings["PGHOST"],
-        port=int(settings["PGPORT"]),
-        user=settings["PGUSER"],
-        password=settings["PGPASSWORD"],
-        dbname=settings["PGDATABASE"],
-    )
-
-
 def all_rows(settings: Mapping[str, str]) -> dict[str, list[Any]]:
-    with connect(settings) as connection:
+    with to_postgres(settings) as connection:
         return {
             table: connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()  # type: ignore[arg-type]
             for table in TABLES
@@ -58,7 +48,7 @@ def shop(postgres: dict[str, str], run: Callable[..., Any]) -> dict[str, str]:
 def test_tables_are_created_once_also_by_a_user_called_as_the_schema_of_the_bookkeeping(
     shop: dict[str, str], run: Callable[..., Any]
 ) -> None:
-    with connect(shop) as connection:
+    with to_postgres(shop) as connection:
         connection.execute(
             sql.SQL("ALTER ROLE CURRENT_USER IN DATABASE {} SET search_path = shop, public").format(
                 sql.Identifier(shop["PGDATABASE"])
@@ -66,7 +56,7 @@ def test_tables_are_created_once_also_by_a_user_called_as_the_schema_of_the_book
         )
     run("shop-init", env=shop)
     run("shop-generate", *SIZES, env=shop)
-    with connect(shop) as connection:
+    with to_postgres(shop) as connection:
         users = connection.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'users'").fetchall()
         assert users == [("public",)]
         assert connection.execute("SELECT count(*) FROM public.users").fetchone() == (50,)
@@ -83,7 +73,7 @@ def test_rows_are_as_many_as_asked_for_and_consistent(shop: dict[str, str], run:
     assert [len(rows[name]) for name in ("users", "products", "orders", "reviews", "loyaltypoints")] == [
         *(50, 40, 200, 100, 80)
     ]
-    with connect(shop) as connection:
+    with to_postgres(shop) as connection:
         for contradiction, query in CONTRADICTIONS.items():
             assert connection.execute(query).fetchall() == [], contradiction
 
@@ -102,7 +92,7 @@ def test_the_same_seed_gives_the_same_rows(
 ) -> None:
     run("shop-generate", *SIZES, "--seed", 5, env=shop)
     first = all_rows(shop)
-    with connect(shop) as connection:
+    with to_postgres(shop) as connection:
         connection.execute(
             f"TRUNCATE {', '.join(TABLES)}, shop.generated_batches RESTART IDENTITY CASCADE"  # type: ignore[arg-type]
         )
@@ -142,12 +132,12 @@ def test_a_database_that_is_not_there_is_one_sentence(postgres: dict[str, str], 
 def test_a_batch_is_added_where_users_have_registered_lately(
     shop: dict[str, str], run: Callable[..., Any]
 ) -> None:
-    with connect(shop) as connection:
+    with to_postgres(shop) as connection:
         connection.execute(
             "INSERT INTO users (first_name, last_name, email, phone, registration_date, loyalty_status)"
             " SELECT 'Ann', 'Lee', n || '@example.org', '+7' || n, now(), 'Gold' FROM generate_series(1, 50) n"
         )
     run("shop-generate", *SIZES, "--seed", 1, env=shop)
     older = CONTRADICTIONS["a loyalty entry is older than its user"]
-    with connect(shop) as connection:
+    with to_postgres(shop) as connection:
         assert connection.execute(older).fetchall() == []

@@ -113,14 +113,13 @@ def _rename(target: Target, slot: str, live: Mapping[int, Table]) -> None:
 
 def _renamed(target: Target, slot: str, live: Mapping[int, Table]) -> list[tuple[str, str]]:
     renamed = []
-    there = target.table_names()
     for name, copied in target.copied(slot).items():
         if copied.table is None or copied.snapshot_lsn is None:
             continue
         if copied.table.name != name:  # a killed run was about to
             _finish_rename(target, slot, name, copied.table.name)
         now = live.get(copied.table.oid)
-        if now is None or now.name == name or (copied.stopped and now.name in there):
+        if now is None or now.name == name or (copied.stopped and now.name in target.table_names()):
             continue
         renamed.append((name, now.name))
     return renamed
