@@ -202,7 +202,8 @@ def test_columns_and_tables_that_change_while_changes_stream_end_equal(
     # The catalogue does not tell all of a column that was renamed or added, and of rows that were then written
     # anew, between two looks at it.
     uncertain = re.findall(
-        r"(t\d+): PostgreSQL (?:may have computed the column|has written all rows anew since the column)", ended.log
+        r"(t\d+): PostgreSQL (?:may have computed the column|has written all rows anew since the column)",
+        ended.log,
     )
     assert uncertain or ended.status == 0, (ended.log, shop.log)
     if uncertain:
