@@ -16,12 +16,16 @@ import psutil
 
 PROGRAMS = Path(sys.executable).parent
 SAMPLE_SECONDS = 0.5
-"""Between two looks at all processes' memory, for which the kernel walks through it."""
+"""Between two looks at all processes' memory."""
 
 
 @dataclass
 class Memory:
-    """The most that each process has held, in MiB (USS: its own alone), by what it is."""
+    """The most that each process has held, in MiB, by what it is.
+
+    It is what is resident, pages shared with other processes included: to tell these apart, the kernel would walk
+    through all pages, and take a fiftieth of what is measured.
+    """
 
     peaks: dict[int, tuple[str, float]] = field(default_factory=dict)
 
@@ -33,7 +37,7 @@ class Memory:
         """Look at the process and its descendants."""
         for one in [process, *process.children(recursive=True)]:
             try:
-                size = one.memory_full_info().uss / 2**20
+                size = one.memory_info().rss / 2**20
                 known = self.peaks.get(one.pid, ("", 0.0))
                 kind = "command" if one.pid == process.pid else _kind(" ".join(one.cmdline()))
                 self.peaks[one.pid] = (kind, max(size, known[1]))

@@ -24,6 +24,7 @@ MYSQL_IMAGE = "mysql:9.7"
 MYSQL_OPTIONS = ["local-infile=ON", "innodb-buffer-pool-size=1G", "innodb-redo-log-capacity=2G"]
 START_SECONDS = 120
 SETTLE_SECONDS = 60
+REACH_SECONDS = 5
 
 
 @dataclass
@@ -181,13 +182,16 @@ def _address(container: str, port: int) -> tuple[str, str]:
     address = _run(
         ["docker", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container]
     )
-    try:
-        socket.create_connection((address, port), timeout=1).close()
-    except ConnectionRefusedError:
-        pass  # it is reached; the server is about to start
-    except OSError:
-        return "127.0.0.1", _run(["docker", "port", container, f"{port}/tcp"]).split(":")[-1]
-    return address, str(port)
+    deadline = time.monotonic() + REACH_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((address, port), timeout=1).close()
+        except ConnectionRefusedError:
+            pass  # it is reached; the server is about to start
+        except OSError:
+            continue  # its network is about to start, or can't be reached from here
+        return address, str(port)
+    return "127.0.0.1", _run(["docker", "port", container, f"{port}/tcp"]).split(":")[-1]
 
 
 def _client(container: str, name: str, folder: Path) -> list[str]:

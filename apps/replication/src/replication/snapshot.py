@@ -110,25 +110,28 @@ class _Copying:
     @contextmanager
     def running(self) -> Iterator[list["Future[None]"]]:
         """The work, started: on Spark, or in threads of this process if it is too little for that."""
-        self._prepare()
         todo = tasks(self._ranges)
         if self._sizes.total() < LEAST_FOR_SPARK:
+            self._prepare()
             pool = ThreadPoolExecutor(THREADS)
             try:
                 yield [pool.submit(self._worker.copy, task) for task in todo]
             finally:
                 pool.shutdown(cancel_futures=True)
+                self._worker.close()
         else:
             # Imported where it is used: it takes a second, and most runs have nothing to copy.
             from replication.spark import Spark
 
+            pool = ThreadPoolExecutor(1)
+            prepared = pool.submit(self._prepare)
             started = time.monotonic()
             spark = Spark()
             seconds = time.monotonic() - started
             self.result.seconds -= seconds
             log.info("copying in %d tasks on Spark, which has started in %.1f s", len(todo), seconds)
-            pool = ThreadPoolExecutor(1)
             try:
+                prepared.result()
                 yield [pool.submit(spark.run, self._worker.copy, todo)]
             finally:
                 spark.stop()

@@ -22,8 +22,8 @@ class Spark:
     """A Spark session on ``SPARK_MASTER`` (this machine unless set); Spark's configuration says the rest."""
 
     def __init__(self) -> None:
-        # Two tasks more than there are cores: some wait for MySQL's disk.
-        master = os.environ.get("SPARK_MASTER") or f"local[{(os.cpu_count() or 1) + 2}]"
+        # One task more than there are cores: some wait for MySQL's disk.
+        master = os.environ.get("SPARK_MASTER") or f"local[{(os.cpu_count() or 1) + 1}]"
         # Spark's own process only hands out tasks: what its compiler takes is taken from the servers.
         os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
         if master.startswith("local"):

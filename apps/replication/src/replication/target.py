@@ -243,12 +243,14 @@ class Target:
         *,
         replace: bool = False,
         enclosure: str = '"',
+        starting_by: str = "",
     ) -> int:
         """Load the rows that ``write`` writes as CSV; return how many there were.
 
         ``columns`` are the names in ``into`` with the indexes in ``table`` that give their types.
-        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A value that
-        MySQL can't hold is a :class:`Failure`: LOAD DATA LOCAL itself would only warn, and store another value.
+        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A line begins after
+        ``starting_by``: what is before it is skipped. A value that MySQL can't hold is a :class:`Failure`: LOAD DATA
+        LOCAL itself would only warn, and store another value.
         """
         fields, assignments = [], []
         for name, index in columns:
@@ -263,7 +265,7 @@ class Target:
                     f"LOAD DATA LOCAL INFILE '{path}' {'REPLACE' if replace else ''} INTO TABLE {quote(into)}"
                     " CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY"
                     f" x'{enclosure.encode().hex()}' ESCAPED BY ''"
-                    f" LINES TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
+                    f" LINES STARTING BY '{starting_by}' TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
                 )
             except (pymysql.OperationalError, pymysql.DataError) as error:
                 if error.args[0] in (ER.NOT_ALLOWED_COMMAND, 3948, 4166):

@@ -1,7 +1,8 @@
 """One task of a snapshot, wherever it runs: some ranges of PostgreSQL's tables into staging tables of MySQL."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,10 +14,13 @@ from pymysql.constants import ER
 
 from command import Failure, MySQLSettings
 from replication.catalogue import fill
-from replication.pipe import copy_out
+from replication.copy_out import FIRST_COLUMN, ROW_START, copy_out
 from replication.ranges import Range
 from replication.schema import quote
 from replication.target import Target, name_key
+
+_idle: dict[str, list[tuple[Target, psycopg.Connection]]] = defaultdict(list)
+"""By ledger. A process has many tasks, and to connect takes as long as to copy thousands of rows."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Worker:
         They are one transaction in MySQL together with their lines in the ledger, so a task that is run again
         copies nothing twice. A table that MySQL can't hold is noted there; its other ranges are left out.
         """
-        with closing(Target(self.target)) as target, self._reader() as reader, target.transaction():
+        with self._connected() as (target, reader), self._snapshot_of(reader), target.transaction():
             for part in ranges:
                 if not self._claim(target, part):
                     continue
@@ -54,15 +58,36 @@ class Worker:
                         [error, part.staging, part.number],
                     )
 
+    def close(self) -> None:
+        """Close what this process keeps open for more tasks; where it ends with them, that does the same."""
+        for target, reader in _idle.pop(self.ledger, []):
+            target.close()
+            reader.close()
+
     @contextmanager
-    def _reader(self) -> Iterator[psycopg.Connection]:
-        with psycopg.connect(**self.source) as reader:
-            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            reader.read_only = True
-            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(self.snapshot))
+    def _connected(self) -> Iterator[tuple[Target, psycopg.Connection]]:
+        """The connections of an earlier task of this process, or new ones."""
+        idle = _idle[self.ledger]
+        try:
+            target, reader = idle.pop()
+        except IndexError:
+            target, reader = Target(self.target), psycopg.connect(**self.source, autocommit=True)
             # Rows in the order of their pages; and no time for compiling what is read once.
-            reader.execute("SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off")
-            yield reader
+            reader.execute("SET synchronize_seqscans = off; SET jit = off")
+        try:
+            yield target, reader
+        except BaseException:
+            target.close()
+            reader.close()
+            raise
+        idle.append((target, reader))
+
+    @contextmanager
+    def _snapshot_of(self, reader: psycopg.Connection) -> Iterator[None]:
+        with reader.transaction():
+            reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(self.snapshot))
+            yield
 
     def _claim(self, target: Target, part: Range) -> bool:
         """Write the range's line, and so wait for another attempt; False if there is nothing left to do."""
@@ -87,6 +112,7 @@ class Worker:
             table,
             [(column.name, i) for i, column in enumerate(table.columns)],
             lambda stream: sent.append(copy_out(reader, statement, stream)),
+            starting_by=ROW_START,
         )
         if sent != [loaded]:
             raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
@@ -101,7 +127,7 @@ class Worker:
         query = sql.SQL("SELECT {} {} OFFSET {} LIMIT 1").format(
             sql.SQL(", ").join(keys), part.from_clause(), number - 1
         )
-        with self._reader() as reader:
+        with psycopg.connect(**self.source, autocommit=True) as reader, self._snapshot_of(reader):
             return reader.execute(query).fetchone()
 
 
@@ -111,5 +137,5 @@ def _copy_statement(part: Range) -> sql.Composed:
         for column, kind in zip(part.table.columns, part.table.types, strict=True)
     ]
     return sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
-        sql.SQL(", ").join(columns), part.from_clause()
+        sql.SQL(", ").join([sql.SQL(FIRST_COLUMN), *columns]), part.from_clause()
     )
