@@ -3,7 +3,8 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import psutil
@@ -13,7 +14,7 @@ import pytest
 from command import MySQLSettings
 from replication import source as replication_source
 from replication.catalogue import read_tables
-from replication.ranges import cut
+from replication.ranges import Range, cut
 from replication.snapshot import LEAST_FOR_SPARK
 from replication.target import Target
 from replication.worker import Worker
@@ -150,34 +151,82 @@ def test_rows_that_move_while_they_are_copied_are_copied_once(
     run("replication-compare", env=servers)
 
 
-def test_a_task_that_is_run_again_copies_nothing_twice(
+@pytest.fixture
+def copying(
     servers: dict[str, str], source: psycopg.Connection, query: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Iterator[Callable[[], tuple[Worker, list[Range]]]]:
+    """Makes the worker of a snapshot, and the ranges of all tables; a table's rows go to ``staging_`` and its name."""
     for name, value in servers.items():
         monkeypatch.setenv(name, value)
+    settings = MySQLSettings.from_environment(servers)
+    with ExitStack() as stack:
+
+        def copying() -> tuple[Worker, list[Range]]:
+            query("CREATE TABLE ledger (staging VARCHAR(64), number INT UNSIGNED, rows_copied BIGINT UNSIGNED"
+                  " NOT NULL DEFAULT 0, error LONGTEXT, PRIMARY KEY (staging, number))")  # fmt: skip
+            tables, _ = read_tables(source, "public")
+            target = stack.enter_context(closing(Target(settings)))
+            for name, table in tables.items():
+                target.create_table(f"staging_{name}", table)
+            reader, _ = stack.enter_context(replication_source.snapshot())
+            ranges = cut(reader, list(tables.values()), [f"staging_{name}" for name in tables])
+            [(snapshot,)] = reader.execute("SELECT pg_export_snapshot()").fetchall()
+            parameters = {**reader.info.get_parameters(), "password": reader.info.password}
+            worker = Worker(snapshot, "ledger", settings, parameters)
+            stack.callback(worker.close)
+            return worker, ranges
+
+        yield copying
+
+
+def test_a_task_that_is_run_again_copies_nothing_twice(
+    copying: Callable[[], tuple[Worker, list[Range]]], source: psycopg.Connection, query: Any
+) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
     source.execute("INSERT INTO t SELECT n, repeat('x', 500) FROM generate_series(1, 60000) n")
-    query("CREATE TABLE ledger (staging VARCHAR(64), number INT UNSIGNED, rows_copied BIGINT UNSIGNED NOT NULL"
-          " DEFAULT 0, error LONGTEXT, PRIMARY KEY (staging, number))")  # fmt: skip
-    tables, _ = read_tables(source, "public")
-    settings = MySQLSettings.from_environment(servers)
-    target = Target(settings)
-    target.create_table("staging", tables["t"])
-    with replication_source.snapshot() as (reader, _):
-        ranges = cut(reader, [tables["t"]], ["staging"])
-        [(snapshot,)] = reader.execute("SELECT pg_export_snapshot()").fetchall()
-        parameters = {**reader.info.get_parameters(), "password": reader.info.password}
-        worker = Worker(snapshot, "ledger", settings, parameters)
-        assert len(ranges) > 1
-        worker.copy(ranges[:1])
-        first = query("SELECT COUNT(*) FROM staging")[0][0]
-        assert 0 < first < 60000
-        worker.copy(ranges[:1])
-        assert query("SELECT COUNT(*) FROM staging") == [(first,)]
-        worker.copy(ranges)
-    target.close()
-    assert query("SELECT COUNT(*), SUM(id) FROM staging") == [(60000, 60000 * 60001 // 2)]
+    worker, ranges = copying()
+    assert len(ranges) > 1
+    worker.copy(ranges[:1])
+    first = query("SELECT COUNT(*) FROM staging_t")[0][0]
+    assert 0 < first < 60000
+    worker.copy(ranges[:1])
+    assert query("SELECT COUNT(*) FROM staging_t") == [(first,)]
+    worker.copy(ranges)
+    assert query("SELECT COUNT(*), SUM(id) FROM staging_t") == [(60000, 60000 * 60001 // 2)]
     assert query("SELECT SUM(rows_copied), MIN(error) FROM ledger") == [(60000, None)]
+
+
+def test_a_table_that_cannot_be_read_stops_alone_among_those_of_its_task(
+    copying: Callable[[], tuple[Worker, list[Range]]], source: psycopg.Connection, query: Any
+) -> None:
+    for name in ("a", "b", "c"):
+        source.execute(f"CREATE TABLE {name} (id int PRIMARY KEY); INSERT INTO {name} VALUES (1), (2)")
+    worker, ranges = copying()
+    with source.transaction():
+        source.execute("LOCK TABLE b IN ACCESS EXCLUSIVE MODE")
+        worker.copy(ranges)
+    assert dict(query("SELECT staging, error FROM ledger")) == {
+        "staging_a": None,
+        "staging_b": replication_source.BEING_ALTERED,
+        "staging_c": None,
+    }
+    assert [query(f"SELECT COUNT(*) FROM staging_{name}") for name in ("a", "b", "c")] == [
+        [(2,)], [(0,)], [(2,)],
+    ]  # fmt: skip
+
+
+def test_rows_of_any_length_that_look_like_what_is_between_rows_are_copied_as_they_are(
+    servers: dict[str, str], source: psycopg.Connection, run: Run
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
+    source.execute(r"""
+        INSERT INTO t SELECT n, left(repeat((ARRAY['9876,', E'\n9876,', '"d', E'Z\x05\x04c'])[1 + mod(n, 4)], n), n)
+        FROM generate_series(0, 2600) n;
+        INSERT INTO t SELECT n, repeat('9', n) FROM generate_series(14600, 14800) n;
+        INSERT INTO t SELECT 100000 + n, repeat(E'"\n', n) FROM generate_series(32760, 32770) n;
+    """)
+    assert run("replicate", env=servers).result["copied"] == {"t": 2601 + 201 + 11}
+    run("replication-compare", env=servers)
 
 
 def test_a_table_that_is_being_copied_is_neither_dropped_nor_written_anew(

@@ -102,8 +102,8 @@ def _failure(end: bytes) -> Failure:
 def _decrypted(server: PGconn, statement: bytes, stream: BinaryIO) -> int:
     """The same where only libpq can read what comes; it gives each row without its message's five bytes.
 
-    psycopg's own ``for block in copy`` does the same with twice the processor time. See *Functions Associated with
-    the COPY Command* in libpq's documentation.
+    psycopg's own ``for block in copy`` does the same with twice the processor time. See *Functions Associated
+    with the COPY Command* in libpq's documentation.
     """
     answer = server.exec_(statement)
     if answer.error_field(DiagnosticField.SQLSTATE) == LOCK_NOT_AVAILABLE:

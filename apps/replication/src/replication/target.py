@@ -248,9 +248,9 @@ class Target:
         """Load the rows that ``write`` writes as CSV; return how many there were.
 
         ``columns`` are the names in ``into`` with the indexes in ``table`` that give their types.
-        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A line begins after
-        ``starting_by``: what is before it is skipped. A value that MySQL can't hold is a :class:`Failure`: LOAD DATA
-        LOCAL itself would only warn, and store another value.
+        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A line begins
+        after ``starting_by``: what is before it is skipped. A value that MySQL can't hold is a :class:`Failure`:
+        LOAD DATA LOCAL itself would only warn, and store another value.
         """
         fields, assignments = [], []
         for name, index in columns:

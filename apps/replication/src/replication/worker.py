@@ -43,7 +43,7 @@ class Worker:
         They are one transaction in MySQL together with their lines in the ledger, so a task that is run again
         copies nothing twice. A table that MySQL can't hold is noted there; its other ranges are left out.
         """
-        with self._connected() as (target, reader), self._snapshot_of(reader), target.transaction():
+        with self._connected() as (target, reader), self._in_snapshot(reader), target.transaction():
             for part in ranges:
                 if not self._claim(target, part):
                     continue
@@ -83,7 +83,7 @@ class Worker:
         idle.append((target, reader))
 
     @contextmanager
-    def _snapshot_of(self, reader: psycopg.Connection) -> Iterator[None]:
+    def _in_snapshot(self, reader: psycopg.Connection) -> Iterator[None]:
         with reader.transaction():
             reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(self.snapshot))
@@ -107,13 +107,14 @@ class Worker:
         table = part.table
         statement = _copy_statement(part).as_bytes(reader)
         sent: list[int] = []
-        loaded = target.load(
-            part.staging,
-            table,
-            [(column.name, i) for i, column in enumerate(table.columns)],
-            lambda stream: sent.append(copy_out(reader, statement, stream)),
-            starting_by=ROW_START,
-        )
+        with reader.transaction():  # whose end the task's other ranges do not notice
+            loaded = target.load(
+                part.staging,
+                table,
+                [(column.name, i) for i, column in enumerate(table.columns)],
+                lambda stream: sent.append(copy_out(reader, statement, stream)),
+                starting_by=ROW_START,
+            )
         if sent != [loaded]:
             raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
         target.execute(
@@ -127,7 +128,7 @@ class Worker:
         query = sql.SQL("SELECT {} {} OFFSET {} LIMIT 1").format(
             sql.SQL(", ").join(keys), part.from_clause(), number - 1
         )
-        with psycopg.connect(**self.source, autocommit=True) as reader, self._snapshot_of(reader):
+        with psycopg.connect(**self.source, autocommit=True) as reader, self._in_snapshot(reader):
             return reader.execute(query).fetchone()
 
 

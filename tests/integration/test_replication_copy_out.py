@@ -1,0 +1,93 @@
+"""Rows as they come from PostgreSQL's socket: how they end, and that the connection can be used again."""
+
+import io
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import psycopg
+import pytest
+
+from command import Failure
+from replication.copy_out import ROW_START, copy_out
+from replication.pipe import readable
+
+ROWS = b"COPY (SELECT 9876, n, repeat('x', 100) FROM generate_series(1, %d) n) TO STDOUT (FORMAT csv)"
+
+
+@pytest.fixture
+def reader(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
+    for name, value in postgres.items():
+        monkeypatch.setenv(name, value)
+    with psycopg.connect(autocommit=True) as connection:
+        yield connection
+
+
+def copied(reader: psycopg.Connection, rows: int) -> list[int]:
+    """The numbers of the rows that MySQL would take from what is written."""
+    stream = io.BytesIO()
+    assert copy_out(reader, ROWS % rows, stream) == rows
+    lines = re.findall(rb"[^\n]*?%b(\d+),x{100}\n" % ROW_START.encode(), stream.getvalue())
+    return [int(number) for number in lines]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 100_000])
+def test_each_row_is_written_once_and_the_connection_can_be_used_again(
+    reader: psycopg.Connection, rows: int
+) -> None:
+    for _ in range(2):
+        assert copied(reader, rows) == list(range(1, rows + 1))
+        assert reader.execute("SELECT 1").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"COPY (SELECT 9876, 1 / 0) TO STDOUT",
+        b"COPY (SELECT 9876, repeat('x', 100), 1 / (99999 - n) FROM generate_series(1, 200000) n) TO STDOUT",
+    ],
+    ids=["at the first row", "after many rows"],
+)
+def test_an_error_of_the_server_is_told_and_the_connection_can_be_used_again(
+    reader: psycopg.Connection, statement: bytes
+) -> None:
+    with pytest.raises(Failure, match=r"^PostgreSQL ends a copy: division by zero$"):
+        copy_out(reader, statement, io.BytesIO())
+    assert copied(reader, 10) == list(range(1, 11))
+
+
+def test_a_statement_longer_than_the_sockets_buffer_is_sent_whole(reader: psycopg.Connection) -> None:
+    comment = b"/*" + b"x" * (16 << 20) + b"*/ "
+    assert copy_out(reader, comment + ROWS % 3, io.BytesIO()) == 3
+
+
+def test_who_reads_may_stop_early_and_the_connection_can_be_used_again(reader: psycopg.Connection) -> None:
+    def write(stream: BinaryIO) -> None:
+        copy_out(reader, ROWS % 200_000, stream)
+
+    with readable(write) as path, Path(path).open("rb") as stream:
+        assert stream.read(10)
+    assert copied(reader, 10) == list(range(1, 11))
+
+
+def test_a_server_that_ends_the_connection_fails_the_copy(
+    reader: psycopg.Connection, source: psycopg.Connection
+) -> None:
+    reading, writing = os.pipe()
+    pid = reader.info.backend_pid
+
+    def end() -> None:
+        os.read(reading, 10)  # it has begun
+        source.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+        with os.fdopen(reading, "rb") as stream:
+            while stream.read(1 << 20):
+                pass
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with os.fdopen(writing, "wb", buffering=0) as stream, pytest.raises(Failure, match="PostgreSQL"):
+        copy_out(reader, ROWS % 5_000_000, stream)
+    ending.join()
