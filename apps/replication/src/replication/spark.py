@@ -1,6 +1,7 @@
 """The tasks of a snapshot, on Spark."""
 
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -68,6 +69,8 @@ class Spark:
 
 def _load_program(_: Any) -> None:
     importlib.import_module("replication.worker")
+    # PySpark collects garbage after each task; the program is none.
+    gc.freeze()
 
 
 def _innermost_cause(error: Exception) -> str:
