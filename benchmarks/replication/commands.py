@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,8 @@ def started(command: list[str], environment: Mapping[str, str]) -> Iterator[tupl
 
     def sample() -> None:
         while process.poll() is None:
-            try:
+            with suppress(psutil.Error):  # one of them has just ended
                 memory.sample(watched)
-            except psutil.Error:
-                return
             time.sleep(SAMPLE_SECONDS)
 
     watching = threading.Thread(target=sample)
