@@ -23,9 +23,10 @@ SESSION = {
     "intervalstyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    # A snapshot takes as long as it takes, and the connection that exports it only waits.
+    # A snapshot takes as long as it takes; the connection that exports it only waits, and so may a worker's.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
 }
 SLOT_WAIT_SECONDS = 60
 # Whoever alters a table waits for the first of a snapshot's readers, and the others would wait for him.
