@@ -60,6 +60,14 @@ def test_a_message_with_a_former_name_belongs_to_the_renamed_column() -> None:
     assert places(table, message(ID, WORDS)) == places(table, message(*table.columns)) == (0, 1)
 
 
+def test_a_message_with_a_name_that_no_look_has_seen_belongs_to_the_column_added_or_dropped_since() -> None:
+    added = evolved(replace(TABLE, columns=(ID, WORDS, COUNT), last_attnum=3)).table
+    assert places(added, message(ID, WORDS, replace(COUNT, name="number"))) == (0, 1, 2)
+    dropped = evolved(replace(TABLE, columns=(ID,))).table
+    assert places(dropped, message(ID, replace(WORDS, name="text"))) == (0, None)
+    assert isinstance(places(TABLE, message(ID, replace(WORDS, name="text"))), Stopped)
+
+
 def test_a_message_that_fits_a_dropped_column_and_its_successor_stops_the_table() -> None:
     live = replace(TABLE, columns=(ID, replace(WORDS, attnum=3)), last_attnum=3)
     assert isinstance(places(evolved(live).table, message(ID, WORDS)), Stopped)

@@ -257,8 +257,9 @@ def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None
         column = known.get(attnum)
         if column is None:
             return True
-        named = entry[0] in column.names or (renamed and bool(column.former_names))
-        return named and _compatible(column, entry)
+        # The catalogue shows no name that a column had between two looks: before it was first seen, or dropped.
+        unseen = bool(column.former_names) or attnum > table.settled_attnum or attnum not in live
+        return (entry[0] in column.names or (renamed and unseen)) and _compatible(column, entry)
 
     for renamed in (False, True):  # the second time, a column may have had names that nobody saw
         ways = _ways(
