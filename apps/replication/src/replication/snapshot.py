@@ -123,19 +123,19 @@ class _Copying:
             # Imported where it is used: it takes a second, and most runs have nothing to copy.
             from replication.spark import Spark
 
-            pool = ThreadPoolExecutor(1)
-            prepared = pool.submit(self._prepare)
-            started = time.monotonic()
-            spark = Spark()
-            seconds = time.monotonic() - started
-            self.result.seconds -= seconds
-            log.info("copying in %d tasks on Spark, which has started in %.1f s", len(todo), seconds)
-            try:
-                prepared.result()
-                yield [pool.submit(spark.run, self._worker.copy, todo)]
-            finally:
-                spark.stop()
-                pool.shutdown()
+            # Also where Spark does not start, this waits for what uses the connection to MySQL.
+            with ThreadPoolExecutor(1) as pool:
+                prepared = pool.submit(self._prepare)
+                started = time.monotonic()
+                spark = Spark()
+                seconds = time.monotonic() - started
+                self.result.seconds -= seconds
+                log.info("copying in %d tasks on Spark, which has started in %.1f s", len(todo), seconds)
+                try:
+                    prepared.result()
+                    yield [pool.submit(spark.run, self._worker.copy, todo)]
+                finally:
+                    spark.stop()
 
     def put_in_place_until_done(self, work: Sequence["Future[None]"]) -> None:
         """Put each table in place when it is complete; raises what the work raises."""

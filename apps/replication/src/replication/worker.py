@@ -72,8 +72,6 @@ class Worker:
             target, reader = idle.pop()
         except IndexError:
             target, reader = Target(self.target), psycopg.connect(**self.source, autocommit=True)
-            # Rows in the order of their pages; and no time for compiling what is read once.
-            reader.execute("SET synchronize_seqscans = off; SET jit = off")
         try:
             yield target, reader
         except BaseException:
@@ -87,6 +85,8 @@ class Worker:
         with reader.transaction():
             reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(self.snapshot))
+            # Rows in the order of their pages; and no time for compiling what is read once.
+            reader.execute("SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off")
             yield
 
     def _claim(self, target: Target, part: Range) -> bool:
