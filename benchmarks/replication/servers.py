@@ -189,7 +189,8 @@ def _address(container: str, port: int) -> tuple[str, str]:
         except ConnectionRefusedError:
             pass  # it is reached; the server is about to start
         except OSError:
-            continue  # its network is about to start, or can't be reached from here
+            time.sleep(0.1)  # its network is about to start, or can't be reached from here
+            continue
         return address, str(port)
     return "127.0.0.1", _run(["docker", "port", container, f"{port}/tcp"]).split(":")[-1]
 

@@ -17,13 +17,12 @@ from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGconn
 
 from command import Failure
+from replication.pipe import BLOCK_BYTES
 from replication.source import BEING_ALTERED
 
 FIRST_COLUMN = "9876"
 ROW_START = f"{FIRST_COLUMN},"
 """It is neither in a message's five bytes, nor can it begin there: they would have to end as it begins."""
-BLOCK_BYTES = 64 << 10
-"""Handed on at once. More is not faster, and is memory."""
 KEPT_BYTES = 16 << 10
 """Of the last messages: they tell how it ended."""
 
