@@ -1,5 +1,6 @@
 """The snapshot killed at random moments, alone or on Spark: tables are whole or not there, and the next run ends it."""
 
+import os
 import random
 import re
 import time
@@ -99,7 +100,10 @@ def test_spark_killed_in_any_of_its_processes_fails_the_run_and_the_next_one_end
 
 
 def wait_for_workers(process: Any) -> list[psutil.Process]:
-    """The processes below the command, once Spark's Python workers are there."""
+    """The processes below the command, once all of Spark's Python workers are there.
+
+    While Spark still starts one, it makes up for a daemon that is killed, and the run goes on.
+    """
     deadline = time.monotonic() + 120
     while True:
         family = []
@@ -109,7 +113,8 @@ def wait_for_workers(process: Any) -> list[psutil.Process]:
                     family.append(one)
             except psutil.Error:
                 continue
-        if sum("pyspark.daemon" in " ".join(one.cmdline()) for one in family) > 1:
+        # The daemon, and a worker for each core.
+        if sum("pyspark.daemon" in " ".join(one.cmdline()) for one in family) > (os.cpu_count() or 1):
             return family
         assert process.poll() is None
         assert time.monotonic() < deadline
