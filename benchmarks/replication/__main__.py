@@ -12,6 +12,7 @@ import click
 from benchmarks.measure import Measure, publish
 from benchmarks.replication.changes import measure_changes
 from benchmarks.replication.comparison import measure_comparison
+from benchmarks.replication.earlier import measure_earlier
 from benchmarks.replication.servers import servers
 from benchmarks.replication.snapshots import measure_shapes, measure_sizes, measure_small_tables
 
@@ -24,7 +25,12 @@ PARTS = ("sizes", "shapes", "small-tables", "changes", "compare")
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[PART ...]")
 @click.option("--more", is_flag=True, help="Also a snapshot of 30,000,000 orders: 10 minutes and 15 GB more.")
 @click.option("--repeat", default=3, show_default=True, help="Runs of which the best counts, in turns.")
-def main(parts: tuple[str, ...], more: bool, repeat: int) -> None:
+@click.option(
+    "--earlier",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Instead, measure beside another installation: its folder of commands, such as ../earlier/.venv/bin.",
+)
+def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) -> None:
     """Measure replication; PARTs are sizes, shapes, small-tables, changes and compare (all, if none is named)."""
     chosen = parts or PARTS
     with servers() as made, tempfile.TemporaryDirectory(prefix="martline-bench-") as folder:
@@ -40,6 +46,10 @@ def main(parts: tuple[str, ...], more: bool, repeat: int) -> None:
             "changes": lambda: measure_changes(made, spark, repeat),
             "compare": lambda: measure_comparison(made, spark, repeat),
         }
+        if earlier:
+            other = earlier.absolute()
+            runs = {"earlier": lambda: measure_earlier(made, spark, repeat, other)}
+            chosen = ("earlier",)
         measures = []
         for part in chosen:
             for measure in runs[part]():

@@ -37,7 +37,7 @@ def measure_changes(servers: Servers, spark: dict[str, str], repeat: int) -> Ite
     seconds: dict[int, list[float]] = {SMALL_TRANSACTIONS: [], 1: []}
     memory: dict[int, float] = dict.fromkeys(seconds, 0)
     for number, transactions in enumerate([*seconds] * repeat):
-        _change(servers, number, transactions)
+        change(servers, number, transactions)
         servers.settle()
         ended = run(["replicate"], environment)
         assert ended.result["changes"] == CHANGES, ended.result
@@ -51,7 +51,7 @@ def measure_changes(servers: Servers, spark: dict[str, str], repeat: int) -> Ite
     run(["replication-compare"], environment)
 
 
-def _change(servers: Servers, number: int, transactions: int) -> None:
+def change(servers: Servers, number: int, transactions: int) -> None:
     """Insert, update and delete in the proportions of the whole in each transaction, each time other rows."""
     with servers.source(DATABASE) as source:
         source.execute("SET synchronous_commit = off")

@@ -59,10 +59,12 @@ class Ended:
 
 
 @contextmanager
-def started(command: list[str], environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], Memory]]:
-    """A running command, and its memory so far; it is ended at last."""
+def started(
+    command: list[str], environment: Mapping[str, str], programs: Path = PROGRAMS
+) -> Iterator[tuple[subprocess.Popen[str], Memory]]:
+    """A running command of the folder ``programs``, and its memory so far; it is ended at last."""
     process = subprocess.Popen(
-        [str(PROGRAMS / command[0]), *command[1:]],
+        [str(programs / command[0]), *command[1:]],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -88,10 +90,10 @@ def started(command: list[str], environment: Mapping[str, str]) -> Iterator[tupl
         watching.join()
 
 
-def run(command: list[str], environment: Mapping[str, str]) -> Ended:
+def run(command: list[str], environment: Mapping[str, str], programs: Path = PROGRAMS) -> Ended:
     """Run a command to its end, which must be a good one."""
     began = time.monotonic()
-    with started(command, environment) as (process, memory):
+    with started(command, environment, programs) as (process, memory):
         output, log = process.communicate()
         seconds = time.monotonic() - began
     if process.returncode != 0:

@@ -79,6 +79,14 @@ class Servers:
                 [database],
             )
 
+    def drop_slot(self, name: str) -> None:
+        """Drop one slot, if it is there."""
+        with self.source("postgres") as connection:
+            connection.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+                [name],
+            )
+
     def fresh_target(self, database: str) -> None:
         """An empty database in MySQL."""
         self.drop_slots(database)
