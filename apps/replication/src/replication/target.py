@@ -14,29 +14,11 @@ from command import Failure, MySQLSettings
 from replication.catalogue import Table
 from replication.pipe import Write, readable
 from replication.schema import add_indexes, create_table, quote
+from replication.state import upgrade_state
 
 log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECONDS = 60
-STATE_TABLES = (
-    """CREATE TABLE IF NOT EXISTS _replication (
-        slot VARCHAR(63) PRIMARY KEY,
-        applied_lsn BIGINT UNSIGNED NOT NULL COMMENT 'transactions up to here are in the tables',
-        applied_changes BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'and so many changes of the next one',
-        equal_at DATETIME(6) COMMENT 'when the tables were last known to equal the source, UTC'
-    ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
-    """CREATE TABLE IF NOT EXISTS _replication_tables (
-        slot VARCHAR(63) NOT NULL,
-        name VARCHAR(64) NOT NULL,
-        layout LONGTEXT NOT NULL COMMENT 'the table as it is here',
-        altering LONGTEXT COMMENT 'what the table becomes, while it is altered',
-        stopped LONGTEXT COMMENT 'why the table is not followed any more',
-        snapshot_lsn BIGINT UNSIGNED COMMENT 'the moment of the copy; NULL while it is not complete',
-        rows_copied BIGINT UNSIGNED,
-        copied_at DATETIME(6),
-        PRIMARY KEY (slot, name)
-    ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
-)
 
 
 @dataclass(frozen=True)
@@ -98,6 +80,7 @@ class Target:
                 f"Another program has been replicating {slot} into {self.settings.database} for"
                 f" {LOCK_WAIT_SECONDS} s: wait for it to end, or stop it"
             )
+        self._connection.commit()  # What others have stored until now is seen from here on.
         try:
             yield
         finally:
@@ -107,9 +90,8 @@ class Target:
     # --- the state of the replication ---
 
     def create_state(self) -> None:
-        """Create the tables of the replication's state, if they are not there."""
-        for statement in STATE_TABLES:
-            self.execute(statement)
+        """Create the tables of the replication's state, or upgrade those of an earlier version."""
+        upgrade_state(self.execute, LOCK_WAIT_SECONDS)
 
     def position(self, slot: str) -> tuple[int, int] | None:
         """How far the tables are: the LSN up to which all transactions are in them, and so many changes of the
