@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -11,8 +11,13 @@ from typing import Any, Self
 import httpx
 
 from command import Failure
+from demo.terminal import console
 
 FINISHED = ("success", "failed")
+PASSING_STATUSES = (500, 502, 503, 504)
+"""What Airflow answers while its database restarts, or a proxy while Airflow does."""
+PATIENCE_SECONDS = 120.0
+PAUSE_SECONDS = 1.0
 COMMANDS_ERROR = re.compile(r"\d\d:\d\d:\d\d,\d{3} ERROR +(.+)")
 """In a task's log, a line of the platform's commands."""
 
@@ -45,10 +50,23 @@ class Task:
 
 
 class AirflowClient:
-    """A logged-in client; use it as a context manager."""
+    """A logged-in client; use it as a context manager.
 
-    def __init__(self, login: AirflowLogin) -> None:
-        self._http = httpx.Client(base_url=login.url, timeout=30)
+    Where Airflow does not answer, or says that it can't for now, it is asked again for ``patience`` seconds.
+    ``require_servers`` is called meanwhile; it raises when waiting has become pointless.
+    """
+
+    def __init__(
+        self,
+        login: AirflowLogin,
+        require_servers: Callable[[], None] = lambda: None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.url = login.url
+        self._require_servers = require_servers
+        self._patience = patience
+        # Airflow is on this machine, or forwarded to it: a proxy of the environment is not for it.
+        self._http = httpx.Client(base_url=login.url, timeout=30, trust_env=False)
         credentials = {"username": login.user, "password": login.password}
         token = self._send("POST", "/auth/token", json=credentials)["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
@@ -80,7 +98,7 @@ class AirflowClient:
         """Make the pools that are not there, from what ``airflow pools import`` would read."""
         known = {pool["name"] for pool in self._get("/pools", limit=100)["pools"]}
         for name in pools.keys() - known:
-            self._send("POST", "/api/v2/pools", json={"name": name, **pools[name]})
+            self._make("/api/v2/pools", {"name": name, **pools[name]})
 
     def runs(self, dag: str) -> dict[str, str]:
         """The state of each run of a DAG, by its id."""
@@ -89,13 +107,22 @@ class AirflowClient:
         }
 
     def trigger(self, run: DagRun, parameters: Mapping[str, Any]) -> None:
-        """Start a run."""
+        """Start a run; one that is there already by this name goes on."""
         body = {"dag_run_id": run.run, "logical_date": None, "conf": dict(parameters)}
-        self._send("POST", f"/api/v2/dags/{run.dag}/dagRuns", json=body)
+        self._make(f"/api/v2/dags/{run.dag}/dagRuns", body)
 
     def state(self, run: DagRun) -> str:
         """The state of a run."""
         return str(self._get(f"/dags/{run.dag}/dagRuns/{run.run}")["state"])
+
+    def find(self, run: DagRun) -> str | None:
+        """The state of a run, or None if there is none."""
+        response = self._answer("GET", f"/api/v2/dags/{run.dag}/dagRuns/{run.run}", accepted=(404,))
+        return None if response.status_code == 404 else str(response.json()["state"])
+
+    def is_paused(self, dag: str) -> bool:
+        """Whether somebody has paused the DAG: its runs then stand still."""
+        return bool(self._get(f"/dags/{dag}")["is_paused"])
 
     def tasks(self, run: DagRun) -> list[Task]:
         """The tasks of a run, in the order they started."""
@@ -137,13 +164,46 @@ class AirflowClient:
     def _get(self, path: str, **query: Any) -> Any:
         return self._send("GET", f"/api/v2{path}", params=query)
 
+    def _make(self, path: str, body: Mapping[str, Any]) -> None:
+        """Make what carries its name in the body; a conflict says that it is there already."""
+        self._answer("POST", path, accepted=(409,), json=body)
+
     def _send(self, method: str, path: str, **options: Any) -> Any:
+        response = self._answer(method, path, **options)
         try:
-            return self._http.request(method, path, **options).raise_for_status().json()
-        except httpx.HTTPStatusError as error:
-            raise Failure(f"Airflow answers {error.response.status_code} to {method} {path}") from error
-        except httpx.HTTPError as error:
-            raise Failure(f"Airflow does not answer {method} {path}: {error or type(error).__name__}") from error
+            return response.json()
+        except ValueError as error:
+            raise Failure(
+                f"{self.url} does not answer {method} {path} as Airflow does: see what runs there"
+            ) from error
+
+    def _answer(
+        self, method: str, path: str, *, accepted: tuple[int, ...] = (), **options: Any
+    ) -> httpx.Response:
+        """The answer, which has a good status or one of those ``accepted``; passing errors are waited out."""
+        deadline = time.monotonic() + self._patience
+        is_told = False
+        while True:
+            try:
+                response = self._http.request(method, path, **options)
+                if response.is_success or response.status_code in accepted:
+                    return response
+                cause = f"Airflow answers {response.status_code} to {method} {path}"
+                passing = response.status_code in PASSING_STATUSES
+            except httpx.HTTPError as error:
+                cause = f"Airflow does not answer {method} {path}: {error or type(error).__name__}"
+                passing = isinstance(error, httpx.TransportError)
+            if not passing:
+                raise Failure(cause)
+            self._require_servers()
+            if time.monotonic() > deadline:
+                raise Failure(
+                    f"{cause}; it has done so for {self._patience:.0f} s: see the log of its API server"
+                )
+            if not is_told:
+                console.print(f"  {cause}; trying again for {self._patience:.0f} s", markup=False, style="yellow")
+                is_told = True
+            time.sleep(PAUSE_SECONDS)
 
 
 def _seconds(task: Mapping[str, Any]) -> float | None:

@@ -1,7 +1,7 @@
 """The demo: the four DAGs through the running scheduler."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from command import Failure
@@ -9,7 +9,12 @@ from demo.airflow_client import FINISHED, AirflowClient, DagRun, Task
 from demo.terminal import console
 
 DAGS = ("shop_generate", "shop_events", "replicate", "build_marts")
+NEXT = {"shop_generate": "replicate", "shop_events": "replicate", "replicate": "build_marts"}
+"""The DAG that a DAG's asset starts."""
 POLL_SECONDS = 0.5
+SECONDS_TO_START = 30
+"""The scheduler starts a run for an asset within a few seconds, if it does at all."""
+SECONDS_WITHOUT_A_WORD = 15
 SEED = 1
 STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", "running": "blue"}
 
@@ -65,32 +70,45 @@ class _Demo:
 
     def _finish_named(self, dag: str, scale: int, parameters: dict[str, int]) -> DagRun:
         """Finish the demo's own run of a DAG: a new one, one that runs already, or one that is done."""
-        runs = self._airflow.runs(dag)
-        name = f"demo-{scale}"
+        run = DagRun(dag, f"demo-{scale}")
         attempt = 1
-        while runs.get(name) == "failed":
+        while (state := self._airflow.find(run)) == "failed":
             attempt += 1
-            name = f"demo-{scale}-{attempt}"
-        run = DagRun(dag, name)
-        if name not in runs:
+            run = DagRun(dag, f"demo-{scale}-{attempt}")
+        if state is None:
             self._airflow.trigger(run, parameters)
         self._finish(run)
         return run
 
     def _finish(self, run: DagRun) -> None:
+        waiting = _Waiting()
         while True:
-            for task in self._airflow.tasks(run):
+            tasks = self._airflow.tasks(run)
+            for task in tasks:
                 if task.state and (run, task) not in self._seen:
                     self._seen.add((run, task))
                     self._show(run, task)
+                    waiting = _Waiting()
             state = self._airflow.state(run)
             if state in FINISHED:
                 break
-            self._require_servers()
+            self._require_progress(run.dag)
+            waiting.tell(f"{run.dag} is {state}: {_unfinished(tasks)}")
             time.sleep(POLL_SECONDS)
         if state == "failed":
-            failed = next(task for task in self._airflow.tasks(run) if task.state == "failed")
-            raise Failure(f"The task {run.dag}.{failed.name} failed: {self._cause(run, failed)}")
+            failed = [task for task in self._airflow.tasks(run) if task.state == "failed"]
+            if not failed:  # somebody has marked the run
+                raise Failure(f"The run {run.run} of {run.dag} failed: look at it in {self._airflow.url}")
+            raise Failure(f"The task {run.dag}.{failed[0].name} failed: {self._cause(run, failed[0])}")
+
+    def _require_progress(self, dag: str) -> None:
+        """Raise :class:`Failure` if waiting for a run of this DAG is pointless."""
+        self._require_servers()
+        if self._airflow.is_paused(dag):
+            raise Failure(
+                f"The DAG {dag} is paused, and the demo waits for it: unpause it in "
+                f"{self._airflow.url}/dags/{dag}, and run the demo again, which goes on where it was"
+            )
 
     def _show(self, run: DagRun, task: Task) -> None:
         state = task.state or ""
@@ -103,18 +121,55 @@ class _Demo:
         return self._airflow.last_error(run, task) or "its log says why"
 
     def _await_started(self, run: DagRun) -> list[DagRun]:
-        """The runs that this one's asset event starts, finished; the scheduler makes them within seconds."""
-        if run.dag == "build_marts":
+        """The runs that this one's asset event starts, finished."""
+        if run.dag not in NEXT:
             return []
-        while not (started := self._airflow.started_by(run)):
-            self._require_servers()
-            time.sleep(POLL_SECONDS)
+        started = self._started(run)
         for next_run in started:
             self._finish(next_run)
         return started
 
+    def _started(self, run: DagRun) -> list[DagRun]:
+        """What the scheduler has started for the run's asset, within seconds.
+
+        It starts nothing for an event that came while the next DAG was paused: then the demo does.
+        """
+        ours = DagRun(NEXT[run.dag], f"after-{run.dag}-{run.run}")
+        deadline = time.monotonic() + SECONDS_TO_START
+        waiting = _Waiting(SECONDS_TO_START / 5)
+        while not (started := self._airflow.started_by(run)):
+            if self._airflow.find(ours):
+                return [ours]
+            self._require_progress(ours.dag)
+            if time.monotonic() > deadline:
+                console.print(f"  Airflow has not started {ours.dag} after {run.dag}: the demo starts it")
+                self._airflow.trigger(ours, {})
+                return [ours]
+            waiting.tell(f"Airflow is to start {ours.dag} after {run.dag}")
+            time.sleep(POLL_SECONDS)
+        return started
+
     def _steps(self, run: DagRun) -> list[Step]:
         return [Step(run, task, self._airflow.result(run, task.name)) for task in self._airflow.tasks(run)]
+
+
+class _Waiting:
+    """Says what is waited for when nothing has happened for a while, and then less and less often."""
+
+    def __init__(self, seconds: float = SECONDS_WITHOUT_A_WORD) -> None:
+        self._began = time.monotonic()
+        self._next_word = seconds
+
+    def tell(self, what: str) -> None:
+        waited = time.monotonic() - self._began
+        if waited > self._next_word:
+            console.print(f"  waiting for {waited:.0f} s: {what}", markup=False, style="dim")
+            self._next_word *= 2
+
+
+def _unfinished(tasks: Sequence[Task]) -> str:
+    states = [f"{task.name} is {task.state or 'not scheduled yet'}" for task in tasks if task.state != "success"]
+    return ", ".join(states) or "its tasks are done"
 
 
 def _rows(sizes: Sizes, scale: int) -> dict[str, int]:

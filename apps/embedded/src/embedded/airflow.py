@@ -54,7 +54,8 @@ def servers(state: State) -> list[Server]:
 
     def readiness(component: str) -> bool:
         try:
-            health = httpx.get(f"{base_url(state)}/api/v2/monitor/health", timeout=5).json()
+            # Without trust_env: a proxy of the environment is not for this machine.
+            health = httpx.get(f"{base_url(state)}/api/v2/monitor/health", timeout=5, trust_env=False).json()
         except (httpx.HTTPError, ValueError):
             return False
         status = health.get(component.replace("-", "_"), {}).get("status")

@@ -104,7 +104,7 @@ class Platform:
                 airflow.migrate(state, environment)
                 with ThreadPoolExecutor() as components:
                     list(components.map(start, orchestration))
-                with AirflowClient(airflow.login(state)) as client:
+                with AirflowClient(airflow.login(state), self.supervisor.require) as client:
                     client.import_pools(json.loads((self._checkout / "dags" / "pools.json").read_text()))
 
         # Inside, so that an interrupt does not wait for the lanes: they end when the supervisor does.
