@@ -225,8 +225,23 @@ class PostgreSQLProcess(PostgreSQL):
         }
         command = [str(programs / "postgres"), "-D", str(data)]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self._data, self._kept = data, folder / "kept"
         self._process = _Process(folder, self.is_ready, as_ordinary_user(command, data))
         self.start, self.kill, self.remove = self._process.start, self._process.kill, self._process.remove
+
+    def keep(self) -> None:
+        """Copy the data folder, while the server is not running."""
+        subprocess.run(["rm", "-rf", self._kept], check=True)
+        subprocess.run(["cp", "-a", self._data, self._kept], check=True)
+
+    def put_back(self) -> None:
+        """Let the data folder be what it was when it was copied, while the server is not running."""
+        subprocess.run(["rm", "-rf", self._data], check=True)
+        subprocess.run(["cp", "-a", self._kept, self._data], check=True)
+
+    def become_standby(self) -> None:
+        """Start as a standby the next time, which follows nobody and can be promoted."""
+        subprocess.run(as_ordinary_user(["touch", str(self._data / "standby.signal")], self._data), check=True)
 
 
 class MariaDBProcess(MySQL):

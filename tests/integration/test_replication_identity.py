@@ -1,10 +1,13 @@
 """A replica belongs to one source: any other one is refused, and nothing is dropped, skipped or copied."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from tests.connections import to_postgres
+from tests.servers import PostgreSQLProcess
 
 Run = Callable[..., Any]
 
@@ -59,3 +62,160 @@ def test_the_state_of_the_first_version_is_upgraded_and_its_copies_go_on(
     result = run("replicate", env=servers).result
     assert (result["copied"], result["changes"]) == ({}, 1)
     assert query("SELECT * FROM t ORDER BY id") == [(1, "changed"), (2, "two")]
+
+
+def test_the_copies_of_the_first_version_are_not_taken_for_those_of_a_database_without_their_tables(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE SCHEMA crm")
+    run("replicate", env=servers)
+    as_the_first_version(query)
+    refused = run("replication-compare", "--schema", "crm", env=servers, check=False)
+    assert refused.status == 1
+    assert "is a table of the schema crm" in refused.log
+    assert query("SELECT * FROM t") == [(1,)]
+    assert run("replicate", env=servers).result["copied"] == {}
+
+
+@pytest.mark.pairs
+def test_another_schema_is_refused_by_every_command_and_nothing_is_dropped(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders SELECT generate_series(1, 1000)")
+    source.execute("CREATE SCHEMA crm; CREATE TABLE crm.leads (id int PRIMARY KEY)")
+    run("replicate", env=servers)
+    for command in ("replicate", "replication-compare"):
+        refused = run(command, "--schema", "crm", env=servers, check=False)
+        assert refused.status == 1
+        assert (
+            "its schema is crm, and not public; give the schema crm a replica of its own with --slot"
+            in refused.log
+        )
+    status = run("replication-status", "--schema", "crm", env=servers)
+    assert "its schema is crm" in status.result["other_source"]
+    assert "its schema is crm" in status.log
+    assert query("SELECT COUNT(*) FROM orders") == [(1000,)]
+    assert run("replication-status", env=servers).result["other_source"] is None
+    assert run("replicate", "--schema", "crm", "--slot", "crm", env=servers).result["copied"] == {"leads": 0}
+
+
+def test_a_database_that_was_dropped_and_made_anew_is_refused_until_one_starts_over(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run, server: Callable[[str], Any]
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, words text); INSERT INTO t VALUES (1, 'first')")
+    run("replicate", env=servers)
+    name = servers["PGDATABASE"]
+    source.close()
+    with server("postgresql-18").admin() as admin:
+        admin.execute(f"SELECT pg_drop_replication_slot('replication_{name}')")
+        admin.execute(f"DROP DATABASE {name}")
+        admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+    for command in ("replicate", "replication-compare"):
+        refused = run(command, env=servers, check=False)
+        assert refused.status == 1
+        assert "its database's oid is" in refused.log
+        assert "--start-over" in refused.log
+    status = run("replication-status", env=servers)
+    assert "its database's oid is" in status.result["other_source"]
+    assert status.result["lag_bytes"] is None
+    assert query("SELECT * FROM t") == [(1, "first")]
+    with to_postgres(servers) as connection:
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY, words text); INSERT INTO t VALUES (2, 'second')")
+    assert run("replicate", "--start-over", env=servers).result["copied"] == {"t": 1}
+    assert query("SELECT * FROM t") == [(2, "second")]
+    run("replication-compare", env=servers)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[PostgreSQLProcess]:
+    """A PostgreSQL server of the test's own, whose folder can be copied while it is stopped."""
+    server = PostgreSQLProcess(18, tmp_path)
+    server.start()
+    yield server
+    server.remove()
+
+
+def test_a_source_that_was_put_back_is_refused_also_when_its_log_has_grown_longer_than_before(
+    own: PostgreSQLProcess, mysql: dict[str, str], query: Any, run: Run
+) -> None:
+    with own.database() as settings:
+        env = {**settings, **mysql}
+        with to_postgres(settings) as source:
+            source.execute("CREATE TABLE t (id int PRIMARY KEY, words text); INSERT INTO t VALUES (1, 'x')")
+        run("replicate", env=env)
+        own.kill()
+        own.keep()
+        own.start()
+        with to_postgres(settings) as source:
+            source.execute("INSERT INTO t SELECT n, 'lost' FROM generate_series(100, 2000) n")
+        run("replicate", env=env)
+        own.kill()
+        own.put_back()
+        own.start()
+        with to_postgres(settings) as source:
+            source.execute("INSERT INTO t VALUES (6, 'new')")
+        refused = run("replicate", env=env, check=False)
+        assert (refused.status, "was put back to an earlier moment" in refused.log) == (1, True)
+        assert "was put back" in run("replication-status", env=env).result["other_source"]
+        with to_postgres(settings) as source:
+            source.execute("INSERT INTO t SELECT n, 'new' FROM generate_series(100, 9000) n")
+        for command in ("replicate", "replication-compare"):
+            refused = run(command, env=env, check=False)
+            assert (refused.status, "its log has gone on from there" in refused.log) == (1, True), refused.log
+        assert query("SELECT COUNT(*) FROM t") == [(1902,)]
+        assert run("replicate", "--start-over", env=env).result["copied"] == {"t": 8903}
+        run("replication-compare", env=env)
+
+
+def test_a_source_is_refused_that_was_put_back_to_a_moment_after_the_last_transaction(
+    own: PostgreSQLProcess, mysql: dict[str, str], query: Any, run: Run
+) -> None:
+    with own.database() as settings:
+        env = {**settings, **mysql}
+        with to_postgres(settings) as source:
+            source.execute("CREATE TABLE t (id int PRIMARY KEY, words text)")
+            run("replicate", env=env)
+            source.execute("INSERT INTO t VALUES (1, 'x')")
+        run("replicate", env=env)
+        own.kill()
+        own.keep()
+        own.start()
+        with to_postgres(settings) as source:  # nothing of it is replicated
+            source.execute("CREATE TEMPORARY TABLE u (n int); CREATE UNLOGGED TABLE v (n int)")
+            source.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 10000000))")
+        assert run("replicate", env=env).result["changes"] == 0
+        own.kill()
+        own.put_back()
+        own.start()
+        with to_postgres(settings) as source:
+            source.execute("INSERT INTO t VALUES (2, 'skipped')")
+            source.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 20000000))")
+        refused = run("replicate", env=env, check=False)
+        assert (refused.status, "its log has gone on from there" in refused.log) == (1, True), refused.log
+        assert query("SELECT COUNT(*) FROM t") == [(1,)]
+
+
+def test_a_server_that_was_promoted_is_refused_and_so_is_a_standby(
+    own: PostgreSQLProcess, mysql: dict[str, str], query: Any, run: Run
+) -> None:
+    with own.database() as settings:
+        env = {**settings, **mysql}
+        with to_postgres(settings) as source:
+            source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+        run("replicate", env=env)
+        own.kill()
+        own.become_standby()
+        own.start()
+        for command in ("replicate", "replication-compare", "replication-status"):
+            refused = run(command, env=env, check=False)
+            assert (refused.status, "is a standby" in refused.log) == (1, True), refused.log
+        with own.admin() as admin:
+            admin.execute("SELECT pg_promote()")
+        refused = run("replicate", env=env, check=False)
+        assert (refused.status, "its timeline is 2, and not 1" in refused.log) == (1, True), refused.log
+        assert query("SELECT * FROM t") == [(1,)]
+
+
+def test_a_schema_that_there_is_not_is_named(servers: dict[str, str], run: Run) -> None:
+    refused = run("replicate", "--schema", "nowhere", env=servers, check=False)
+    assert (refused.status, "has no schema nowhere" in refused.log) == (2, True), refused.log

@@ -234,7 +234,12 @@ def read_tables(
     rules = rules or UnfitRules()
     parameters = [sql.Identifier(schema).as_string(connection)]
     with connection.cursor(row_factory=namedtuple_row) as cursor:
-        rows: list[Any] = cursor.execute(COLUMNS, parameters).fetchall()
+        try:
+            rows: list[Any] = cursor.execute(COLUMNS, parameters).fetchall()
+        except psycopg.errors.InvalidSchemaName as error:
+            raise WrongSettings(
+                f"PostgreSQL's database {connection.info.dbname} has no schema {schema}: --schema names another"
+            ) from error
     indexes: dict[int, list[tuple[Any, ...]]] = {}
     for oid, *index in connection.execute(INDEXES, parameters).fetchall():
         indexes.setdefault(oid, []).append(tuple(index))

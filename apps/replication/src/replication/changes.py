@@ -18,6 +18,7 @@ from command import Failure, progress
 from replication import source
 from replication.catalogue import Table
 from replication.fold import Fold, fold
+from replication.history import History, last_begun
 from replication.pgoutput import (
     BEGIN,
     DELETE,
@@ -33,7 +34,7 @@ from replication.pgoutput import (
 )
 from replication.schema import Stopped, View, seen_by
 from replication.stream import ChangeStream, Piece, ahead
-from replication.target import Target
+from replication.target import Target, Transaction
 from replication.write import enclose, write
 
 ADVANCE_SECONDS = 10
@@ -83,12 +84,15 @@ class Batch:
     """The tables that can't be followed from here on, with the reason."""
     changes: int
     position: Position
+    last: Transaction | None
+    """The last transaction of which MySQL has something afterwards; None if it is the one that it has now."""
     committed_at: float | None
 
 
 def apply_changes(
     connection: psycopg.Connection,
     stream: ChangeStream,
+    history: History,
     target: Target,
     slot: str,
     replicated: Mapping[str, Replicated],
@@ -108,7 +112,7 @@ def apply_changes(
     applied = Applied()
     advanced = time.monotonic()
     position = Position(*start)
-    reader = _Reader(replicated, position)
+    reader = _Reader(replicated, position, history)
     with closing(ahead(_batches(reader, stream, upto))) as batches, progress(None, "changes", "changes") as bar:
         while not stopped.is_set() and (batch := next(batches, None)):
             with target.transaction():
@@ -116,12 +120,15 @@ def apply_changes(
                 while transactional and batch.position.changes and (batch := next(batches)):
                     applied += _write(target, slot, batch)
                 position = batch.position
-                target.store_position(slot, position.lsn, position.changes)
+                target.store_position(slot, position.lsn, position.changes, batch.last)
             bar.update(applied.changes - bar.n)
             if time.monotonic() > advanced + ADVANCE_SECONDS:
                 source.advance_slot(connection, slot, position.lsn)
                 advanced = time.monotonic()
-    if position.lsn < upto and not stopped.is_set():
+    if stopped.is_set():
+        return applied
+    history.end()
+    if position.lsn < upto:
         with target.transaction():
             target.store_position(slot, upto)
     return applied
@@ -142,9 +149,11 @@ def _batches(reader: "_Reader", stream: ChangeStream, upto: int) -> Generator[Ba
 class _Reader:
     """Reads pieces one after the other; what one tells of transactions and tables holds for the next."""
 
-    def __init__(self, replicated: Mapping[str, Replicated], start: Position) -> None:
+    def __init__(self, replicated: Mapping[str, Replicated], start: Position, history: History) -> None:
         self._replicated = {known.table.oid: known for known in replicated.values()}
         self._start = start
+        self._history = history
+        self._last: Transaction | None = None
         self._skip = start.changes
         self._position = start
         self._last_lsn = start.lsn
@@ -155,6 +164,7 @@ class _Reader:
     def read(self, piece: Piece) -> Batch:
         """Fold the changes that MySQL has not got yet."""
         messages = piece.messages
+        self._history.look(messages)
         lsns = self._commit_lsns(messages)
         kinds = messages.kinds
         changes = np.flatnonzero(np.isin(kinds, (INSERT, UPDATE, DELETE, TRUNCATE)))
@@ -178,8 +188,10 @@ class _Reader:
                     count += len(rows) + len(emptied)
                     folds.append((view.table, _fold(messages, view, rows, emptied)))
         self._move(piece, len(changes))
+        if (begun := last_begun(messages)) and begun.lsn >= self._start.lsn:
+            self._last = begun
         text = enclose(messages, [folded for _, folded in folds])
-        return Batch(text, folds, stopped, count, self._position, _committed_at(piece))
+        return Batch(text, folds, stopped, count, self._position, self._last, _committed_at(piece))
 
     def _commit_lsns(self, messages: Messages) -> Positions:
         """The LSN of each message's transaction: where its commit record starts."""

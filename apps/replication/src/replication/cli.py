@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from command import Failure, Result, WrongSettings, console_command
-from replication import roles, source
+from replication import identity, roles, source
 from replication.catalogue import UnfitRules
 from replication.changes import Applied
 from replication.metrics import Metrics
@@ -62,6 +62,12 @@ warn_option = click.option(
 @click.option("--follow", is_flag=True, help="Go on with each change as it comes, until interrupted.")
 @click.option("--recopy", multiple=True, metavar="TABLE", help="Copy a table once more; repeatable.")
 @click.option(
+    "--start-over",
+    is_flag=True,
+    help="Copy every table again, from the source that is there now, also if it is another one than before. What"
+    " MySQL has stays readable until each table's new copy takes its place.",
+)
+@click.option(
     "--unfit",
     multiple=True,
     metavar="[TABLE.COLUMN=]RULE",
@@ -86,6 +92,7 @@ def replicate(
     exclude: Sequence[str],
     follow: bool,
     recopy: Sequence[str],
+    start_over: bool,
     unfit: Sequence[str],
     transactional: bool,
     metrics_port: int | None,
@@ -108,7 +115,9 @@ def replicate(
         if not follow:
             raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
         metrics.serve(metrics_address, metrics_port)
-    with open_replica(slot, schema, UnfitRules.parse(unfit)) as replica:
+    with open_replica(slot, schema, UnfitRules.parse(unfit), any_source=start_over) as replica:
+        if start_over:
+            replica.start_over()
         guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
         wanted, refused = replica.choose_tables(tables, exclude)
         with metrics.applying(), replica.locked():
@@ -220,10 +229,13 @@ def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | N
     when MySQL can't be reached.
     """
     with source.connect(autocommit=True) as connection:
+        identity.refuse_standby(connection)
         name = source.slot_name(connection, slot)
         guard_disk(connection, name, warn_over=warn_over, drop_over=drop_slot_over)
-    with open_replica(slot, schema) as replica:
+    with open_replica(slot, schema, any_source=True) as replica:
         status = read_status(replica)
+    if status["other_source"]:
+        log.warning("%s", status["other_source"])
     if sys.stderr.isatty():
         show_status(status, Console(stderr=True))
     return status

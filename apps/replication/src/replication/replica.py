@@ -10,14 +10,15 @@ from contextlib import closing, contextmanager
 import psycopg
 
 from command import Failure, MySQLSettings, WrongSettings
-from replication import source
+from replication import identity, source
 from replication.catalogue import Table, UnfitRules, read_tables
 from replication.changes import Applied, Replicated, apply_changes
 from replication.following import follow_tables
+from replication.history import History
 from replication.snapshot import Snapshot, clear, copy_tables, tables_to_copy
 from replication.source import Slot
 from replication.stream import ChangeStream
-from replication.target import Target
+from replication.target import Target, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,10 @@ class Replica:
         self.slot = slot
         self.schema = schema
         self.unfit = unfit
+        self._found: identity.Identity | None = None
+        self._checked = False
         self._stream: ChangeStream | None = None
+        self._history = History(None, 0, 0)
         self._reached = 0
         self._told = -math.inf
 
@@ -53,11 +57,51 @@ class Replica:
         self._reached = 0
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Let no other program work on the replica, once what a killed one left in the servers has ended."""
+    def locked(self, *, any_source: bool = False) -> Iterator[None]:
+        """Let no other program work on the replica, once what a killed one left in the servers has ended.
+
+        Fails if the source is not that of the copies in MySQL, unless it may be ``any_source``.
+        """
         with self.target.lock(self.slot), source.undisturbed():
+            if not any_source:
+                self._require_same_source()
             source.wait_until_free(self.connection, self.slot)
             yield
+
+    @property
+    def found(self) -> identity.Identity:
+        """What the source is that this connection leads to."""
+        if self._found is None:
+            self._found = identity.read_identity(self.connection, self.schema)
+        return self._found
+
+    def other_source(self) -> str | None:
+        """Why the source that was found is not that of the copies in MySQL, in a sentence; None if it is."""
+        if self.target.position(self.slot) is None:
+            return None
+        stored = identity.stored_identity(self.target, self.slot)
+        reason = identity.difference(stored, self.found) if stored else None
+        reason = reason or identity.lag_behind_copies(self.connection, self.target, self.slot)
+        if reason is None and stored is None:
+            reason = identity.strange_tables(self.connection, self.target, self.slot, self.schema)
+        return reason
+
+    def _require_same_source(self) -> None:
+        # Each time, as another program may have started over from elsewhere.
+        if identity.stored_identity(self.target, self.slot) == self.found and self._checked:
+            return
+        if reason := self.other_source():
+            raise Failure(reason)
+        with self.target.transaction():
+            identity.store_identity(self.target, self.slot, self.found)
+        self._checked = True
+
+    def start_over(self) -> None:
+        """Let :meth:`copy_new` copy all tables again, from the source that is there now."""
+        with self.locked(any_source=True):
+            log.warning("starting over: every table is copied again; what MySQL has stays until then")
+            self.close()
+            identity.forget_source(self.target, self.slot)
 
     def choose_tables(self, names: Collection[str], exclude: Collection[str]) -> tuple[list[str], dict[str, str]]:
         """The tables named (all, if none is) and not excluded; and those that can't be, with the reason."""
@@ -109,11 +153,15 @@ class Replica:
     def _apply(self, upto: int, transactional: bool, stopped: threading.Event) -> Applied:
         # Read after the LSN: the changes up to it are not of younger tables than these.
         self._follow_catalogue()
-        self._stream = self._stream or ChangeStream(self.slot)
+        if self._stream is None:
+            self._stream = ChangeStream(self.slot)
+            last, applied = self.target.last_transaction(self.slot), self.target.applied_lsn(self.slot)
+            self._history = History(last, self._stream.since, applied or 0)
         try:
             return apply_changes(
                 self.connection,
                 self._stream,
+                self._history,
                 self.target,
                 self.slot,
                 self.replicated(),
@@ -170,12 +218,18 @@ class Replica:
         source.publish(self.connection, self.slot, self.schema, tables)
         lsn = source.create_slot(self.connection, self.slot)
         with self.target.transaction():
-            self.target.store_position(self.slot, lsn)
+            self.target.store_position(self.slot, lsn, 0, Transaction(lsn, None))
+            identity.store_identity(self.target, self.slot, self.found)
 
 
 @contextmanager
-def open_replica(slot: str | None, schema: str, unfit: UnfitRules | None = None) -> Iterator[Replica]:
-    """Connect to both servers, as the environment says."""
+def open_replica(
+    slot: str | None, schema: str, unfit: UnfitRules | None = None, *, any_source: bool = False
+) -> Iterator[Replica]:
+    """Connect to both servers, as the environment says.
+
+    Fails if the source is not that of the copies in MySQL, unless it may be ``any_source``.
+    """
     target = Target(MySQLSettings.from_environment())
     try:
         target.create_state()
@@ -183,6 +237,9 @@ def open_replica(slot: str | None, schema: str, unfit: UnfitRules | None = None)
             source.connect(autocommit=True) as connection,
             closing(Replica(connection, target, source.slot_name(connection, slot), schema, unfit)) as replica,
         ):
+            identity.refuse_standby(connection)
+            if not any_source and (reason := replica.other_source()):
+                raise Failure(reason)
             yield replica
     finally:
         target.close()

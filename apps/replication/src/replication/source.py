@@ -121,17 +121,19 @@ def create_slot(connection: psycopg.Connection, name: str) -> int:
     return int(lsn)
 
 
-def copy_slot(connection: psycopg.Connection, name: str) -> str:
-    """Make a copy of the slot that ends with the connection; return its name."""
+def copy_slot(connection: psycopg.Connection, name: str) -> tuple[str, int]:
+    """Make a copy of the slot that ends with the connection; return its name and the LSN where it is."""
     copy = f"reading_{connection.info.backend_pid}"
     try:
-        connection.execute("SELECT pg_copy_logical_replication_slot(%s, %s, true)", [name, copy])
+        [(lsn,)] = connection.execute(
+            "SELECT lsn - '0/0'::pg_lsn FROM pg_copy_logical_replication_slot(%s, %s, true)", [name, copy]
+        ).fetchall()
     except psycopg.Error as error:
         raise Failure(
             f"PostgreSQL makes no copy of the replication slot {name} ({str(error).splitlines()[0]}):"
             " it needs one more free slot (max_replication_slots)"
         ) from error
-    return copy
+    return copy, int(lsn)
 
 
 def drop_slot(connection: psycopg.Connection, name: str) -> None:

@@ -78,10 +78,14 @@ def read_status(replica: Replica) -> dict[str, Any]:
     slot = source.read_slot(replica.connection, replica.slot)
     retained = read_retained_log(replica.connection, replica.slot)
     applied = replica.target.applied_lsn(replica.slot)
-    lag_bytes = None if applied is None else max(0, source.current_lsn(replica.connection) - applied)
+    other_source = replica.other_source()
+    lag_bytes = (
+        None if applied is None or other_source else max(0, source.current_lsn(replica.connection) - applied)
+    )
     seconds = replica.target.seconds_since_equal(replica.slot)
     return {
         "slot": replica.slot,
+        "other_source": other_source,
         "slot_state": "missing" if slot is None else "lost" if slot.lost else "ready",
         "retained_wal_bytes": retained.size if retained else 0,
         "safe_wal_bytes": retained.left if retained else None,

@@ -46,7 +46,7 @@ class ChangeStream:
         self._publication = slot
         self._connection = source.connect(autocommit=True)
         self._connection.execute(sql.SQL("SET logical_decoding_work_mem = {}").format(DECODING_MEMORY))
-        self._slot = source.copy_slot(self._connection, slot)
+        self._slot, self.since = source.copy_slot(self._connection, slot)
 
     def close(self) -> None:
         """End the connection, and the copy of the slot with it."""

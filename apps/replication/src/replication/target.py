@@ -34,6 +34,15 @@ class Copied:
     """Why it is not followed any more."""
 
 
+@dataclass(frozen=True)
+class Transaction:
+    """The last transaction that MySQL has, by where its commit stands in the log and when it was committed."""
+
+    lsn: int
+    committed_at: int | None
+    """In microseconds since 2000; None if there was none yet, since the slot was made at the LSN."""
+
+
 class Target:
     """One connection to MySQL, in strict mode and in transactions of the caller's."""
 
@@ -104,14 +113,25 @@ class Target:
         position = self.position(slot)
         return position[0] if position else None
 
-    def store_position(self, slot: str, lsn: int, changes: int = 0) -> None:
-        """Set the position, in the transaction of its changes."""
+    def store_position(self, slot: str, lsn: int, changes: int = 0, last: Transaction | None = None) -> None:
+        """Set the position, in the transaction of its changes; without ``last``, the last transaction stays."""
         self.execute(
             "INSERT INTO _replication (slot, applied_lsn, applied_changes) VALUES (%s, %s, %s)"
             " ON DUPLICATE KEY UPDATE applied_lsn = VALUES(applied_lsn),"
             " applied_changes = VALUES(applied_changes)",
             [slot, lsn, changes],
         )
+        if last is not None:
+            self.execute(
+                "UPDATE _replication SET commit_lsn = %s, committed_at = %s WHERE slot = %s",
+                [last.lsn, last.committed_at, slot],
+            )
+
+    def last_transaction(self, slot: str) -> Transaction | None:
+        """The last transaction of which the tables have something; None if that is not known."""
+        query = "SELECT commit_lsn, committed_at FROM _replication WHERE slot = %s AND commit_lsn IS NOT NULL"
+        rows = self.execute(query, [slot])
+        return Transaction(*rows[0]) if rows else None
 
     def store_equal(self, slot: str) -> None:
         """Note that the tables equal the source now."""
