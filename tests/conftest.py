@@ -24,7 +24,11 @@ CHECKOUT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
 # The servers that replication is tested on; in its long form on the others too.
 PAIRS = [("postgresql-18", "mariadb-11.4"), ("postgresql-17", "mysql-9.7")]
-MORE_PAIRS = [("postgresql-16", "mariadb-11.4")]
+MORE_PAIRS = [
+    ("postgresql-16", "mariadb-11.4"),
+    ("postgresql-15", "mysql-9.7"),
+    ("postgresql-14", "mariadb-11.4"),
+]
 # A shell's background command ignores SIGINT, and so do all that it starts: the tests interrupt theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -49,9 +53,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test marked ``pairs`` runs once for each pair of servers."""
-    if metafunc.definition.get_closest_marker("pairs"):
-        pairs = PAIRS + (MORE_PAIRS if metafunc.config.getoption("scale") > 1 else [])
+    """A test marked ``pairs`` runs once for each pair of servers; marked ``pairs("all")``, always for all of them."""
+    if marker := metafunc.definition.get_closest_marker("pairs"):
+        more = "all" in marker.args or metafunc.config.getoption("scale") > 1
+        pairs = PAIRS + (MORE_PAIRS if more else [])
         metafunc.parametrize("pair", pairs, indirect=True, ids="-".join)
 
 

