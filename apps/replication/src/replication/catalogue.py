@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -75,6 +75,8 @@ class Table:
     """The columns that were dropped since then."""
     left_out: tuple[str, ...] = ()
     """What MySQL can't have of the table, in a sentence each."""
+    unfit: Unfit = Unfit.STOP
+    """The rule of columns that are added."""
 
     @cached_property
     def types(self) -> tuple[MySQLType, ...]:
@@ -120,6 +122,7 @@ class Table:
                 ),
                 "key": tuple(stored["key"]),
                 "left_out": tuple(stored["left_out"]),
+                "unfit": _stored_rule(stored),
             }
         )
 
@@ -127,6 +130,12 @@ class Table:
 def _stored_column(stored: dict[str, Any]) -> Column:
     changed = {"unfit": Unfit(stored["unfit"]), "former_names": tuple(stored["former_names"])}
     return Column(**stored | changed)
+
+
+def _stored_rule(stored: dict[str, Any]) -> Unfit:
+    """The table's rule; where none is stored, the one that all of its columns have."""
+    rules = {column["unfit"] for column in stored["columns"]}
+    return Unfit(stored.get("unfit") or (rules.pop() if len(rules) == 1 else Unfit.STOP))
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,18 @@ class UnfitRules:
     def rule(self, table: str, column: str) -> Unfit:
         """The rule for a column."""
         return self.columns.get((table, column), self.general)
+
+    def kept(self, stored: Table, live: Table) -> Table:
+        """The table as it is now, with the rules that it had before; a younger column may have one of its own."""
+        before = {column.attnum: column.unfit for column in stored.columns}
+        columns = tuple(
+            replace(
+                column,
+                unfit=before.get(column.attnum) or self.columns.get((live.name, column.name)) or stored.unfit,
+            )
+            for column in live.columns
+        )
+        return replace(live, columns=columns, unfit=stored.unfit)
 
 
 KEY_INDEX = """
@@ -304,6 +325,7 @@ def _table(
         first.relnatts,
         first.relnatts,
         left_out=tuple(left_out),
+        unfit=rules.general,
     )
 
 

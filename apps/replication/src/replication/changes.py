@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import psycopg
+import pymysql
 
 from command import Failure, progress
 from replication import source
@@ -32,6 +33,7 @@ from replication.pgoutput import (
     Positions,
     Relation,
 )
+from replication.refusal import Refused, is_refusal
 from replication.schema import Stopped, View, seen_by
 from replication.stream import ChangeStream, Piece, ahead
 from replication.target import Target, Transaction
@@ -112,13 +114,14 @@ def apply_changes(
     applied = Applied()
     advanced = time.monotonic()
     position = Position(*start)
+    unfit: set[str] = set()
     reader = _Reader(replicated, position, history)
     with closing(ahead(_batches(reader, stream, upto))) as batches, progress(None, "changes", "changes") as bar:
         while not stopped.is_set() and (batch := next(batches, None)):
             with target.transaction():
-                applied += _write(target, slot, batch)
+                applied += _write(target, slot, batch, unfit)
                 while transactional and batch.position.changes and (batch := next(batches)):
-                    applied += _write(target, slot, batch)
+                    applied += _write(target, slot, batch, unfit)
                 position = batch.position
                 target.store_position(slot, position.lsn, position.changes, batch.last)
             bar.update(applied.changes - bar.n)
@@ -134,8 +137,21 @@ def apply_changes(
     return applied
 
 
-def _write(target: Target, slot: str, batch: Batch) -> Applied:
-    rows = sum(write(target, table, fold, batch.text) for table, fold in batch.folds)
+def _write(target: Target, slot: str, batch: Batch, unfit: set[str]) -> Applied:
+    """Write a batch; ``unfit`` are the tables that can't have their changes, and get no more."""
+    rows = 0
+    for table, folded in batch.folds:
+        if table.name in unfit:
+            continue
+        target.execute("SAVEPOINT of_a_table")
+        try:
+            rows += write(target, table, folded, batch.text)
+        except (Refused, pymysql.MySQLError) as error:
+            if isinstance(error, pymysql.MySQLError) and not is_refusal(error):
+                raise
+            target.execute("ROLLBACK TO SAVEPOINT of_a_table")
+            unfit.add(table.name)
+            target.store_unfit(slot, table.name, str(error.args[-1]))
     for name, reason in batch.stopped.items():
         target.store_stopped(slot, name, reason)
     return Applied(batch.changes, rows, batch.committed_at)

@@ -20,7 +20,7 @@ from replication.catalogue import UnfitRules
 from replication.changes import Applied
 from replication.metrics import Metrics
 from replication.repair import compare_tables
-from replication.replica import Replica, open_replica, require
+from replication.replica import Replica, open_replica, require, without
 from replication.status import UNITS, guard_disk, read_status, show_status
 
 log = logging.getLogger(__name__)
@@ -122,11 +122,11 @@ def replicate(
         wanted, refused = replica.choose_tables(tables, exclude)
         with metrics.applying(), replica.locked():
             replica.copy_again(recopy)
-            copied = replica.copy_new(wanted)
+            copied = replica.copy_new(wanted, exclude, recopy)
             if follow:  # not before: a signal need not wait for a copy, which the next run does again
                 _set_by_signals(stopped)
             applied = replica.apply(transactional=transactional, stopped=stopped)
-        require({**refused, **copied.failed}, replica.stopped())
+        require({**refused, **copied.failed}, without(replica.stopped(), [*exclude, *copied.failed]))
         if follow:
             metrics.add(applied)
             applied += _follow(replica, metrics, stopped, warn_over, transactional, None if tables else exclude)
@@ -209,7 +209,7 @@ def replication_compare(
         names, refused = replica.choose_tables(tables, exclude)
         with replica.locked():
             result = compare_tables(replica, names, repair=repair)
-        require(refused, replica.stopped())
+        require(refused, without(replica.stopped(), exclude))
         return result
 
 

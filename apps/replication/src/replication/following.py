@@ -10,7 +10,9 @@ from dataclasses import replace
 
 import pymysql
 
-from replication.catalogue import Table
+from replication.catalogue import Table, UnfitRules
+from replication.indexes import renewed_indexes
+from replication.refusal import is_refusal
 from replication.schema import Stopped, evolve, quote, settle
 from replication.target import Target
 
@@ -18,9 +20,17 @@ log = logging.getLogger(__name__)
 
 
 def follow_tables(
-    target: Target, slot: str, live: Mapping[str, Table], refused: Mapping[str, str], lsn: int
+    target: Target,
+    slot: str,
+    live: Mapping[str, Table],
+    refused: Mapping[str, str],
+    lsn: int,
+    rules: UnfitRules,
 ) -> None:
-    """Bring the slot's tables in MySQL to what PostgreSQL's catalogue said before the LSN ``lsn``."""
+    """Bring the slot's tables in MySQL to what PostgreSQL's catalogue said before the LSN ``lsn``.
+
+    Of the rules, only those for a single column reach a table that is there already.
+    """
     by_oid = {table.oid: table for table in live.values()}
     applied = target.applied_lsn(slot) or 0
     _drop_gone(target, slot, by_oid, refused)
@@ -31,8 +41,9 @@ def follow_tables(
         stored = copied.table
         if copied.altering:
             stored = _finish_altering(target, slot, name, stored, copied.altering)
+        now = by_oid.get(stored.oid, live.get(name))
         evolved = evolve(
-            settle(stored) if applied >= stored.settled_lsn else stored, by_oid.get(stored.oid, live.get(name))
+            settle(stored) if applied >= stored.settled_lsn else stored, now and rules.kept(stored, now)
         )
         if isinstance(evolved, Stopped):
             stop(target, slot, name, refused.get(name, evolved.reason))
@@ -40,7 +51,7 @@ def follow_tables(
             # Even without a statement, as for a column that has come and gone: changes may have it still.
             table = replace(evolved.table, settled_lsn=lsn)
             if evolved.statement:
-                _alter(target, slot, name, table, evolved.statement)
+                _alter(target, slot, name, stored, table, evolved.statement)
             else:
                 _store(target, slot, name, table)
 
@@ -51,7 +62,9 @@ def stop(target: Target, slot: str, name: str, reason: str) -> None:
         target.store_stopped(slot, name, reason)
 
 
-def _alter(target: Target, slot: str, name: str, table: Table, statement: str) -> None:
+def _alter(target: Target, slot: str, name: str, before: Table, table: Table, statement: str) -> None:
+    if renewed := renewed_indexes(target, name, before, table):
+        statement = f"{statement}, {', '.join(renewed)}"
     log.info("%s follows PostgreSQL's: %s", name, statement)
     with target.transaction():
         target.execute(
@@ -61,6 +74,8 @@ def _alter(target: Target, slot: str, name: str, table: Table, statement: str) -
     try:
         target.execute(statement)
     except pymysql.MySQLError as error:
+        if not is_refusal(error):
+            raise
         stop(target, slot, name, f"MySQL can't follow its columns ({error.args[-1]})")
         return
     _store(target, slot, name, table)

@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 import psycopg
@@ -18,7 +18,7 @@ from replication.history import History
 from replication.snapshot import Snapshot, clear, copy_tables, tables_to_copy
 from replication.source import Slot
 from replication.stream import ChangeStream
-from replication.target import Target, Transaction
+from replication.target import Copied, Target, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Replica:
         self.target = target
         self.slot = slot
         self.schema = schema
-        self.unfit = unfit
+        self.unfit = unfit or UnfitRules()
         self._found: identity.Identity | None = None
         self._checked = False
         self._stream: ChangeStream | None = None
@@ -112,14 +112,24 @@ class Replica:
         wanted = set(names or (*tables, *refused)) - set(exclude)
         return sorted(wanted & tables.keys()), {name: refused[name] for name in sorted(wanted & refused.keys())}
 
-    def copy_new(self, names: Sequence[str]) -> Snapshot:
-        """Make the slot if need be, and copy the tables that MySQL lacks or has otherwise."""
+    def copy_new(
+        self, names: Sequence[str], exclude: Collection[str] = (), recopied: Collection[str] = ()
+    ) -> Snapshot:
+        """Make the slot if need be, and copy the tables that MySQL lacks or has otherwise.
+
+        These are the tables called ``names``, and those that the replica has but that are not to ``exclude``.
+        Tables that are new or ``recopied`` get the rules for values that MySQL can't hold, others keep theirs.
+        """
         tables = self._follow_catalogue()
         slot = source.read_slot(self.connection, self.slot)
         if not self._continues(slot):
             self._make_slot(slot, [tables[name] for name in names if name in tables])
         clear(self.target, self.slot)
-        todo = tables_to_copy(self.target, self.slot, tables, names, self.target.copied(self.slot))
+        copied = self.target.copied(self.slot)
+        todo = [
+            self._with_its_rules(table, copied, recopied)
+            for table in tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
+        ]
         source.publish(self.connection, self.slot, self.schema, todo)
         if not todo:
             return Snapshot()
@@ -127,9 +137,16 @@ class Replica:
         with source.snapshot() as (reader, lsn), source.locked(self.schema, todo):
             tables, _ = read_tables(self.connection, self.schema, self.unfit)
             for table in todo:
-                if tables.get(table.name) != table:
+                now = tables.get(table.name)
+                if now is None or self.unfit.kept(table, now) != table:
                     raise Failure(f"{table.name} was altered at the moment its copy began: run `replicate` again")
             return copy_tables(self.target, self.slot, lsn, reader, todo)
+
+    def _with_its_rules(self, table: Table, copied: Mapping[str, Copied], recopied: Collection[str]) -> Table:
+        known = copied.get(table.name)
+        if known is None or known.table is None or not known.joined or table.name in recopied:
+            return table
+        return self.unfit.kept(known.table, table)
 
     def apply(
         self, upto: int | None = None, *, transactional: bool = True, stopped: threading.Event | None = None
@@ -182,9 +199,11 @@ class Replica:
         }
 
     def stopped(self) -> dict[str, str]:
-        """The tables that are not followed any more, and why."""
+        """The tables of the replica that are not followed any more, and why."""
         copied = self.target.copied(self.slot)
-        return {name: known.stopped for name, known in copied.items() if known.stopped is not None}
+        return {
+            name: known.stopped for name, known in copied.items() if known.joined and known.stopped is not None
+        }
 
     def copy_again(self, names: Collection[str]) -> None:
         """Let :meth:`copy_new` copy these tables once more, also those that are stopped."""
@@ -197,7 +216,7 @@ class Replica:
         """Bring the tables in MySQL to what the catalogue says now; return what it says."""
         tables, refused = read_tables(self.connection, self.schema, self.unfit)
         lsn = source.inserted_lsn(self.connection)
-        follow_tables(self.target, self.slot, tables, refused, lsn)
+        follow_tables(self.target, self.slot, tables, refused, lsn, self.unfit)
         return tables
 
     def _continues(self, slot: Slot | None) -> bool:
@@ -245,7 +264,12 @@ def open_replica(
         target.close()
 
 
-def require(refused: dict[str, str], stopped: dict[str, str] | None = None) -> None:
+def without(reasons: Mapping[str, str], exclude: Collection[str]) -> dict[str, str]:
+    """The reasons of the tables that are not to exclude."""
+    return {name: reason for name, reason in reasons.items() if name not in exclude}
+
+
+def require(refused: Mapping[str, str], stopped: Mapping[str, str] | None = None) -> None:
     """Fail, once the other tables are done, if there are tables that can't be replicated."""
     if stopped:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in stopped.items())

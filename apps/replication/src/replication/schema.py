@@ -43,10 +43,8 @@ def create_table(name: str, table: Table, collation: str) -> str:
     )
 
 
-def add_indexes(name: str, table: Table) -> str | None:
-    """The statement that adds the secondary indexes to the table called ``name``; None if there are none."""
-    if not table.indexes:
-        return None
+def add_indexes(name: str, table: Table) -> str:
+    """The statement that adds the secondary indexes, of which there are some, to the table called ``name``."""
     return f"ALTER TABLE {quote(name)} " + ", ".join(f"ADD {_index(table, index)}" for index in table.indexes)
 
 
@@ -66,20 +64,32 @@ def _comment(of: str, comment: str | None) -> str:
 
 
 def _index(table: Table, index: Index) -> str:
-    share = INDEX_BYTES // len(index.columns)
     parts = []
     whole = True
     for i in index.columns:
-        kind = table.types[i]
-        longest = None
-        if kind.name in ("LONGTEXT", "LONGBLOB") or kind.row_bytes > share:
-            longest = share if kind.name == "LONGBLOB" else share // BYTES_OF_A_CHARACTER
-            whole = False
-        parts.append(quote(table.columns[i].name) + (f"({longest})" if longest else ""))
+        prefix = index_prefix(table.types[i], len(index.columns))
+        whole = whole and prefix is None
+        parts.append(index_part(table.columns[i].name, prefix))
     # Two texts that differ may have the same beginning.
     unique = "UNIQUE " if index.unique and whole else ""
     name = f"{index.name}_" if index.name.casefold() == "primary" else index.name.rstrip()
     return f"{unique}INDEX {quote(name)} ({', '.join(parts)})"
+
+
+def index_part(column: str, prefix: int | None) -> str:
+    """A column of an index as MySQL's SQL has it."""
+    return quote(column) + (f"({prefix})" if prefix else "")
+
+
+def index_prefix(kind: MySQLType, columns: int) -> int | None:
+    """How much of a value an index of so many columns can hold, in characters or bytes; None if all of it."""
+    share = INDEX_BYTES // columns
+    if kind.name == "LONGBLOB" or (kind.name.startswith("VARBINARY") and columns > 1):
+        length = kind.name.removeprefix("VARBINARY").strip("()")
+        return share if length == "LONGBLOB" or int(length) > share else None
+    if kind.name == "LONGTEXT" or kind.row_bytes > share:
+        return share // BYTES_OF_A_CHARACTER
+    return None
 
 
 # --- following PostgreSQL ---

@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +14,9 @@ import psycopg
 
 from command import Failure, progress
 from replication.catalogue import Table
+from replication.indexes import create_indexes
 from replication.ranges import cut, tasks
+from replication.refusal import Refused
 from replication.schema import quote
 from replication.target import Copied, Target
 from replication.worker import Worker
@@ -29,16 +31,21 @@ POLL_SECONDS = 0.2
 
 
 def tables_to_copy(
-    target: Target, slot: str, tables: Mapping[str, Table], wanted: Sequence[str], copied: Mapping[str, Copied]
+    target: Target,
+    slot: str,
+    tables: Mapping[str, Table],
+    wanted: Collection[str],
+    exclude: Collection[str],
+    copied: Mapping[str, Copied],
 ) -> list[Table]:
-    """Those of the wanted tables that MySQL lacks, and those whose copy is not complete."""
+    """Those of the wanted tables that MySQL lacks, and those of the replica that are to be copied again."""
     in_target = target.table_names()
     todo = []
     for name, table in tables.items():
         known = copied.get(name)
+        if name not in wanted and (known is None or not known.joined or name in exclude):
+            continue
         if known is None:
-            if name not in wanted:
-                continue
             if name in in_target:
                 raise Failure(
                     f"MySQL has a table {name} that did not come from the slot {slot}: rename or drop it,"
@@ -163,7 +170,8 @@ class _Copying:
         with target.transaction():
             # Before anything else: should this end half-way, the next run knows the tables as its own.
             target.execute_many(
-                "REPLACE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
+                "INSERT INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE"
+                " layout = VALUES(layout), altering = NULL, stopped = NULL, snapshot_lsn = NULL",
                 [(self._slot, table.name, table.to_json()) for table in self._waiting.values()],
             )
         with ThreadPoolExecutor(THREADS) as pool:
@@ -174,7 +182,14 @@ class _Copying:
         if share < len(self._waiting):
             with closing(Target(self._target.settings)) as target:
                 for staging, table in list(self._waiting.items())[share::THREADS]:
-                    target.create_table(staging, table)
+                    try:
+                        target.create_table(staging, table)
+                    except Refused as refused:  # so its ranges are left out
+                        with target.transaction():
+                            target.execute(
+                                f"INSERT INTO {quote(self._ledger)} (staging, number, error) VALUES (%s, 0, %s)",
+                                [staging, str(refused)],
+                            )
 
     def _look(self) -> tuple[int, int]:
         """Put in place what is complete; return the rows and bytes that are copied so far."""
@@ -187,13 +202,18 @@ class _Copying:
             )
         for staging, count, rows, error in lines:
             all_rows += int(rows)
-            all_bytes += self._sizes[staging] * count // self._counts[staging]
+            all_bytes += self._sizes[staging] * count // max(1, self._counts[staging])
             if staging not in self._waiting:
                 continue
             if error is not None:
                 table = self._waiting.pop(staging)
                 log.error("%s is not copied: %s", table.name, error)
                 self.result.failed[table.name] = error
+                with self._target.transaction():
+                    self._target.execute(
+                        "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s",
+                        [error, self._slot, table.name],
+                    )
             elif count == self._counts[staging]:
                 complete[staging] = int(rows)
         # A partitioned table without partitions.
@@ -206,7 +226,7 @@ class _Copying:
         target = self._target
         for staging in rows:
             # Once the rows are there: MySQL then sorts them once, instead of looking for a place for each.
-            target.add_indexes(staging, self._waiting[staging])
+            create_indexes(target, staging, self._waiting[staging])
         there = target.table_names()
         renames, old = [], []
         for staging in rows:

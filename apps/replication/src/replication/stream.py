@@ -46,6 +46,9 @@ class ChangeStream:
         self._publication = slot
         self._connection = source.connect(autocommit=True)
         self._connection.execute(sql.SQL("SET logical_decoding_work_mem = {}").format(DECODING_MEMORY))
+        if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            # Else PostgreSQL itself refuses a value that is no UTF-8, and with it the changes of all tables.
+            self._connection.execute("SET client_encoding = 'SQL_ASCII'")
         self._slot, self.since = source.copy_slot(self._connection, slot)
 
     def close(self) -> None:

@@ -13,7 +13,8 @@ from pymysql.constants import ER
 from command import Failure, MySQLSettings
 from replication.catalogue import Table
 from replication.pipe import Write, readable
-from replication.schema import add_indexes, create_table, quote
+from replication.refusal import Refused, is_refusal
+from replication.schema import create_table, quote
 from replication.state import upgrade_state
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class Copied:
     """What the table becomes, where a run was killed that altered it."""
     stopped: str | None = None
     """Why it is not followed any more."""
+    joined: bool = True
+    """Whether it was ever complete; else it has no part in the replica yet."""
 
 
 @dataclass(frozen=True)
@@ -147,16 +150,17 @@ class Target:
     def copied(self, slot: str) -> dict[str, Copied]:
         """What is known of the slot's tables; a table that somebody dropped is as if never copied."""
         rows = self.execute(
-            "SELECT name, layout, altering, snapshot_lsn, stopped FROM _replication_tables WHERE slot = %s",
+            "SELECT name, layout, altering, snapshot_lsn, stopped, copied_at FROM _replication_tables"
+            " WHERE slot = %s",
             [slot],
         )
         there = self.table_names()
         copied = {}
-        for name, layout, altering, lsn, stopped in rows:
+        for name, layout, altering, lsn, stopped, copied_at in rows:
             table = Table.from_json(layout)
             exists = name in there or (table is not None and table.name in there)
             after = Table.from_json(altering) if altering else None
-            copied[name] = Copied(table, lsn if exists else None, after, stopped)
+            copied[name] = Copied(table, lsn if exists else None, after, stopped, copied_at is not None)
         return copied
 
     def store_stopped(self, slot: str, name: str, reason: str) -> None:
@@ -164,6 +168,15 @@ class Target:
         log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
         self.execute(
             "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s", [reason, slot, name]
+        )
+
+    def store_unfit(self, slot: str, name: str, reason: str) -> None:
+        """Note, in the caller's transaction, that MySQL can't have the table's changes: it is copied again."""
+        log.error("%s is followed no more: %s; the next `replicate` copies it again", name, reason)
+        self.execute(
+            "UPDATE _replication_tables SET stopped = %s, snapshot_lsn = NULL, altering = NULL"
+            " WHERE slot = %s AND name = %s",
+            [reason, slot, name],
         )
 
     def copy_again(self, slot: str, names: Collection[str]) -> None:
@@ -202,18 +215,10 @@ class Target:
         """Create ``table`` under ``name``, empty."""
         try:
             self.execute(create_table(name, table, self.collation))
-        except pymysql.OperationalError as error:
-            raise Failure(
-                f"MySQL can't have the table {table.name} ({error.args[-1]}): leave it out with --exclude"
-            ) from error
-
-    def add_indexes(self, name: str, table: Table) -> None:
-        """Add the secondary indexes of ``table`` to the table called ``name``."""
-        for left_out in table.left_out:
-            log.warning("%s is copied without %s", table.name, left_out)
-        statement = add_indexes(name, table)
-        if statement:
-            self.execute(statement)
+        except pymysql.MySQLError as error:
+            if not is_refusal(error):
+                raise
+            raise Refused(f"MySQL can't have the table {table.name} ({error.args[-1]})") from error
 
     def column_definitions(self, table: Table) -> list[str]:
         """Each column's name and type."""
@@ -275,11 +280,11 @@ class Target:
                 # MySQL has this one, of a date that there is not, among those of its operation.
                 if not isinstance(error, pymysql.DataError) and error.args[0] != ER.TRUNCATED_WRONG_VALUE:
                     raise
-                raise Failure(f"MySQL can't hold a value of the table {table.name}: {error.args[-1]}") from error
+                raise Refused(f"MySQL can't hold a value of the table {table.name}: {error.args[-1]}") from error
             cursor.execute("SHOW WARNINGS LIMIT 1")
             warning = cursor.fetchone()
         if warning:
-            raise Failure(f"MySQL can't hold a value of the table {table.name}: {warning[2]}")
+            raise Refused(f"MySQL can't hold a value of the table {table.name}: {warning[2]}")
         return rows
 
 

@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from command import Failure
 from replication.catalogue import Table
 from replication.fold import Fold, Key
 from replication.pgoutput import NULL, SPARE, TEXT, UNCHANGED, Messages, Positions
 from replication.pipe import Write
+from replication.refusal import Refused
 from replication.schema import quote
 from replication.target import Target, name_key
 
@@ -62,12 +62,15 @@ def _naming_keys(table: Table, fold: Fold, text: bytes, rows: Sequence[int]) -> 
 
     def find(number: int) -> Sequence[object]:
         row = rows[number - 1]
-        return [text[fold.values.starts[i, row] : fold.values.ends[i, row]].decode() for i in table.key]
+        return [
+            text[fold.values.starts[i, row] : fold.values.ends[i, row]].decode(errors="replace")
+            for i in table.key
+        ]
 
     try:
         yield
-    except Failure as failure:
-        raise Failure(name_key(str(failure), table, find)) from failure
+    except Refused as refused:
+        raise Refused(name_key(str(refused), table, find)) from refused
 
 
 def _rows(table: Table, fold: Fold, text: bytes, columns: Sequence[int], rows: Sequence[int]) -> Write:
