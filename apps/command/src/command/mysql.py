@@ -5,12 +5,14 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import pymysql
-from pymysql.connections import Connection
 
+from command.mysql_connection import SafeConnection
 from command.run import Failure, WrongSettings
+
+C = TypeVar("C", bound=SafeConnection)
 
 
 class SSLMode(StrEnum):
@@ -65,10 +67,16 @@ class MySQLSettings:
             ssl_key=_file(environment, "MYSQL_SSL_KEY"),
         )
 
-    def connect(self, **options: Any) -> "Connection[Any]":
+    @overload
+    def connect(self, **options: Any) -> SafeConnection: ...
+
+    @overload
+    def connect(self, kind: type[C], **options: Any) -> C: ...
+
+    def connect(self, kind: type[SafeConnection] = SafeConnection, **options: Any) -> SafeConnection:
         """Connect in UTC and utf8mb4; ``options`` go to :func:`pymysql.connect`."""
         try:
-            return pymysql.connect(
+            return kind(
                 host=self.host,
                 port=self.port,
                 user=self.user,

@@ -1,5 +1,6 @@
 """The PostgreSQL that the commands work on. libpq itself reads PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,13 +8,34 @@ import psycopg
 
 from command.run import Failure
 
+ENCRYPTED = ("require", "verify-ca", "verify-full")
+"""The values of PGSSLMODE with which there is no connection without TLS."""
+
 
 def connect(session: Mapping[str, str] | None = None, **options: Any) -> psycopg.Connection:
     """Connect in UTC; ``session`` are the session's further settings, ``options`` go to psycopg."""
     settings = {"timezone": "UTC", **(session or {})}
     command_line = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
-        return psycopg.connect(connect_timeout=10, options=command_line, **options)
+        return psycopg.connect(connect_timeout=10, options=command_line, **_login(), **options)
     except psycopg.OperationalError as error:
         cause = str(error).strip().splitlines()[-1]
+        if "cleartext password" in cause:
+            raise Failure(
+                "PostgreSQL asks for the password in clear, on a connection that need not be encrypted:"
+                " set PGSSLMODE=require or stricter"
+            ) from error
         raise Failure(f"PostgreSQL can't be reached: {cause}; check the PG settings and the server") from error
+
+
+def _login() -> dict[str, Any]:
+    """Parameters with which libpq gives no password in clear to a server that may be any.
+
+    It goes in clear for LDAP, PAM, RADIUS and the tokens of clouds, which is right over TLS.
+    """
+    mode = os.environ.get("PGSSLMODE", "")
+    if mode in ENCRYPTED:
+        return {"sslmode": mode}  # here, it counts more than what a file of services says
+    chosen = {method.strip() for method in os.environ.get("PGREQUIREAUTH", "").split(",")} - {"", "password"}
+    allows = any(not method.startswith("!") for method in chosen)
+    return {"require_auth": ",".join(sorted(chosen if allows else chosen | {"!password"}))}

@@ -10,14 +10,13 @@ import os
 import re
 import select
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGconn
 
 from command import Failure
-from replication.pipe import BLOCK_BYTES
+from replication.loading import BLOCK_BYTES, Stream
 from replication.source import BEING_ALTERED
 
 FIRST_COLUMN = "9876"
@@ -33,7 +32,7 @@ ERROR = re.compile(rb"S[^\x00]+\x00V(?:ERROR|FATAL|PANIC)\x00(?:[^\x00]+\x00)+")
 LOCK_NOT_AVAILABLE = b"55P03"
 
 
-def copy_out(connection: psycopg.Connection, statement: bytes, stream: BinaryIO) -> int:
+def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -> int:
     """Run ``COPY … TO STDOUT`` as text or CSV and write what it gives to the stream; return the number of rows.
 
     Each line must begin with :data:`ROW_START`; between the lines may be anything else.
@@ -98,7 +97,7 @@ def _failure(end: bytes) -> Failure:
     return Failure(f"PostgreSQL ends a copy: {fields[b'M'].decode(errors='replace')}")
 
 
-def _decrypted(server: PGconn, statement: bytes, stream: BinaryIO) -> int:
+def _decrypted(server: PGconn, statement: bytes, stream: Stream) -> int:
     """The same where only libpq can read what comes; it gives each row without its message's five bytes.
 
     psycopg's own ``for block in copy`` does the same with twice the processor time. See *Functions Associated

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pymysql.constants import ER
 
 from command import Failure, MySQLSettings
 from replication.catalogue import Table
-from replication.pipe import Write, readable
+from replication.loading import LoadingConnection, Write
 from replication.refusal import Refused, is_refusal
 from replication.schema import create_table, quote
 from replication.state import upgrade_state
@@ -51,9 +52,9 @@ class Target:
 
     def __init__(self, settings: MySQLSettings) -> None:
         self.settings = settings
-        self._connection = settings.connect(local_infile=True, autocommit=False)
+        self._connection = settings.connect(LoadingConnection, autocommit=False)
         self.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
-        [(version,)] = self.execute("SELECT VERSION()")
+        [(version, self._packet_bytes)] = self.execute("SELECT VERSION(), @@max_allowed_packet")
         # Neither pads with blanks, so that 'a' and 'a ' are two keys, as in PostgreSQL.
         self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
 
@@ -266,26 +267,28 @@ class Target:
             if loaded != "{}":
                 assignments.append(f"{quote(name)} = {loaded.format(fields[-1])}")
         conversion = f"SET {', '.join(assignments)}" if assignments else ""
-        with readable(write) as path, self._connection.cursor() as cursor:
-            try:
-                rows: int = cursor.execute(
-                    f"LOAD DATA LOCAL INFILE '{path}' {'REPLACE' if replace else ''} INTO TABLE {quote(into)}"
-                    " CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY"
-                    f" x'{enclosure.encode().hex()}' ESCAPED BY ''"
-                    f" LINES STARTING BY '{starting_by}' TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
-                )
-            except (pymysql.OperationalError, pymysql.DataError) as error:
-                if error.args[0] in (ER.NOT_ALLOWED_COMMAND, 3948, 4166):
-                    raise Failure("MySQL refuses LOAD DATA LOCAL: set its local_infile=ON") from error
-                # MySQL has this one, of a date that there is not, among those of its operation.
-                if not isinstance(error, pymysql.DataError) and error.args[0] != ER.TRUNCATED_WRONG_VALUE:
-                    raise
-                raise Refused(f"MySQL can't hold a value of the table {table.name}: {error.args[-1]}") from error
-            cursor.execute("SHOW WARNINGS LIMIT 1")
-            warning = cursor.fetchone()
-        if warning:
-            raise Refused(f"MySQL can't hold a value of the table {table.name}: {warning[2]}")
-        return rows
+        name = secrets.token_hex(16)
+        statement = (
+            f"LOAD DATA LOCAL INFILE '{name}' {'REPLACE' if replace else ''} INTO TABLE {quote(into)}"
+            " CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY"
+            f" x'{enclosure.encode().hex()}' ESCAPED BY ''"
+            f" LINES STARTING BY '{starting_by}' TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
+        )
+        try:
+            answer = self._connection.load(statement, name, write, self._packet_bytes)
+        except (pymysql.OperationalError, pymysql.DataError) as error:
+            if error.args[0] in (ER.NOT_ALLOWED_COMMAND, 3948, 4166):
+                raise Failure("MySQL refuses LOAD DATA LOCAL: set its local_infile=ON") from error
+            # MySQL has this one, of a date that there is not, among those of its operation.
+            if not isinstance(error, pymysql.DataError) and error.args[0] != ER.TRUNCATED_WRONG_VALUE:
+                raise
+            raise Refused(f"MySQL can't hold a value of the table {table.name}: {error.args[-1]}") from error
+        warnings = self.execute("SHOW WARNINGS LIMIT 1")
+        if warnings or answer.warnings:
+            # The server counts also what it is set not to store.
+            what = warnings[0][2] if warnings else f"{answer.warnings} warnings, which it does not tell"
+            raise Refused(f"MySQL can't hold a value of the table {table.name}: {what}")
+        return answer.rows
 
 
 def name_key(sentence: str, table: Table, find: Callable[[int], Sequence[object] | None]) -> str:

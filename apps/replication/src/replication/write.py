@@ -7,14 +7,13 @@ kind of the next value stood in the message.
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
 
 import numpy as np
 
 from replication.catalogue import Table
 from replication.fold import Fold, Key
+from replication.loading import Stream, Write
 from replication.pgoutput import NULL, SPARE, TEXT, UNCHANGED, Messages, Positions
-from replication.pipe import Write
 from replication.refusal import Refused
 from replication.schema import quote
 from replication.target import Target, name_key
@@ -76,7 +75,7 @@ def _naming_keys(table: Table, fold: Fold, text: bytes, rows: Sequence[int]) -> 
 def _rows(table: Table, fold: Fold, text: bytes, columns: Sequence[int], rows: Sequence[int]) -> Write:
     """Writes these columns of these rows."""
 
-    def write(stream: BinaryIO) -> None:
+    def write(stream: Stream) -> None:
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = np.array(rows[start : start + ROWS_AT_ONCE])
             values = [_column(table, fold, text, column, some) for column in columns]
@@ -166,7 +165,7 @@ def _key_text(table: Table, key: Key) -> bytes:
 
 
 def _lines(lines: Iterable[bytes]) -> Write:
-    def write(stream: BinaryIO) -> None:
+    def write(stream: Stream) -> None:
         for line in lines:
             stream.write(line + b"\n")
 
