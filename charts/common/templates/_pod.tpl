@@ -35,11 +35,11 @@ automountServiceAccountToken: {{ .token | default false }}
 enableServiceLinks: false
 securityContext:
   {{- include "common.podSecurityContext" $root | nindent 2 }}
-terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds | default 30 }}
+terminationGracePeriodSeconds: {{ include "common.scalar" (list "terminationGracePeriodSeconds" ($values.terminationGracePeriodSeconds | default 30)) }}
 {{- with ($root.Values.global | default dict).imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ toJson . }}
   {{- end }}
 {{- end }}
 {{- with $values.nodeSelector }}
@@ -97,7 +97,7 @@ What each container begins with: image, security context, resources. Beside the 
 {{- define "common.container" -}}
 {{- $root := .root | default . -}}
 {{- $values := .values | default $root.Values -}}
-image: {{ include "common.image" . }}
+image: {{ include "common.image" . | toJson }}
 imagePullPolicy: {{ (.image | default $root.Values.image).pullPolicy }}
 securityContext:
   {{- include "common.containerSecurityContext" . | nindent 2 }}
@@ -156,23 +156,5 @@ livenessProbe:
 {{- define "common.scratchVolume" -}}
 - name: scratch
   emptyDir:
-    sizeLimit: {{ . }}
-{{- end }}
-
-{{/*
-A shell script that starts the image's `docker-entrypoint.sh` on a database's data. The entrypoint takes a first start
-that was cut off for a complete one and never ends it; this one begins it again. Input, a dict:
-  data     the folder of the data
-  present  what is in it once the first start has begun, as in PG_VERSION
-  marker   a file on the same volume, outside of `data`; the last init script removes it
-  command  what the entrypoint starts
-*/}}
-{{- define "common.databaseStart" -}}
-if [ -e {{ .marker }} ]; then
-  echo 'The first start was cut off: beginning it again.'
-  rm -rf {{ .data }}/* {{ .data }}/.[!.]*
-elif [ ! -e {{ .data }}/{{ .present }} ]; then
-  touch {{ .marker }}
-fi
-exec docker-entrypoint.sh {{ .command }}
+    sizeLimit: {{ toJson . }}
 {{- end }}

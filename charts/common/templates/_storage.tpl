@@ -27,7 +27,7 @@ volumeClaimTemplates:
 {{- if not $values.persistence.enabled -}}
 - name: data
   emptyDir:
-    sizeLimit: {{ $values.persistence.size }}
+    sizeLimit: {{ toJson $values.persistence.size }}
 {{- end }}
 {{- end }}
 
@@ -41,7 +41,7 @@ volumeClaimTemplates:
     claimName: {{ include "common.name" . }}
   {{- else }}
   emptyDir:
-    sizeLimit: {{ $values.persistence.size }}
+    sizeLimit: {{ toJson $values.persistence.size }}
   {{- end }}
 {{- end }}
 
@@ -68,9 +68,9 @@ spec:
 {{- $persistence := (.values | default $root.Values).persistence -}}
 accessModes: [ReadWriteOnce]
 {{- with $persistence.storageClass | default ($root.Values.global | default dict).storageClass }}
-storageClassName: {{ . }}
+storageClassName: {{ toJson . }}
 {{- end }}
 resources:
   requests:
-    storage: {{ $persistence.size }}
+    storage: {{ toJson $persistence.size }}
 {{- end }}

@@ -1,0 +1,66 @@
+{{/*
+A bash script that starts a database's server on its data, and makes the data at the first start. It deletes nothing
+that may be data. The first start works in a folder of its own, which no server has ever served, and gives it the name
+of the data as its last step: data are there as a whole or not at all, whenever the script is killed. Whatever else
+is found where data are to be is refused. Input, a dict:
+  volume      where the volume is mounted
+  data        the name of the folder of the data in it
+  present     what data always hold, as in (list "PG_VERSION")
+  marker      a file by which earlier versions of the chart marked a first start that had not ended, in the volume
+  initialize  bash commands that make the data in the folder $unfinished, and leave no server running
+  serve       the command that serves the data
+*/}}
+{{- define "common.databaseStart" -}}
+volume={{ .volume }}
+data=$volume/{{ .data }}
+unfinished=$data-unfinished
+marker=$volume/{{ .marker }}
+kept=5
+{{- /* Every sentence goes to standard error, as the servers' own do. */}}
+say() { echo "$*" >&2; }
+refuse() { say "Refused to start: $*"; exit 1; }
+missing() {
+  for name in {{ join " " .present }}; do
+    [ -e "$data/$name" ] || { echo "$name"; return; }
+  done
+}
+require_no_data() {
+  if [ -e "$data" ] || [ -L "$data" ]; then
+    found=$(ls -A "$data") || refuse "$data cannot be read: see who owns the volume."
+    [ -z "$found" ] || refuse "$data holds files, but no $(missing). They may be data whose volume is damaged, or that" \
+      "were restored in part, so nothing of it was touched. Restore the missing file, or a backup, in this folder;" \
+      "to begin with an empty database, move the folder away."
+  fi
+  strangers=$(cd "$volume" && ls -d -- * 2>/dev/null | grep -Evx 'lost\+found|{{ .data }}|{{ .data }}-unfinished.*|{{ .marker | dir | eq "." | ternary .marker (dir .marker) }}' || true)
+  [ -z "$strangers" ] || refuse "the volume holds $(echo $strangers), and its data are to be in $data, which is not" \
+    "there. Nothing of it was touched: put the data there, or use an empty volume."
+}
+move_aside() {
+  number=1
+  while [ -e "$unfinished-$number" ]; do number=$((number + 1)); done
+  [ "$number" -le "$kept" ] || refuse "$kept first starts were cut off, and left $unfinished-1 to -$kept. They hold" \
+    "no data that was ever served: see why the server was killed, remove them and $unfinished, and start again."
+  mv -T "$unfinished" "$unfinished-$number"
+  say "The first start was cut off before it ended. What it left is in $unfinished-$number; beginning again."
+}
+initialize() {
+  {{- .initialize | trim | nindent 2 }}
+}
+{{- /* Not called in a condition, where bash goes on after a command that fails. */}}
+if [ -n "$(missing)" ]; then
+  require_no_data
+  [ ! -e "$unfinished" ] || move_aside
+  mkdir -m 0700 "$unfinished"
+  trap 'rm -rf "$unfinished"; say "The first start failed, and what it had made is removed: the reason stands above."' EXIT
+  initialize
+  rm -f "$marker"
+  sync -f "$volume"
+  trap - EXIT
+  mv -T "$unfinished" "$data"
+  sync -f "$volume"
+elif [ -e "$marker" ]; then
+  refuse "$marker says that an earlier version of this chart began a first start and did not end it, and $data holds" \
+    "data. If they are complete, remove that file; if the server has never served, remove $data and that file."
+fi
+exec {{ .serve }}
+{{- end }}

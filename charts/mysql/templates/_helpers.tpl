@@ -1,0 +1,74 @@
+{{/*
+The commands of common.databaseStart that make an empty database, the shop's user and its database. The statements
+reach the server by its socket, so that passwords stand in no command line; root has a password there as well.
+*/}}
+{{- define "mysql.initialize" -}}
+mysqld --datadir="$unfinished" --initialize-insecure
+socket=/tmp/first-start.sock
+mysqld --datadir="$unfinished" --skip-networking --socket="$socket" --pid-file=/tmp/first-start.pid &
+server=$!
+client="--no-defaults --user=root --socket=$socket"
+until mysqladmin $client --silent ping 2>/dev/null; do
+  kill -0 "$server"
+  sleep 0.2
+done
+if [ -d /usr/share/zoneinfo ]; then
+  mysql_tzinfo_to_sql /usr/share/zoneinfo 2>/dev/null | mysql $client mysql
+fi
+{{- /* As a text in quotes, and as a name in backticks. */}}
+text() { value=$(cat "/run/secrets/$1"); value=${value//\\/\\\\}; echo "'${value//\'/\'\'}'"; }
+name() { value=$(cat "/run/secrets/$1"); echo "\`${value//\`/\`\`}\`"; }
+mysql $client <<< "
+CREATE DATABASE $(name shop/MYSQL_DATABASE);
+CREATE USER $(text shop/MYSQL_USER)@'%' IDENTIFIED BY $(text shop/MYSQL_PWD);
+GRANT ALL ON $(name shop/MYSQL_DATABASE | sed 's/[_%]/\\&/g').* TO $(text shop/MYSQL_USER)@'%';
+ALTER USER root@localhost IDENTIFIED BY $(text admin/MYSQL_PWD);
+SHUTDOWN;
+"
+wait "$server"
+{{- end }}
+
+{{/* The lines of my.cnf that the values ask for. A blank value makes a line of the name alone. */}}
+{{- define "mysql.settings" -}}
+{{- $refused := dict "datadir" "the chart's start script sets it" -}}
+{{- $settings := dict "name" "config" "values" .Values.config "refused" $refused "hyphens" true -}}
+{{- include "common.requireSettings" $settings -}}
+{{- include "common.requireDistinct" $settings -}}
+{{- range $name, $value := .Values.config }}
+{{- $place := print "config." $name }}
+{{- $text := include "common.scalar" (list $place $value) }}
+{{- if kindIs "bool" $value }}
+{{- /* YAML reads ON as true, which not every setting of MySQL's takes. */}}
+{{- $text = $value | ternary "ON" "OFF" }}
+{{- end }}
+{{- if gt (len $text) 2000 }}
+{{- fail (printf "%s is longer than 2000 bytes, and MySQL reads short lines alone: shorten it" $place) }}
+{{- end }}
+{{ $name }}{{ if ne $text "" }} = "{{ include "mysql.escaped" $text }}"{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* A text as it stands between quotes in my.cnf. */}}
+{{- define "mysql.escaped" -}}
+{{- . | replace "\\" "\\\\" | replace "\"" "\\\"" | replace "\n" "\\n" | replace "\r" "\\r" | replace "\t" "\\t" -}}
+{{- end }}
+
+{{/* Refuse names that the first start could not give to the user and the database that it makes. */}}
+{{- define "mysql.requireNames" -}}
+{{- $users := list "root" "mysql.sys" "mysql.session" "mysql.infoschema" "event_scheduler" -}}
+{{- $databases := list "mysql" "sys" "information_schema" "performance_schema" -}}
+{{- with .Values.auth -}}
+{{- if has .user $users -}}
+{{- fail (printf "auth.user is %s, a name that MySQL keeps to itself: choose another" .user) -}}
+{{- end -}}
+{{- if has (lower .database) $databases -}}
+{{- fail (printf "auth.database is %s, a name that MySQL keeps to itself: choose another" .database) -}}
+{{- end -}}
+{{- if not (regexMatch "^[^\\x00-\\x1f\\x7f]{1,32}$" .user) -}}
+{{- fail "auth.user is no name of MySQL's: it has at most 32 characters, and no control characters" -}}
+{{- end -}}
+{{- if or (regexMatch "[\\x00-\\x1f\\x7f/\\\\]| $" .database) (not (regexMatch "^.{1,64}$" .database)) -}}
+{{- fail "auth.database is no name of MySQL's: it has at most 64 characters, no slash, backslash or control character, and no blank at its end" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

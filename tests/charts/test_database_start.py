@@ -1,0 +1,251 @@
+"""The start of the charts' databases on a volume, in real containers: nothing that may be data is touched."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.charts.databases import Container, Volume, volume
+
+FOLDER = {"postgres": "pgdata", "mysql": "data"}
+MISSING = {"postgres": "PG_VERSION", "mysql": "mysql"}
+MARKER = {"postgres": "first-start", "mysql": "state/first-start"}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Volume]]:
+    """A volume of each database with a row of the shop's."""
+    with ExitStack() as stack:
+        made = {}
+        for chart in FOLDER:
+            made[chart] = stack.enter_context(volume(chart, tmp_path_factory.mktemp(chart)))
+            write_a_row(made[chart])
+        yield made
+
+
+@pytest.fixture(params=["postgres", "mysql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Volume]:
+    """An empty volume for one of the databases."""
+    with volume(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def copy(store: Volume, filled: dict[str, Volume]) -> Volume:
+    """A volume with a row, and who knows its passwords."""
+    store.take(filled[store.chart])
+    return store
+
+
+def sql(store: Volume, container: Container, statements: str) -> str:
+    """What the shop's own user is answered."""
+    if store.chart == "postgres":
+        password = store.secret("postgres-client", "PGPASSWORD")
+        command = [
+            "psql",
+            "--host=127.0.0.1",
+            "--username=shop",
+            "--no-psqlrc",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-At",
+            "shop",
+        ]
+        given = f"PGPASSWORD={password} exec {' '.join(command)}"
+    else:
+        given = f"MYSQL_PWD={store.secret('mysql-client', 'MYSQL_PWD')} exec mysql --no-defaults -N --host=127.0.0.1 --user=shop shop"
+    run = container.execute("bash", "-c", f"{given} <<< {statements!r}")
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def write_a_row(store: Volume) -> None:
+    with store.serving() as server:
+        sql(store, server, "CREATE TABLE kept (id integer PRIMARY KEY); INSERT INTO kept VALUES (42);")
+
+
+def assert_the_row_is_there(store: Volume) -> None:
+    with store.serving() as server:
+        assert sql(store, server, "SELECT id FROM kept") == "42"
+
+
+def assert_refused_untouched(store: Volume, *words: str) -> None:
+    """The start is refused for a reason with these words, also when it is repeated, and no file changes."""
+    before = store.files()
+    for _ in range(2):
+        ended = store.run_to_its_end()
+        assert ended.code == 1, ended.log
+        sentence = next(line for line in ended.log.splitlines() if line.startswith("Refused to start: "))
+        for word in words:
+            assert word in sentence
+    assert store.files() == before
+
+
+def test_rows_stay_over_restarts_and_kills(copy: Volume) -> None:
+    with copy.serving() as server:
+        server.kill()
+    assert_the_row_is_there(copy)
+    assert copy.shell("ls").split() == [FOLDER[copy.chart]]
+
+
+def test_a_volume_that_has_lost_its_marker_file_is_refused_and_serves_once_it_is_back(copy: Volume) -> None:
+    folder, missing = FOLDER[copy.chart], MISSING[copy.chart]
+    copy.shell(f"mv {folder}/{missing} aside")
+    copy.shell("mkdir lost+found")
+    before = copy.shell(f"ls -A {folder}")
+    assert_refused_untouched(copy, folder, missing)
+    assert copy.shell(f"ls -A {folder}") == before
+    copy.shell(f"mv aside {folder}/{missing}")
+    assert_the_row_is_there(copy)
+
+
+def test_damaged_data_are_refused_whatever_an_earlier_version_has_marked(store: Volume) -> None:
+    folder, marker = FOLDER[store.chart], MARKER[store.chart]
+    store.shell(f"mkdir -p {folder}/base $(dirname {marker}); echo rows > {folder}/base/1; touch {marker}")
+    assert_refused_untouched(store, folder)
+
+
+def test_complete_data_with_an_earlier_versions_marker_serve_once_that_is_removed(copy: Volume) -> None:
+    marker = MARKER[copy.chart]
+    copy.shell(f"mkdir -p $(dirname {marker}); touch {marker}")
+    assert_refused_untouched(copy, marker, "remove that file")
+    copy.shell(f"rm {marker}")
+    assert_the_row_is_there(copy)
+
+
+def test_the_marker_of_an_earlier_version_on_an_empty_volume_goes_with_the_first_start(store: Volume) -> None:
+    marker = MARKER[store.chart]
+    store.shell(f"mkdir -p {FOLDER[store.chart]} $(dirname {marker}); touch {marker}; chmod -R 0777 .")
+    write_a_row(store)
+    assert_the_row_is_there(store)
+
+
+def test_data_at_another_place_of_the_volume_are_refused(store: Volume) -> None:
+    store.shell("mkdir lost+found base; touch ibdata1 base/1")
+    assert_refused_untouched(store, "base ibdata1", "empty volume")
+
+
+def test_data_that_cannot_be_read_are_refused(store: Volume) -> None:
+    store.shell(f"mkdir -m 0700 {FOLDER[store.chart]}; touch {FOLDER[store.chart]}/{MISSING[store.chart]}")
+    assert_refused_untouched(store, "cannot be read")
+
+
+def test_a_first_start_that_is_killed_at_any_moment_begins_again(store: Volume) -> None:
+    draw = random.Random(store.chart)
+    for _ in range(3):
+        container = store.start()
+        time.sleep(draw.uniform(0.3, 3.0))
+        container.kill()
+        container.remove()
+    write_a_row(store)
+    assert_the_row_is_there(store)
+    aside = store.shell("ls").split()
+    assert aside.pop(0) == FOLDER[store.chart]
+    assert all(name.startswith(f"{FOLDER[store.chart]}-unfinished-") for name in aside)
+
+
+def test_what_first_starts_left_is_moved_aside_five_times_and_then_refused(store: Volume) -> None:
+    unfinished = f"{FOLDER[store.chart]}-unfinished"
+    store.shell(
+        f"for n in 1 2 3 4; do mkdir {unfinished}-$n; done; mkdir {unfinished}; echo half > {unfinished}/made; chmod -R 0777 ."
+    )
+    write_a_row(store)
+    assert store.shell(f"cat {unfinished}-5/made").strip() == "half"
+    store.shell(f"mv {FOLDER[store.chart]} {unfinished}")
+    assert_refused_untouched(store, "5 first starts", unfinished)
+
+
+def test_a_first_start_that_fails_leaves_nothing_and_says_so(store: Volume) -> None:
+    store.render({"no_such_setting": "on"})
+    for _ in range(2):
+        ended = store.run_to_its_end()
+        assert ended.code != 0
+        assert "no_such_setting" in ended.log
+        assert "The first start failed" in ended.log
+    assert store.shell("ls -A") == ""
+    store.render()
+    write_a_row(store)
+
+
+@pytest.mark.parametrize("chart", ["postgres", "mysql"])
+def test_a_full_disk_ends_the_first_start(chart: str, tmp_path: Path) -> None:
+    with volume(chart, tmp_path, "8m") as small:
+        ended = small.run_to_its_end()
+        assert ended.code != 0
+        assert "The first start failed" in ended.log
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_data_of_another_major_version_are_left_as_they_are(copy: Volume) -> None:
+    copy.shell("echo 16 > pgdata/PG_VERSION")
+    before = copy.files()
+    ended = copy.run_to_its_end()
+    assert ended.code != 0
+    assert "initialized by PostgreSQL version 16" in ended.log
+    assert copy.files() == before
+    copy.shell("echo 17 > pgdata/PG_VERSION")
+    assert_the_row_is_there(copy)
+
+
+@pytest.mark.parametrize("initdb_left", ["a volume of this version", "a volume on which everyone is trusted"])
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_postgresql_lets_in_nobody_without_a_password(copy: Volume, initdb_left: str) -> None:
+    if "trusted" in initdb_left:
+        copy.shell("printf 'local all all trust\nhost all all all trust\n' > pgdata/pg_hba.conf")
+    with copy.serving() as server:
+        for host in ("/var/run/postgresql", "127.0.0.1", "::1"):
+            for user in ("postgres", "shop", "airflow"):
+                refused = server.execute(
+                    "psql", "--no-password", f"--host={host}", f"--username={user}", "-c", "SELECT 1", "postgres"
+                )
+                assert refused.returncode == 2, (host, user)
+                assert "no password supplied" in refused.stderr
+        assert sql(copy, server, "SELECT 1") == "1"
+        admin = f"PGPASSWORD={copy.secret('postgres-admin', 'PGPASSWORD')} exec psql -At --username=postgres -c 'SELECT 2'"
+        assert server.execute("bash", "-c", admin).stdout == "2\n"
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_the_shops_role_cannot_copy_the_whole_server(copy: Volume) -> None:
+    with copy.serving() as server:
+        password = copy.secret("postgres-client", "PGPASSWORD")
+        command = f"PGPASSWORD={password} exec pg_basebackup --host=127.0.0.1 --username=shop --pgdata=/tmp/copy"
+        refused = server.execute("bash", "-c", command)
+        assert refused.returncode != 0
+        assert "no pg_hba.conf entry for replication connection" in refused.stderr
+        slot = "SELECT slot_name FROM pg_create_logical_replication_slot($$one$$, $$pgoutput$$, true)"
+        assert sql(copy, server, slot) == "one"
+
+
+@pytest.mark.parametrize("store", ["mysql"], indirect=True)
+def test_mysql_lets_in_nobody_without_a_password_and_root_by_its_socket_alone(copy: Volume) -> None:
+    with copy.serving() as server:
+        for user in ("root", "shop", "", "mysql.sys", "mysql.session"):
+            for way in ("--protocol=socket", "--host=127.0.0.1"):
+                refused = server.execute("mysql", way, f"--user={user}", "--execute=SELECT 1")
+                assert refused.returncode == 1, (user, way)
+        root = f"MYSQL_PWD={copy.secret('mysql-admin', 'MYSQL_PWD')} exec mysql --no-defaults --user=root -N"
+        query = 'SELECT user, host, authentication_string = "" FROM mysql.user WHERE account_locked = "N"'
+        found = server.execute(
+            "bash", "-c", f"{root} --socket=/var/run/mysqld/mysqld.sock --execute='{query}'"
+        ).stdout
+        assert sorted(found.splitlines()) == ["root\tlocalhost\t0", "shop\t%\t0"]
+        assert server.execute("bash", "-c", f"{root} --host=127.0.0.1 --execute='SELECT 1'").returncode == 1
+        assert sql(copy, server, "SELECT @@secure_file_priv IS NULL, @@local_infile") == "1\t1"
+
+
+@pytest.mark.parametrize("store", ["mysql"], indirect=True)
+def test_a_secret_may_hold_any_character(store: Volume) -> None:
+    awkward = 'it\'s a \\ "pass`word" # %'
+    (store.folder / "secrets" / "shop" / "MYSQL_PWD").write_text(awkward)
+    with store.serving() as server:
+        options = (
+            "[client]\nuser=shop\npassword=" + '"' + awkward.replace("\\", "\\\\").replace('"', '\\"') + '"\n'
+        )
+        server.execute("bash", "-c", "cat > /tmp/options", given=options)
+        answer = server.execute(
+            "mysql", "--defaults-file=/tmp/options", "--host=127.0.0.1", "-N", "--execute=SELECT 3"
+        )
+        assert answer.stdout == "3\n", answer.stderr
