@@ -2,7 +2,7 @@
 {{- define "airflow.workloads" -}}
 {{- range $name, $workload := .Values.workloads }}
 {{ $name }}:
-  image: {{ include "common.image" (dict "root" $ "image" $workload.image) }}
+  image: {{ include "common.image" (dict "root" $ "image" $workload.image) | toJson }}
   pull_policy: {{ $workload.image.pullPolicy }}
   resources:
     {{- toYaml $workload.resources | nindent 4 }}
@@ -41,8 +41,8 @@ conn_type: kubernetes
 extra:
   in_cluster: true
   namespace: {{ .Release.Namespace }}
-  xcom_sidecar_container_image: {{ include "common.image" . }}
+  xcom_sidecar_container_image: {{ include "common.image" . | toJson }}
   # Airflow reads these two as text.
-  xcom_sidecar_container_resources: {{ dict "requests" (dict "cpu" "10m" "memory" "16Mi") "limits" (dict "cpu" "100m" "memory" "64Mi") | toJson | quote }}
-  xcom_sidecar_container_security_context: {{ include "common.containerSecurityContext" . | fromYaml | toJson | quote }}
+  xcom_sidecar_container_resources: {{ dict "requests" (dict "cpu" "10m" "memory" "16Mi") "limits" (dict "cpu" "100m" "memory" "64Mi") | toJson | toJson }}
+  xcom_sidecar_container_security_context: {{ include "common.containerSecurityContext" . | fromYaml | toJson | toJson }}
 {{- end }}

@@ -12,3 +12,13 @@ kafka-{{ .index }}.kafka-headless.{{ .root.Release.Namespace }}.svc
 {{- define "kafka.clusterId" -}}
 {{- printf "%s/%s" .Release.Namespace .Release.Name | sha256sum | trunc 21 -}}A
 {{- end }}
+
+{{/* Settings that the start script would override, or that would put the data beside their volume. */}}
+{{- define "kafka.refused" -}}
+broker.id: it follows from the number of the pod
+node.id: it follows from the number of the pod
+advertised.listeners: the start script makes it of the pod's name and of forwardedPort
+log.dir: the data are on the pod's volume
+log.dirs: the data are on the pod's volume
+metadata.log.dir: the data are on the pod's volume
+{{- end }}

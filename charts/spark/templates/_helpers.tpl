@@ -25,7 +25,7 @@ env:
       fieldRef:
         fieldPath: status.podIP
   - name: SPARK_DAEMON_MEMORY
-    value: {{ .values.heap }}
+    value: {{ toJson .values.heap }}
   - name: SPARK_DAEMON_JAVA_OPTS
     value: -XX:+UseSerialGC -XX:TieredStopAtLevel=1
   - name: SPARK_CONF_DIR
