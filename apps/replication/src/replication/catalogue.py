@@ -12,6 +12,8 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from command import WrongSettings
+from replication.keys import HINDRANCE, IS_TABLE, KEY_INDEX
+from replication.partitions import Partition, read_partitions
 from replication.types import LONGEST_ROW, MySQLType, Unfit, mysql_type
 
 
@@ -37,6 +39,8 @@ class Column:
     comment: str | None = None
     unfit: Unfit = Unfit.STOP
     former_names: tuple[str, ...] = ()
+    has_default: bool = False
+    """Whether a row that does not say otherwise may have something else than NULL there."""
 
     @property
     def names(self) -> set[str]:
@@ -77,6 +81,8 @@ class Table:
     """What MySQL can't have of the table, in a sentence each."""
     unfit: Unfit = Unfit.STOP
     """The rule of columns that are added."""
+    partitions: tuple[Partition, ...] | None = None
+    """None if it is not partitioned, or the first version of this program stored it."""
 
     @cached_property
     def types(self) -> tuple[MySQLType, ...]:
@@ -123,6 +129,7 @@ class Table:
                 "key": tuple(stored["key"]),
                 "left_out": tuple(stored["left_out"]),
                 "unfit": _stored_rule(stored),
+                "partitions": _stored_partitions(stored.get("partitions")),
             }
         )
 
@@ -130,6 +137,10 @@ class Table:
 def _stored_column(stored: dict[str, Any]) -> Column:
     changed = {"unfit": Unfit(stored["unfit"]), "former_names": tuple(stored["former_names"])}
     return Column(**stored | changed)
+
+
+def _stored_partitions(stored: Sequence[dict[str, Any]] | None) -> tuple[Partition, ...] | None:
+    return None if stored is None else tuple(Partition(**partition) for partition in stored)
 
 
 def _stored_rule(stored: dict[str, Any]) -> Unfit:
@@ -181,23 +192,6 @@ class UnfitRules:
         return replace(live, columns=columns, unfit=stored.unfit)
 
 
-KEY_INDEX = """
-    SELECT indexrelid FROM pg_index
-    WHERE indrelid = class.oid AND CASE class.relreplident
-        WHEN 'i' THEN indisreplident
-        WHEN 'd' THEN indisprimary
-        WHEN 'f' THEN indisunique AND indimmediate AND indisvalid AND indpred IS NULL AND indexprs IS NULL
-            AND NOT EXISTS (
-                SELECT FROM pg_attribute WHERE attrelid = class.oid AND NOT attnotnull
-                    AND attnum = ANY ((indkey::int2[])[0:indnkeyatts - 1])
-            )
-        ELSE false END
-    ORDER BY indisprimary DESC, indexrelid LIMIT 1
-"""
-"""The index of the table ``class`` whose columns make the key; changes tell their old values.
-
-With REPLICA IDENTITY FULL they tell the whole old row. A deferrable key is none: two rows may have it at once.
-"""
 COLUMNS = f"""
 WITH RECURSIVE base AS (
     SELECT oid, oid AS base_oid, typname, typtype, typbasetype, typtypmod FROM pg_type
@@ -207,12 +201,14 @@ WITH RECURSIVE base AS (
     FROM base JOIN pg_type type ON base.typtype = 'd' AND type.oid = base.typbasetype
 )
 SELECT class.oid AS table_oid, class.relname, obj_description(class.oid, 'pg_class') AS table_comment,
-    coalesce(leaves, relfilenode::text) AS storage, class.relnatts, class.relreplident = 'n' AS no_identity,
+    CASE class.relkind WHEN 'r' THEN class.relfilenode::text ELSE '' END AS storage, class.relkind,
+    class.relnatts,
     attribute.attnum, attribute.attname, atttypid, atttypmod, attribute.xmin::text AS version,
     CASE WHEN base_oid < 16384 THEN base.typname WHEN base.typtype = 'e' THEN 'enum' ELSE 'other' END
         AS type_name,
     CASE WHEN atttypmod <> -1 THEN atttypmod ELSE base.typtypmod END AS base_modifier,
-    attnotnull, attgenerated, attribute.attnum = ANY ((key.indkey::int2[])[0:key.indnkeyatts - 1]) AS in_key,
+    attnotnull, attgenerated, atthasdef OR attidentity <> '' AS has_default,
+    attribute.attnum = ANY ((key.indkey::int2[])[0:key.indnkeyatts - 1]) AS in_key,
     coalesce((attmissingval::text::text[])[1], leaf_missing) AS missing,
     col_description(class.oid, attribute.attnum) AS comment
 FROM pg_class class
@@ -220,15 +216,20 @@ JOIN pg_attribute attribute ON attrelid = class.oid AND attnum > 0 AND NOT attis
 JOIN base ON base.oid = atttypid AND base.typtype <> 'd'
 LEFT JOIN pg_index key ON key.indexrelid = ({KEY_INDEX})
 LEFT JOIN LATERAL (
-    SELECT string_agg(pg_relation_filenode(relid)::text, ' ' ORDER BY relid::oid) AS leaves,
-        min((leaf.attmissingval::text::text[])[1]) AS leaf_missing
-    FROM pg_partition_tree(class.oid)
-    JOIN pg_attribute leaf ON leaf.attrelid = relid AND leaf.attname = attribute.attname
-    WHERE isleaf
+    WITH RECURSIVE tree AS (
+        SELECT inhrelid FROM pg_inherits WHERE inhparent = class.oid
+        UNION ALL
+        SELECT child.inhrelid FROM tree JOIN pg_inherits child ON child.inhparent = tree.inhrelid
+    )
+    SELECT min((leaf.attmissingval::text::text[])[1]) AS leaf_missing
+    FROM tree JOIN pg_attribute leaf ON leaf.attrelid = inhrelid AND leaf.attname = attribute.attname
 ) leaves ON class.relkind = 'p'
-WHERE class.relnamespace = %s::regnamespace AND class.relkind IN ('r', 'p') AND NOT class.relispartition
-    AND class.relpersistence = 'p'
+WHERE class.relnamespace = %s::regnamespace AND {IS_TABLE}
 ORDER BY class.relname, attribute.attnum
+"""
+HINDRANCES = f"""
+SELECT class.oid, {HINDRANCE} FROM pg_class class
+WHERE class.relnamespace = %s::regnamespace AND {IS_TABLE}
 """
 INDEXES = """
 SELECT indrelid, class.relname, indkey::int2[], indnkeyatts, indisunique AND indimmediate,
@@ -240,10 +241,6 @@ JOIN pg_am ON pg_am.oid = class.relam
 WHERE class.relnamespace = %s::regnamespace AND indisvalid AND NOT indisprimary
 ORDER BY class.relname
 """
-NO_KEY = (
-    "it has no primary key: add one, or a unique key over NOT NULL columns and set REPLICA IDENTITY FULL or"
-    " USING INDEX"
-)
 SENDS_GENERATED = 180_000
 """PostgreSQL's first version that sends changes of stored generated columns."""
 
@@ -264,13 +261,17 @@ def read_tables(
     indexes: dict[int, list[tuple[Any, ...]]] = {}
     for oid, *index in connection.execute(INDEXES, parameters).fetchall():
         indexes.setdefault(oid, []).append(tuple(index))
+    partitions = read_partitions(connection, parameters[0])
+    hindrances: dict[int, str | None] = dict(connection.execute(HINDRANCES, parameters).fetchall())
     sends_generated = connection.info.server_version >= SENDS_GENERATED
     tables: dict[str, Table] = {}
     refused: dict[str, str] = {}
     for name, group in groupby(rows, key=lambda row: row.relname):
         table_rows = list(group)
         table = _table(table_rows, indexes.get(table_rows[0].table_oid, []), rules, sends_generated)
-        if reason := _refusal(table, table_rows):
+        if table_rows[0].relkind == "p":
+            table = replace(table, partitions=partitions.get(table.oid, ()))
+        if reason := hindrances.get(table.oid) or _refusal(table, table_rows):
             refused[name] = reason
         else:
             tables[name] = table
@@ -304,6 +305,7 @@ def _table(
                 version=row.version,
                 comment=row.comment,
                 unfit=rules.rule(first.relname, row.attname),
+                has_default=row.has_default,
             )
         )
     places = {column.attnum: i for i, column in enumerate(columns)}
@@ -331,16 +333,12 @@ def _table(
 
 def _refusal(table: Table, rows: Sequence[Any]) -> str | None:
     """Why the table can't be replicated; None if it can."""
-    if rows[0].no_identity:
-        return "its REPLICA IDENTITY is NOTHING: set it to DEFAULT"
     key = {table.columns[i].attnum for i in table.key}
     for row in rows:
         if row.in_key and row.attnum not in key:
             return (
                 f"its key has the column {row.attname}, which PostgreSQL generates and does not send: change it"
             )
-    if not table.key:
-        return NO_KEY
     if table.name.startswith("_replication"):
         return "its name is one that the replication itself uses in MySQL: rename it"
     seen: dict[str, str] = {}

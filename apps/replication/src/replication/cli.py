@@ -126,6 +126,10 @@ def replicate(
             if follow:  # not before: a signal need not wait for a copy, which the next run does again
                 _set_by_signals(stopped)
             applied = replica.apply(transactional=transactional, stopped=stopped)
+            # What has happened to a partition meanwhile is seen by the next look only.
+            while (due := replica.due([*exclude, *copied.failed])) and not stopped.is_set():
+                copied += replica.copy_new(due, exclude)
+                applied += replica.apply(transactional=transactional, stopped=stopped)
         require({**refused, **copied.failed}, without(replica.stopped(), [*exclude, *copied.failed]))
         if follow:
             metrics.add(applied)
@@ -171,22 +175,26 @@ def _follow(
         total += applied
         if time.monotonic() > looked + STATUS_SECONDS:
             looked = time.monotonic()
-            if exclude is not None:
-                _copy_younger(replica, exclude)
+            _copy_younger(replica, exclude)
             guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
             metrics.show(read_status(replica))
     return total
 
 
-def _copy_younger(replica: Replica, exclude: Sequence[str]) -> None:
-    """Copy the tables that nobody has tried to copy yet. What hinders it now is tried again."""
+def _copy_younger(replica: Replica, exclude: Sequence[str] | None) -> None:
+    """Copy the tables that nobody has tried to copy yet, and those that are to be copied again.
+
+    What hinders it now is tried again. No new table is copied if ``exclude`` is None.
+    """
     try:
         with replica.locked():
-            known = {*exclude, *replica.target.copied(replica.slot)}
-            wanted, _ = replica.choose_tables((), ())
-            younger = [name for name in wanted if name not in known]
-            if younger:
-                replica.copy_new(younger)
+            due = replica.due(exclude or ())
+            if exclude is not None:
+                known = {*exclude, *replica.target.copied(replica.slot)}
+                wanted, _ = replica.choose_tables((), ())
+                due += [name for name in wanted if name not in known]
+            if due:
+                replica.copy_new(due, exclude or ())
     except Failure as failure:
         log.warning("%s", failure)
 

@@ -5,15 +5,16 @@ stored about the table says what is being done before it is done, so that a kill
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pymysql
 
 from replication.catalogue import Table, UnfitRules
 from replication.indexes import renewed_indexes
+from replication.partitions import Partition, of_first_version, reason_to_copy
 from replication.refusal import is_refusal
-from replication.schema import Stopped, evolve, quote, settle
+from replication.schema import CopyAgain, Stopped, evolve, quote, settle
 from replication.target import Target
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ def follow_tables(
     refused: Mapping[str, str],
     lsn: int,
     rules: UnfitRules,
+    is_empty: Callable[[Partition], bool],
 ) -> None:
     """Bring the slot's tables in MySQL to what PostgreSQL's catalogue said before the LSN ``lsn``.
 
@@ -36,17 +38,25 @@ def follow_tables(
     _drop_gone(target, slot, by_oid, refused)
     _rename(target, slot, by_oid)
     for name, copied in target.copied(slot).items():
+        if name in refused and copied.joined and not copied.stopped:
+            stop(target, slot, name, refused[name])
+            continue
         if not copied.table or copied.snapshot_lsn is None or copied.stopped:
             continue
         stored = copied.table
         if copied.altering:
             stored = _finish_altering(target, slot, name, stored, copied.altering)
         now = by_oid.get(stored.oid, live.get(name))
+        if now and (reason := _reason_to_copy(stored, now, is_empty)):
+            copy_again(target, slot, name, reason)
+            continue
         evolved = evolve(
             settle(stored) if applied >= stored.settled_lsn else stored, now and rules.kept(stored, now)
         )
         if isinstance(evolved, Stopped):
             stop(target, slot, name, refused.get(name, evolved.reason))
+        elif isinstance(evolved, CopyAgain):
+            copy_again(target, slot, name, evolved.reason)
         elif evolved.table != stored:
             # Even without a statement, as for a column that has come and gone: changes may have it still.
             table = replace(evolved.table, settled_lsn=lsn)
@@ -54,6 +64,26 @@ def follow_tables(
                 _alter(target, slot, name, stored, table, evolved.statement)
             else:
                 _store(target, slot, name, table)
+
+
+def _reason_to_copy(stored: Table, now: Table, is_empty: Callable[[Partition], bool]) -> str | None:
+    """Why the table has changed in ways that the changes do not tell, as far as its partitions show it."""
+    if now.partitions is None or now.oid != stored.oid:
+        return None
+    before: Sequence[Partition] | None = stored.partitions
+    if before is None:
+        if [now.columns[i].attnum for i in now.key] != [stored.columns[i].attnum for i in stored.key]:
+            return "its key is its primary key now, whatever its REPLICA IDENTITY is"
+        before = of_first_version(stored.storage, now.partitions)
+    if before is None:
+        return "a partition was truncated, dropped or detached"
+    return reason_to_copy(before, now.partitions, is_empty)
+
+
+def copy_again(target: Target, slot: str, name: str, reason: str) -> None:
+    """Let the table be copied again; its copy stays as it is until the new one takes its place."""
+    log.warning("%s is to be copied again: %s", name, reason)
+    target.copy_again(slot, [name])
 
 
 def stop(target: Target, slot: str, name: str, reason: str) -> None:
@@ -129,7 +159,7 @@ def _rename(target: Target, slot: str, live: Mapping[int, Table]) -> None:
 def _renamed(target: Target, slot: str, live: Mapping[int, Table]) -> list[tuple[str, str]]:
     renamed = []
     for name, copied in target.copied(slot).items():
-        if copied.table is None or copied.snapshot_lsn is None:
+        if copied.table is None or (copied.snapshot_lsn is None and not copied.joined):
             continue
         if copied.table.name != name:  # a killed run was about to
             _finish_rename(target, slot, name, copied.table.name)

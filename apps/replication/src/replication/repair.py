@@ -30,6 +30,8 @@ def compare_tables(replica: Replica, names: Sequence[str], *, repair: bool) -> d
     with source.snapshot() as (reader, lsn):
         replica.apply(lsn)
         replicated = replica.replicated()
+        if due := sorted(set(names) & set(replica.due())):
+            raise Failure(f"The table {due[0]} is to be copied again: run `replicate` first")
         for name in (name for name in names if name in replicated):
             table = replicated[name].table
             compared[name], differences = _compare(replica, reader, table, repair=repair)

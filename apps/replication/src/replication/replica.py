@@ -10,11 +10,12 @@ from contextlib import closing, contextmanager
 import psycopg
 
 from command import Failure, MySQLSettings, WrongSettings
-from replication import identity, source
+from replication import identity, members, source
 from replication.catalogue import Table, UnfitRules, read_tables
 from replication.changes import Applied, Replicated, apply_changes
 from replication.following import follow_tables
 from replication.history import History
+from replication.partitions import is_empty
 from replication.snapshot import Snapshot, clear, copy_tables, tables_to_copy
 from replication.source import Slot
 from replication.stream import ChangeStream
@@ -131,6 +132,9 @@ class Replica:
             for table in tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
         ]
         source.publish(self.connection, self.slot, self.schema, todo)
+        left_out = {name for name in exclude if name not in copied or not copied[name].joined}
+        if left_out:
+            self._withdraw(tables, {}, left_out)
         if not todo:
             return Snapshot()
         # Locked after the snapshot: that waits for who has changed rows and may be about to alter their table.
@@ -205,6 +209,14 @@ class Replica:
             name: known.stopped for name, known in copied.items() if known.joined and known.stopped is not None
         }
 
+    def due(self, exclude: Collection[str] = ()) -> list[str]:
+        """The tables of the replica that are to be copied again, and have not failed to be."""
+        return [
+            name
+            for name, known in self.target.copied(self.slot).items()
+            if known.joined and known.snapshot_lsn is None and known.stopped is None and name not in exclude
+        ]
+
     def copy_again(self, names: Collection[str]) -> None:
         """Let :meth:`copy_new` copy these tables once more, also those that are stopped."""
         unknown = sorted(set(names) - self.target.copied(self.slot).keys())
@@ -216,8 +228,17 @@ class Replica:
         """Bring the tables in MySQL to what the catalogue says now; return what it says."""
         tables, refused = read_tables(self.connection, self.schema, self.unfit)
         lsn = source.inserted_lsn(self.connection)
-        follow_tables(self.target, self.slot, tables, refused, lsn, self.unfit)
+        follow_tables(
+            self.target, self.slot, tables, refused, lsn, self.unfit, lambda leaf: is_empty(self.connection, leaf)
+        )
+        self._withdraw(tables, refused)
         return tables
+
+    def _withdraw(
+        self, tables: Mapping[str, Table], refused: Mapping[str, str], left_out: Collection[str] = ()
+    ) -> None:
+        known = {copied.table.oid for copied in self.target.copied(self.slot).values() if copied.table}
+        members.withdraw(self.connection, self.slot, self.schema, known, refused, left_out)
 
     def _continues(self, slot: Slot | None) -> bool:
         """Whether the slot still has every change that MySQL lacks."""

@@ -1,6 +1,6 @@
 """The SQL that makes a role with the least privileges on each side. It holds no password and can be run again."""
 
-from replication.catalogue import KEY_INDEX
+from replication.keys import HINDRANCE, IS_TABLE
 from replication.schema import quote
 
 
@@ -25,18 +25,24 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = {_text(publication)}) THEN
     CREATE PUBLICATION {_name(publication)} WITH (publish_via_partition_root = true);
   END IF;
-  -- A table without a key stays out: PostgreSQL would refuse its updates.
+  -- A table without a usable key stays out, or goes: PostgreSQL would refuse its updates.
+  FOR published IN
+    SELECT class.oid::regclass AS name FROM pg_class class
+    JOIN pg_publication_rel r ON r.prrelid = class.oid JOIN pg_publication p ON p.oid = r.prpubid
+    WHERE p.pubname = {_text(publication)} AND ({HINDRANCE} IS NOT NULL OR class.relispartition)
+  LOOP
+    EXECUTE format('ALTER PUBLICATION %I DROP TABLE ONLY %s', {_text(publication)}, published.name);
+  END LOOP;
   FOR published IN
     SELECT class.oid::regclass AS name FROM pg_class class
     WHERE class.relnamespace = to_regnamespace(quote_ident({_text(schema)}))
-      AND class.relkind IN ('r', 'p') AND class.relpersistence = 'p' AND NOT class.relispartition
-      AND EXISTS ({KEY_INDEX})
+      AND {IS_TABLE} AND {HINDRANCE} IS NULL
       AND NOT EXISTS (
         SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
         WHERE r.prrelid = class.oid AND p.pubname = {_text(publication)}
       )
   LOOP
-    EXECUTE format('ALTER PUBLICATION %I ADD TABLE %s', {_text(publication)}, published.name);
+    EXECUTE format('ALTER PUBLICATION %I ADD TABLE ONLY %s', {_text(publication)}, published.name);
   END LOOP;
 END
 $body$;"""

@@ -107,6 +107,13 @@ class Stopped:
 
 
 @dataclass(frozen=True)
+class CopyAgain:
+    """What has become of the table's rows is not in the changes, and why: it is to be copied again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Evolved:
     """What the table in MySQL becomes, and the one statement that makes it so; None if nothing need be done."""
 
@@ -114,7 +121,7 @@ class Evolved:
     statement: str | None
 
 
-def evolve(stored: Table, live: Table | None) -> Evolved | Stopped:
+def evolve(stored: Table, live: Table | None) -> Evolved | Stopped | CopyAgain:
     """Bring a table, as MySQL has it, to what PostgreSQL's catalogue says now.
 
     Its name stays: see :func:`rename`. The statement fails or succeeds as a whole, in MySQL and in MariaDB.
@@ -126,7 +133,8 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped:
     if [live.columns[i].attnum for i in live.key] != [stored.columns[i].attnum for i in stored.key]:
         return Stopped("its key has changed")
     now = {column.attnum: column for column in live.columns}
-    rewritten = live.storage != stored.storage
+    # Partitions that PostgreSQL has written anew make the table be copied again.
+    rewritten = live.partitions is None and live.storage != stored.storage
     actions = []
     kept, dropped = [], list(stored.dropped)
     for column in stored.columns:
@@ -136,7 +144,7 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped:
             dropped.append(column)
             continue
         if reason := _hindrance(column, new, rewritten):
-            return Stopped(reason)
+            return CopyAgain(reason) if column.name != new.name and _holds(new, column) else Stopped(reason)
         not_null = column.not_null and new.not_null
         former = column.former_names
         if new.name != column.name:
@@ -145,10 +153,11 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped:
     added = [column for column in live.columns if column.attnum > stored.last_attnum]
     for column in added:
         if column.missing is None and rewritten:
-            return Stopped(
+            reason = (
                 f"PostgreSQL has written all rows anew since the column {column.name} was added, and it does"
                 " not tell which values they have there"
             )
+            return Stopped(reason) if column.has_default else CopyAgain(reason)
     unknown = now.keys() - {column.attnum for column in kept} - {column.attnum for column in added}
     if unknown:
         return Stopped(f"the column {now[min(unknown)].name} was not replicated until now")

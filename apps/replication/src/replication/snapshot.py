@@ -66,6 +66,10 @@ class Snapshot:
     seconds: float = 0
     """It took, without the start of Spark."""
 
+    def __iadd__(self, other: "Snapshot") -> "Snapshot":
+        failed = {name: reason for name, reason in self.failed.items() if name not in other.rows}
+        return Snapshot(self.rows | other.rows, failed | other.failed, self.seconds + other.seconds)
+
 
 def copy_tables(
     target: Target, slot: str, lsn: int, reader: psycopg.Connection, tables: Sequence[Table]

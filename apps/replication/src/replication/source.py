@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from command import Failure, WrongSettings, postgres
+from replication import members
 from replication.catalogue import SENDS_GENERATED, Table
 
 log = logging.getLogger(__name__)
@@ -78,9 +79,9 @@ def _publish(connection: psycopg.Connection, publication: str, schema: str, tabl
             [publication, schema],
         ).fetchall()
     }
-    missing = [sql.Identifier(schema, table.name) for table in tables if table.name not in published]
+    missing = [table.name for table in tables if table.name not in published]
     if missing:
-        connection.execute(sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(name, sql.SQL(", ").join(missing)))
+        members.add(connection, publication, schema, missing)
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,11 @@ def locked(schema: str, tables: Sequence[Table]) -> Iterator[None]:
 
     Rows must keep their places while several connections read them by their places.
     """
-    names = sql.SQL(", ").join(sql.Identifier(schema, table.name) for table in tables)
+    names = sql.SQL(", ").join(
+        # What inherits from a table is a table of its own, but partitions are the table.
+        sql.SQL("ONLY {}" if table.partitions is None else "{}").format(sql.Identifier(schema, table.name))
+        for table in tables
+    )
     with postgres.connect(SESSION | IMPATIENT) as holder:
         holder.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
         yield

@@ -1,0 +1,78 @@
+"""The tables in our publication: those that are replicated, and none of which PostgreSQL would refuse updates."""
+
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+
+import psycopg
+from psycopg import sql
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 1
+"""Whoever alters a table waits for ours no longer than this."""
+ATTEMPTS = 60
+
+MEMBERS = """
+SELECT class.oid, nspname, relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = class.oid)
+FROM pg_publication_rel
+JOIN pg_publication publication ON publication.oid = prpubid
+JOIN pg_class class ON class.oid = prrelid
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE pubname = %s
+"""
+
+
+def add(connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[str]) -> None:
+    """Put tables into the publication, without those that inherit from them, which are tables of their own."""
+    names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(schema, table)) for table in tables)
+    _alter(connection, sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(sql.Identifier(publication), names))
+
+
+def withdraw(
+    connection: psycopg.Connection,
+    publication: str,
+    schema: str,
+    known: Collection[int],
+    refused: Mapping[str, str],
+    left_out: Collection[str] = (),
+) -> None:
+    """Take the tables out of the publication that are refused or left out, and unknown children."""
+    for oid, namespace, name, inherits in connection.execute(MEMBERS, [publication]).fetchall():
+        reason = "it is left out" if name in left_out else refused.get(name)
+        if namespace != schema or reason is None:
+            if not inherits or oid in known:
+                continue
+            reason = "it belongs to another table and is not replicated itself"
+        statement = sql.SQL("ALTER PUBLICATION {} DROP TABLE ONLY {}").format(
+            sql.Identifier(publication), sql.Identifier(namespace, name)
+        )
+        try:
+            _alter(connection, statement)
+            log.info("took %s out of the publication %s: %s", name, publication, reason)
+        except psycopg.errors.InsufficientPrivilege:
+            log.warning(
+                "%s is in the publication %s, with which PostgreSQL may refuse its updates (%s): run the SQL of"
+                " `replication-roles postgresql` as the tables' owner",
+                name,
+                publication,
+                reason,
+            )
+        except psycopg.errors.UndefinedObject:
+            pass  # it comes with its schema, or with all tables
+
+
+def _alter(connection: psycopg.Connection, statement: sql.Composed) -> None:
+    """Alter the publication; nobody else who wants a lock on the tables is kept waiting behind us."""
+    for attempt in range(ATTEMPTS):
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+                connection.execute(statement)
+            return
+        except psycopg.errors.LockNotAvailable:
+            if attempt == ATTEMPTS - 1:
+                raise
+            if attempt == 0:
+                log.info("waiting for who holds a lock on a table that is to be published")
+            time.sleep(LOCK_SECONDS)
