@@ -3,6 +3,10 @@
 PYTHON ?= python3
 SCALE ?= 1
 BIN := .venv/bin
+# YES=1 answers the question of `make clean` and `make cluster-down`.
+export YES
+# The commands' Python is that of .venv, with nothing of another's.
+unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS PYTHONPLATLIBDIR PYTHONOPTIMIZE PYTHONSAFEPATH
 # More than the cores of a small machine, as the tests often wait for servers.
 TEST_PROCESSES ?= 3
 
@@ -12,6 +16,11 @@ help: ## List the targets
 
 .venv/.ready: bootstrap.py uv.lock pyproject.toml apps/*/pyproject.toml dags/pyproject.toml
 	@$(PYTHON) bootstrap.py
+
+# Copied or moved, .venv would run the other folder's code.
+ifneq ($(shell cat .venv/.ready 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.ready
+endif
 
 .PHONY: install
 install: .venv/.ready ## Install the Python packages into .venv
@@ -33,8 +42,8 @@ down: .venv/.ready ## Stop the platform; its data stays
 	@$(BIN)/martline down
 
 .PHONY: clean
-clean: down ## Stop the platform and remove its data
-	rm -rf .martline
+clean: .venv/.ready ## Stop the platform and remove its data; asks first (YES=1: does not)
+	@$(BIN)/martline clean
 
 # CLUSTER, KIND_NODE_IMAGE and VALUES (a file) choose the cluster's name, its nodes' image and the chart's values.
 export CLUSTER KIND_NODE_IMAGE VALUES
@@ -80,7 +89,7 @@ deploy: .venv/.ready ## Kubernetes: what cluster-up does, in a cluster that is t
 	@$(BIN)/martline-cluster deploy
 
 .PHONY: cluster-down
-cluster-down: .venv/.ready ## Kubernetes: delete the cluster with its data
+cluster-down: .venv/.ready ## Kubernetes: delete the cluster with its data; asks first (YES=1: does not)
 	@$(BIN)/martline-cluster down
 
 .PHONY: check

@@ -31,7 +31,7 @@ EMPTY_TASKS = 5
 def timed(folder: Path, *arguments: str) -> float:
     """Run `martline-cluster`; return the seconds it took."""
     started = time.monotonic()
-    subprocess.run([PROGRAM, *arguments], cwd=folder, env={**os.environ, "CLUSTER": NAME}, check=True)
+    subprocess.run([PROGRAM, *arguments], cwd=folder, env={**os.environ, "CLUSTER": NAME, "YES": "1"}, check=True)
     return time.monotonic() - started
 
 

@@ -77,7 +77,7 @@ def main() -> None:
         folder = Path(name)
         checkout = folder / "martline"
         subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(checkout)], check=True)
-        environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+        environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "YES": "1"}
         for variable in ("VIRTUAL_ENV", "MARTLINE_CACHE", "MARTLINE_HOME", "UV_CACHE_DIR"):
             environment.pop(variable, None)
         make = {"cwd": checkout, "env": environment, "check": True}

@@ -32,7 +32,7 @@ class Platform:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cluster = Cluster(folder, NAME)
-        self.environment = {**os.environ, "CLUSTER": NAME}
+        self.environment = {**os.environ, "CLUSTER": NAME, "YES": "1"}
         self.environment.pop("VALUES", None)
         ignored = shutil.ignore_patterns("__pycache__", "*.tgz")
         for name in WHAT_IS_INSTALLED:

@@ -16,7 +16,7 @@ from cluster import access, programs, usage
 from cluster.images import Image, images, size
 from cluster.kind import NAMESPACE, Cluster
 from cluster.release import Release
-from command import console_command
+from command import confirm_removal, console_command
 from demo import AirflowClient, Sizes, console, print_logins, report, results, run_demo
 
 
@@ -65,8 +65,13 @@ def up() -> None:
 
 @console_command
 def down() -> None:
-    """Delete the cluster with everything in it."""
+    """Delete the cluster with everything in it; asks first, unless YES=1 is set."""
     context = _Context.read()
+    programs.require_installed("kind", "kubectl")
+    if not context.cluster.exists() and not context.cluster.is_unfinished:
+        console.print(f"There is no cluster {context.cluster.name}: there is nothing to delete")
+        return
+    confirm_removal(f"kind's cluster {context.cluster.name} {context.cluster.volumes()}")
     context.cluster.down()
     console.print(f"The cluster {context.cluster.name} is deleted")
 

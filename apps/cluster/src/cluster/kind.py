@@ -39,6 +39,11 @@ class Cluster:
         """Whether kind has the cluster."""
         return self.name in programs.read("kind", "get", "clusters").split()
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a run that made the cluster was killed."""
+        return self._unfinished.exists()
+
     def require(self) -> None:
         """Raise :class:`Failure` if there is no such cluster, or it does not answer."""
         programs.require_programs()
@@ -48,7 +53,7 @@ class Cluster:
 
     def up(self) -> None:
         """Make the cluster if it is not there, and wait until it answers."""
-        if self._unfinished.exists():  # an earlier run was killed while kind was at work
+        if self.is_unfinished:  # an earlier run was killed while kind was at work
             self.down()
         if self.exists():
             self._start_nodes()
@@ -61,6 +66,27 @@ class Cluster:
         """Delete the cluster with everything in it."""
         programs.read("kind", "delete", "cluster", "--name", self.name)
         self._unfinished.unlink(missing_ok=True)
+
+    def volumes(self) -> str:
+        """What is on the cluster's volumes, for a person who is to say whether it may go."""
+        listed = (
+            "get",
+            "persistentvolumeclaims",
+            "--all-namespaces",
+            "--output",
+            "json",
+            "--request-timeout",
+            "5s",
+        )
+        try:
+            claims = programs.read_json(*self.kubectl(*listed))["items"]
+        except Failure as failure:
+            return f"with whatever is on its volumes, which can't be listed ({failure})"
+        names = [
+            f"{claim['metadata']['name']} ({claim['spec']['resources']['requests']['storage']})"
+            for claim in claims
+        ]
+        return f"with the data on its volumes {', '.join(sorted(names))}" if names else "which has no volumes"
 
     def load(self, references: Iterable[str]) -> None:
         """Give the nodes the images that they lack, as far as Docker has them; nodes pull the others."""

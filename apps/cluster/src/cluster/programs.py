@@ -25,10 +25,7 @@ OPTIONS_WITH_A_VALUE = ("--context", "--kube-context", "--namespace", "--name")
 
 def require_programs() -> None:
     """Raise :class:`Failure` that names what is missing: a program, a running Docker, memory."""
-    missing = [name for name in HOMES if shutil.which(name) is None]
-    if missing:
-        where = ", ".join(HOMES[name] for name in missing)
-        raise Failure(f"{' and '.join(missing)} can't be found: install what is missing ({where})")
+    require_installed(*HOMES)
     try:
         docker = read_json("docker", "info", "--format", "{{json .}}")
     except Failure as failure:
@@ -40,6 +37,14 @@ def require_programs() -> None:
             f"Docker has {docker['MemTotal'] / 2**30:.1f} GiB of memory, the platform needs "
             f"{NEEDED_MEMORY >> 30} GiB: give it more in Docker's settings"
         )
+
+
+def require_installed(*names: str) -> None:
+    """Raise :class:`Failure` that names the programs that are missing."""
+    missing = [name for name in names if shutil.which(name) is None]
+    if missing:
+        where = ", ".join(HOMES[name] for name in missing)
+        raise Failure(f"{' and '.join(missing)} can't be found: install what is missing ({where})")
 
 
 def read(*command: str, given: str | None = None) -> str:

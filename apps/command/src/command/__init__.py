@@ -1,8 +1,18 @@
 """What every command of the platform has in common: settings, log, progress, result, errors, exit status."""
 
+from command.confirm import confirm_removal
 from command.mysql import MySQLSettings
 from command.network import port_is_free
 from command.progress import progress
 from command.run import Failure, Result, WrongSettings, console_command
 
-__all__ = ["Failure", "MySQLSettings", "Result", "WrongSettings", "console_command", "port_is_free", "progress"]
+__all__ = [
+    "Failure",
+    "MySQLSettings",
+    "Result",
+    "WrongSettings",
+    "confirm_removal",
+    "console_command",
+    "port_is_free",
+    "progress",
+]

@@ -5,12 +5,17 @@ import time
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
-from command import console_command
+from command import confirm_removal, console_command
 from demo import AirflowClient, console, report, results, run_demo
 from embedded import airflow, databases
+from embedded.environment import forget_foreign
+from embedded.folder import Folder, state_folder
 from embedded.platform import Platform
+from embedded.removal import remove, require_state_folder, size
+from embedded.supervision import Supervisor
 
 
 @click.group()
@@ -20,6 +25,7 @@ def martline() -> None:
     Its settings are in .env of the current folder, its state in .martline (or MARTLINE_HOME), its downloads
     in the user's cache folder (or MARTLINE_CACHE).
     """
+    forget_foreign()
 
 
 @console_command
@@ -31,20 +37,42 @@ def up() -> None:
 @console_command
 def down() -> None:
     """Stop the servers; their data stays."""
-    Platform(Path.cwd()).down()
+    folder = Folder(state_folder(Path.cwd()))
+    # Nothing of what the platform has kept is read: a damaged file must not keep it from being stopped.
+    if folder.run.exists():
+        with folder.locked():
+            Supervisor(folder).stop()
     console.print("All servers are stopped")
+
+
+@console_command
+def clean() -> None:
+    """Stop the servers, and remove the state folder with all data; asks first, unless YES=1 is set."""
+    folder = Folder(state_folder(Path.cwd()))
+    if not folder.folder.exists():
+        console.print(f"There is nothing to remove: {folder.folder} is not there", markup=False, soft_wrap=True)
+        return
+    require_state_folder(folder)
+    confirm_removal(
+        f"{folder.folder} ({size(folder) / 1e6:,.0f} MB): all databases and topics, passwords, settings and logs"
+    )
+    with folder.locked():
+        Supervisor(folder).stop()
+        require_state_folder(folder)
+        remove(folder)
+    console.print(f"{folder.folder} is removed", markup=False, soft_wrap=True)
 
 
 @console_command
 def status() -> None:
     """Show each server's state; exit status 1 if one does not run."""
-    platform = Platform(Path.cwd())
+    supervisor = Supervisor(Folder(state_folder(Path.cwd())))
     table = Table("server", "state", "since", "log")
-    for process in platform.supervisor.processes():
-        log = str(platform.supervisor.log(process["name"]))
+    for process in supervisor.processes():
+        log = escape(str(supervisor.log(process["name"])))
         table.add_row(process["name"], process["statename"], process["description"], log)
     results.print(table)
-    platform.supervisor.require()
+    supervisor.require()
 
 
 @console_command
@@ -75,7 +103,7 @@ def run(command: tuple[str, ...]) -> None:
         raise click.UsageError(f"{command[0]} can't be run: {error.strerror}") from error
 
 
-for _command in (up, down, status, demo, run):
+for _command in (up, down, clean, status, demo, run):
     martline.add_command(_command)
 
 
