@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 UV = "uv==0.13.9"
+READY = Path(".venv/.ready")
+"""Holds the folder that the packages were installed in."""
 OLDEST, TOO_NEW = (3, 11), (3, 14)
 
 
@@ -24,18 +26,45 @@ def main():
         (caches / ".martline-writable").unlink()
     except (OSError, RuntimeError) as error:
         stop(f"The cache folder {caches} can't be written ({error}): set HOME or XDG_CACHE_HOME to another")
+    if ":" in str(Path.cwd()):
+        stop(f"{Path.cwd()} has a colon in its name, which Python's environments can't have: move the checkout")
+    uv = find_uv()
+    remove_foreign_environment()
     command = [
-        find_uv(),
+        uv,
         "sync",
         "--frozen",
         "--python",
         sys.executable,
         "--no-python-downloads",
     ]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(caches)}
+    environment = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(caches),
+        "UV_PROJECT_ENVIRONMENT": str(Path(".venv").absolute()),
+    }
     if subprocess.call(command, env=environment) != 0:
         stop("The Python packages can't be installed: the lines above say why; the first time needs the network")
-    Path(".venv/.ready").touch()
+    READY.write_text(str(Path.cwd()), encoding="utf-8")
+
+
+def remove_foreign_environment():
+    """Remove .venv if it was made in another folder: its programs would run that folder's code, or nothing."""
+    environment = READY.parent
+    program = environment / "bin" / "martline"
+    if not program.exists():
+        return  # nothing is installed yet
+    made_in = READY.read_text(encoding="utf-8") if READY.exists() else ""
+    made_here = str(environment.absolute()) in program.read_text(encoding="utf-8")
+    if made_in == str(Path.cwd()) or (not made_in and made_here):
+        return
+    print("The checkout was copied or moved: the Python packages are installed again", file=sys.stderr)
+    if environment.is_symlink():
+        environment.unlink()
+    elif (environment / "pyvenv.cfg").exists():
+        shutil.rmtree(environment)
+    else:
+        stop(f"{environment.absolute()} is not an environment of Python's: move it away")
 
 
 def find_uv():
