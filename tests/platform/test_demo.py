@@ -20,6 +20,42 @@ from demo import FINISHED, AirflowClient, DagRun
 from embedded import airflow as embedded_airflow
 from embedded.platform import Platform
 
+# Every character that has a meaning in somebody's settings or lists, and more bytes than a socket's path may have.
+FOLDER = "Кириллица 👍, #1; 50% of \"x\" $HOME='y'\\n:z=~ !&*?[]{}()|<>^` " + "long" * 20
+FOREIGN = {
+    **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9"),
+    "NO_PROXY": "example.org",
+    **dict.fromkeys(
+        ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"), "-Dno.such=option -XX:NoSuchOption"
+    ),
+    **dict.fromkeys(
+        ("KAFKA_OPTS", "KAFKA_HEAP_OPTS", "SPARK_SUBMIT_OPTS", "SPARK_DAEMON_JAVA_OPTS"), "-XX:NoSuchOption"
+    ),
+    **dict.fromkeys(("SPARK_HOME", "HADOOP_CONF_DIR", "SPARK_CONF_DIR", "CLASSPATH", "JAVA_HOME"), "/nowhere"),
+    "PYSPARK_SUBMIT_ARGS": "--master yarn pyspark-shell",
+    **dict.fromkeys(("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"), "/nowhere/python"),
+    "SPARK_LOCAL_DIRS": "/nowhere,/proc",
+    "PYTHONSTARTUP": "/nowhere/start.py",
+    "PYTHONWARNINGS": "ignore",
+    "AIRFLOW_HOME": "/nowhere",
+    "AIRFLOW__CORE__DAGS_FOLDER": "/nowhere",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": "false",
+    **{
+        "PGSERVICE": "none",
+        "PGHOSTADDR": "192.0.2.1",
+        "PGSSLMODE": "verify-full",
+        "PGOPTIONS": "-c no.such=1 -x",
+    },
+    **{"PGUSER": "nobody", "PGPASSWORD": "wrong", "PGREQUIREAUTH": "none", "PGDATA": "/nowhere"},
+    **{
+        "MYSQL_HOST": "192.0.2.1",
+        "MYSQL_HOME": "/nowhere",
+        "MYSQL_TEST_LOGIN_FILE": "/nowhere",
+        "MARIADB_HOME": "/x",
+    },
+    **{"TZ": "America/New_York", "LANG": "C", "LC_ALL": "C"},
+}
+
 
 class Demo:
     """A platform on which the demo has run, and connections to its databases."""
@@ -58,7 +94,9 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    checkout = Checkout(tmp_path_factory.mktemp("demo") / "a path with spaces, and Кириллица")
+    """A demo where its folder's name and the caller's environment are as unkind as they may be."""
+    checkout = Checkout(tmp_path_factory.mktemp("demo") / FOLDER)
+    checkout.environment |= FOREIGN
     try:
         demo = Demo(checkout)
         with demo.source, demo.target:

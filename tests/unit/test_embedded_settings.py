@@ -58,3 +58,19 @@ def test_a_wrong_password_is_not_repeated(tmp_path: Path) -> None:
         read_settings(written(tmp_path, "PGPASSWORD='two words'\n"))
     assert "two words" not in str(raised.value)
     assert "line 1: PGPASSWORD does not take this value" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        *(("PGUSER", name) for name in ("postgres", "airflow", "public", "none", "pg_monitor", "pg_mine")),
+        *(("PGDATABASE", name) for name in ("postgres", "airflow", "template0", "template1")),
+        *(("MYSQL_USER", name) for name in ("root", "mysql", "public")),
+        *(("MYSQL_DATABASE", name) for name in ("mysql", "sys", "information_schema", "performance_schema")),
+        *(("PGUSER", name) for name in ("PUBLIC", "o'hara", 'a"b', "a b", "a;b", "mariadb.sys", "")),
+        *(("MYSQL_USER", name) for name in ("mariadb.sys", "a`b", "a\\b")),
+    ],
+)
+def test_a_name_that_a_server_has_or_cannot_have_is_refused(tmp_path: Path, setting: str, name: str) -> None:
+    with pytest.raises(WrongSettings, match=rf"line 1: {setting} does not take .*up to 32 lower-case .*none of"):
+        read_settings(written(tmp_path, f"{setting}={name}\n"))

@@ -15,12 +15,19 @@ from embedded import postgres
 from embedded.server import Server
 from embedded.state import State, write_private
 
+KEYS = {
+    ("core", "fernet_key"): "fernet_key",
+    ("api", "secret_key"): "api_secret",
+    ("api_auth", "jwt_secret"): "jwt_secret",
+}
+"""Airflow's options that are secrets, and their names in ours."""
 PROGRAM = str(Path(sys.executable).with_name("airflow"))
 
 
 def prepare(state: State) -> None:
-    """Write the login that the simple auth manager checks."""
-    (state.folder / "airflow").mkdir(exist_ok=True)
+    """Write the login that the simple auth manager checks, and the keys."""
+    for name in KEYS.values():
+        write_private(_key_file(state, name), state.secrets[name])
     write_private(
         _password_file(state), json.dumps({state.settings.airflow_user: state.secrets["airflow_password"]})
     )
@@ -30,15 +37,18 @@ def migrate(state: State, variables: Mapping[str, str]) -> None:
     """Bring the metadata database to this Airflow's schema."""
     version = metadata.version("apache-airflow")
     migrated = state.folder / "airflow" / "migrated-to"
-    if migrated.exists() and migrated.read_text() == version:
+    if migrated.exists() and migrated.read_bytes() == version.encode():
         return
     log = state.logs / "airflow-migrate.log"
+    write_private(log, "")
     with log.open("w") as output:
         command = [PROGRAM, "db", "migrate"]
-        status = subprocess.run(command, env=variables, stdout=output, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run(
+            command, env=variables, umask=0o077, stdout=output, stderr=subprocess.STDOUT
+        ).returncode
     if status != 0:
         raise Failure(f"Airflow's database can't be migrated: see {log}")
-    migrated.write_text(version)
+    write_private(migrated, version)
 
 
 def servers(state: State) -> list[Server]:
@@ -79,30 +89,32 @@ def login(state: State) -> AirflowLogin:
 
 def environment(state: State, dags: Path) -> dict[str, str]:
     """Airflow's settings. Each pair of section and option is documented in Airflow's configuration reference."""
-    home = state.folder / "airflow"
+    home = state.plain(state.folder / "airflow")
     settings = {
-        ("core", "dags_folder"): str(dags),
+        ("core", "dags_folder"): str(state.plain(dags)),
         ("core", "executor"): "LocalExecutor",
         ("core", "parallelism"): "4",
         ("core", "load_examples"): "False",
         ("core", "dags_are_paused_at_creation"): "False",
-        ("core", "fernet_key"): state.secrets["fernet_key"],
         ("core", "execution_api_server_url"): f"{base_url(state)}/execution/",
         ("core", "simple_auth_manager_users"): f"{state.settings.airflow_user}:admin",
-        ("core", "simple_auth_manager_passwords_file"): str(_password_file(state)),
-        # libpq takes the password from PGPASSFILE, so that none stands in this address.
+        ("core", "simple_auth_manager_passwords_file"): str(state.plain(_password_file(state))),
+        # libpq takes the password from a file, so that none stands in this address.
         ("database", "sql_alchemy_conn"): f"postgresql+psycopg://{postgres.AIRFLOW}@127.0.0.1:"
-        f"{state.ports['pgport']}/{postgres.AIRFLOW}",
+        f"{state.ports['pgport']}/{postgres.AIRFLOW}?passfile={state.plain(postgres.airflow_password_file(state))}",
         ("api", "base_url"): base_url(state),
         ("api", "port"): str(state.ports["airflow_port"]),
-        ("api", "secret_key"): state.secrets["api_secret"],
-        ("api_auth", "jwt_secret"): state.secrets["jwt_secret"],
         ("dag_processor", "refresh_interval"): "10",
         # A file that changes is read at once; the others need no reading every half minute.
         ("dag_processor", "min_file_process_interval"): "600",
-        ("logging", "base_log_folder"): str(state.logs / "airflow-tasks"),
+        ("logging", "base_log_folder"): str(state.plain(state.logs / "airflow-tasks")),
         ("usage_data_collection", "enabled"): "False",
         ("scheduler", "enable_health_check"): "False",
+        # Tasks inherit these variables, so that the keys stand in files.
+        **{
+            (section, f"{option}_cmd"): f"cat {state.plain(_key_file(state, name))}"
+            for (section, option), name in KEYS.items()
+        },
     }
     variables = {
         f"AIRFLOW__{section.upper()}__{option.upper()}": value for (section, option), value in settings.items()
@@ -112,3 +124,7 @@ def environment(state: State, dags: Path) -> dict[str, str]:
 
 def _password_file(state: State) -> Path:
     return state.folder / "airflow" / "passwords.json"
+
+
+def _key_file(state: State, name: str) -> Path:
+    return state.folder / "airflow" / name

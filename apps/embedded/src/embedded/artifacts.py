@@ -55,7 +55,7 @@ class Programs:
 
 def cache_folder() -> Path:
     """The folder that keeps downloads: ``MARTLINE_CACHE``, or ``martline`` in the user's cache."""
-    folder = Path(os.environ.get("MARTLINE_CACHE") or user_cache_path("martline"))
+    folder = Path(os.environ.get("MARTLINE_CACHE") or user_cache_path("martline")).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".writable").touch()
@@ -67,8 +67,8 @@ def cache_folder() -> Path:
     return folder
 
 
-def fetch_programs() -> Programs:
-    """Download what is missing, verify it, and unpack MariaDB."""
+def fetch_programs(cache: Path | None = None) -> Programs:
+    """Download what is missing, verify it, and unpack MariaDB; ``cache`` is another name of the cache folder."""
     pinned = {
         name: [Artifact(**artifact) for artifact in artifacts]
         for name, artifacts in json.loads(
@@ -79,7 +79,7 @@ def fetch_programs() -> Programs:
     if machine not in pinned:
         known = ", ".join(name.removeprefix("mariadb-") for name in pinned if name.startswith("mariadb-"))
         raise Failure(f"There is no MariaDB to download for {machine.removeprefix('mariadb-')}: use {known}")
-    cache = cache_folder()
+    cache = cache or cache_folder()
     with FileLock(cache / ".lock"):
         download([*pinned[machine], *pinned["kafka"], *pinned["mysql-connector"]], cache)
         mariadb = _unpack(cache / pinned[machine][0].path, cache / "mariadb" / pinned[machine][0].sha256[:12])

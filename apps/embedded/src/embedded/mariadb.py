@@ -1,14 +1,15 @@
 """MariaDB: the replica and the marts. It speaks MySQL's protocol."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pymysql
-from pymysql.converters import escape_string
 
 from command import Failure
+from embedded.environment import inherited
 from embedded.server import Server
 from embedded.state import State, write_private
 
@@ -24,7 +25,7 @@ SYSTEM_TABLES = (
 
 def prepare(state: State, base: Path) -> None:
     """Make the data folder, once, and the script that settles users and passwords at each start."""
-    write_private(state.folder / "run" / "mariadb-init.sql", _users(state))
+    write_private(state.run / "mariadb-init.sql", _users(state))
     data = state.data("mariadb")
     if data.exists():
         return
@@ -34,11 +35,19 @@ def prepare(state: State, base: Path) -> None:
     script = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n" + "".join(
         (base / "share" / name).read_text(encoding="utf-8") for name in SYSTEM_TABLES
     )
-    command = [*_program(base, partial), "--bootstrap"]
-    run = subprocess.run(command, input=script, capture_output=True, text=True)
+    command = [*_program(base, state.plain(partial)), "--bootstrap"]
+    run = subprocess.run(
+        command,
+        env=inherited(),
+        umask=0o077,
+        input=script,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     if run.returncode != 0:
         log = state.logs / "mariadb.log"
-        log.write_text(run.stdout + run.stderr)
+        write_private(log, run.stdout + run.stderr)
         raise Failure(f"MariaDB's data folder {data} can't be made: see {log}")
     partial.rename(data)
 
@@ -50,7 +59,7 @@ def server(state: State, base: Path) -> Server:
         "port": str(state.ports["mysql_tcp_port"]),
         "socket": str(state.runtime / "mariadb.sock"),
         "pid-file": str(state.runtime / "mariadb.pid"),
-        "init-file": str(state.folder / "run" / "mariadb-init.sql"),
+        "init-file": str(state.plain(state.run / "mariadb-init.sql")),
         "character-set-server": "utf8mb4",
         "default-time-zone": "+00:00",
         "local-infile": "1",
@@ -60,7 +69,9 @@ def server(state: State, base: Path) -> Server:
         "max-connections": "200",
         "performance-schema": "0",
     }
-    command = _program(base, state.data("mariadb")) + [f"--{name}={value}" for name, value in settings.items()]
+    command = _program(base, state.plain(state.data("mariadb"))) + [
+        f"--{name}={value}" for name, value in settings.items()
+    ]
 
     def is_ready() -> bool:
         try:
@@ -98,17 +109,27 @@ def _program(base: Path, data: Path) -> list[str]:
 def _users(state: State) -> str:
     """A script for ``init-file``: one statement a line."""
     database, user = state.settings.mysql_database, state.settings.mysql_user
-    password, admin = escape_string(state.secrets["mysql_pwd"]), escape_string(state.secrets["mysql_admin"])
+    password, admin = _hash(state.secrets["mysql_pwd"]), _hash(state.secrets["mysql_admin"])
     return "\n".join(
         (
             f"CREATE DATABASE IF NOT EXISTS `{database}` CHARACTER SET utf8mb4;",
             f"CREATE USER IF NOT EXISTS '{user}'@'127.0.0.1';",
-            f"ALTER USER '{user}'@'127.0.0.1' IDENTIFIED BY '{password}';",
+            f"ALTER USER '{user}'@'127.0.0.1' IDENTIFIED BY PASSWORD '{password}';",
             f"GRANT ALL ON `{database}`.* TO '{user}'@'127.0.0.1';",
-            f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{admin}';",
+            f"ALTER USER 'root'@'localhost' IDENTIFIED BY PASSWORD '{admin}';",
             "CREATE USER IF NOT EXISTS 'root'@'127.0.0.1';",
-            f"ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY '{admin}';",
+            f"ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY PASSWORD '{admin}';",
             "GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;",
+            # The installer's scripts make more of these, for other names of this machine.
+            "DELETE FROM mysql.global_priv WHERE User IN ('', 'root') AND Host NOT IN ('localhost', '127.0.0.1')"
+            " AND COALESCE(JSON_VALUE(Priv, '$.authentication_string'), '') = '';",
+            "FLUSH PRIVILEGES;",
             "",
         )
     )
+
+
+def _hash(password: str) -> str:
+    """What the server keeps of a password: a statement that fails is logged, and shows no more than this."""
+    twice = hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest()  # noqa: S324 - MySQL's own format
+    return f"*{twice.upper()}"

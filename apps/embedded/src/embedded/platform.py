@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
 from command import Failure
 from demo import AirflowClient
 from embedded import airflow, kafka, mariadb, postgres, spark
-from embedded.artifacts import fetch_programs
+from embedded.artifacts import cache_folder, fetch_programs
+from embedded.environment import inherited
+from embedded.folder import Folder, state_folder
 from embedded.java import java_home
 from embedded.server import Server
 from embedded.settings import read_settings
-from embedded.state import make_folder, open_state, require_disk, state_folder
+from embedded.state import make_folder, open_state, read_ports, require_disk
 from embedded.supervision import Supervisor
 
 Report = Callable[[str, float], None]
@@ -32,14 +32,13 @@ class Platform:
         folder = make_folder(state_folder(checkout))
         self._checkout = checkout
         self._settings = read_settings(checkout / ".env")
-        self._lock = FileLock(folder / "lock")
-        with self._lock:
+        with Folder(folder).locked():
             self.state = open_state(folder, self._settings, about_to_start=False)
         self.supervisor = Supervisor(self.state)
 
     def up(self, report: Report, *, with_airflow: bool = True) -> bool:
         """Start what does not run; False if all of it ran already. Nothing is left running if it fails."""
-        with self._lock:
+        with self.state.locked():
             if self._is_up():
                 return False
             self.supervisor.stop()
@@ -52,15 +51,16 @@ class Platform:
 
     def down(self) -> None:
         """Stop everything, also what a killed supervisor left."""
-        with self._lock:
+        with self.state.locked():
             self.supervisor.stop()
 
     def environment(self) -> dict[str, str]:
         """The variables that every program of the platform runs with."""
-        return {**self._inherited(), **self._variables(java_home(self.state.folder))}
+        return {**inherited(), **self._variables(java_home(self.state))}
 
     def _is_up(self) -> bool:
-        if not self.supervisor.is_running():
+        # What runs on ports that nobody knows any more is of no use.
+        if not self.supervisor.is_running() or read_ports(self.state.folder) != self.state.ports:
             return False
         try:
             self.supervisor.require()
@@ -70,13 +70,14 @@ class Platform:
 
     def _start(self, report: Report, with_airflow: bool) -> None:
         state = self.state
-        programs = fetch_programs()
-        java = java_home(state.folder)
-        environment = {**self._inherited(), **self._variables(java)}
+        state.make_runtime()
+        programs = fetch_programs(state.plain(cache_folder()))
+        java = java_home(state)
+        environment = {**inherited(), **self._variables(java)}
+        (state.folder / "airflow").mkdir(mode=0o700, exist_ok=True)
         kafka.prepare(state)
         spark.prepare(state, programs.mysql_connector)
         airflow.prepare(state)
-        state.runtime.mkdir(mode=0o700, exist_ok=True)
         with ThreadPoolExecutor() as pool:
             for preparation in (
                 pool.submit(postgres.prepare, state),
@@ -124,8 +125,10 @@ class Platform:
             for name, value in state.settings.model_dump().items()
             if name.startswith("shop_")
         }
+        # A colon in its name would end it in the list.
+        programs = state.plain(Path(sys.prefix)) / "bin"
         return {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "MARTLINE_PROFILE": "embedded",
             **sizes,
@@ -135,11 +138,6 @@ class Platform:
             **spark.environment(state, java),
             **airflow.environment(state, self._checkout / "dags"),
         }
-
-    def _inherited(self) -> dict[str, str]:
-        """The caller's variables without those that would change what the programs do."""
-        foreign = ("PG", "MYSQL_", "KAFKA_", "SPARK_", "AIRFLOW_", "PYTHON", "JAVA_TOOL_OPTIONS", "SHOP_")
-        return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 @contextmanager

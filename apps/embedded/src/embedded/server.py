@@ -1,6 +1,7 @@
 """What the platform knows of a server that it runs as a local process."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -17,6 +18,11 @@ class Server:
     is_ready: Callable[[], bool]
     """Whether the server answers now; it neither waits nor raises."""
     stop_signal: str = "TERM"
+
+
+def quoted(command: Sequence[str]) -> str:
+    """A command as supervisord's settings have it: without quotes, so that no `#` or `;` follows a blank."""
+    return " ".join(re.sub(r"([^\w@%+=:,./-])", r"\\\1", word) or "''" for word in command).replace("%", "%%")
 
 
 def as_ordinary_user(command: Sequence[str], data: Path) -> list[str]:

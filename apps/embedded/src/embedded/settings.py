@@ -1,11 +1,21 @@
 """The settings file ``.env``: names, sizes, ports and passwords."""
 
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 from dotenv.parser import Binding, parse_stream
-from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from command import WrongSettings
 from demo import Sizes
@@ -24,6 +34,13 @@ Name = Annotated[
     str,
     Field(pattern=r"^[a-z_][a-z0-9_]{0,31}$", description="up to 32 lower-case letters, digits and underscores"),
 ]
+TAKEN = {
+    "pguser": ("postgres", "airflow", "public", "none", "pg_*"),
+    "pgdatabase": ("postgres", "airflow", "template0", "template1"),
+    "mysql_user": ("root", "mysql", "public", "none", "current_role", "current_user"),
+    "mysql_database": ("mysql", "sys", "information_schema", "performance_schema"),
+}
+"""Names that a server has already, can't have, or that the platform itself has in it."""
 Password = Annotated[
     str,
     Field(
@@ -60,6 +77,13 @@ class Settings(BaseModel):
     shop_loyalty: Size = 3000
     shop_user_events: Size = 200
     shop_review_events: Size = 200
+
+    @field_validator(*TAKEN)
+    @classmethod
+    def _is_not_taken(cls, name: str, field: ValidationInfo) -> str:
+        if any(fnmatchcase(name, taken) for taken in TAKEN[str(field.field_name)]):
+            raise ValueError("taken")
+        return name
 
     @property
     def sizes(self) -> Sizes:
@@ -104,4 +128,6 @@ def _explanation(binding: Binding) -> str:
     if field is None:
         return f"{binding.key} is not a setting: the settings are {', '.join(fields)}"
     value = repr(binding.value) if field.repr else "this value"
-    return f"{binding.key} does not take {value}: it takes {field.description}"
+    taken = TAKEN.get(str(binding.key).lower())
+    exceptions = f", but none of {', '.join(taken)}" if taken else ""
+    return f"{binding.key} does not take {value}: it takes {field.description}{exceptions}"

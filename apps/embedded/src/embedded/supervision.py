@@ -1,7 +1,6 @@
 """The supervisor: supervisord starts, watches and stops the servers, and outlives the command that started it."""
 
 import os
-import shlex
 import subprocess
 import sys
 import threading
@@ -16,29 +15,28 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from command import Failure
-from embedded.server import Server
-from embedded.state import State
+from embedded.folder import Folder
+from embedded.server import Server, quoted
+from embedded.state import write_private
 
 MARK = "MARTLINE_PLATFORM"
 """The variable that all of a platform's processes inherit; its value is the state folder."""
-START_SECONDS = 90
+START_SECONDS = 180
 STOP_SECONDS = 20
 
 
 class Supervisor:
     """The supervisor of one state folder."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Folder) -> None:
         self._state = state
         self._socket = state.runtime / "supervisor.sock"
 
     def launch(self, servers: Sequence[Server], environment: Mapping[str, str]) -> None:
         """Start supervisord, which knows all servers but starts none by itself."""
-        self._state.runtime.mkdir(mode=0o700, exist_ok=True)
-        if self._state.runtime.stat().st_uid != os.getuid():
-            raise Failure(f"{self._state.runtime} belongs to somebody else: remove it, or set TMPDIR")
-        configuration = self._state.folder / "run" / "supervisord.conf"
-        configuration.write_text(self._configuration(servers))
+        self._state.make_runtime()
+        configuration = self._state.run / "supervisord.conf"
+        write_private(configuration, self._configuration(servers))
         log = self._state.logs / "supervisor.log"
         command = [
             sys.executable,
@@ -46,13 +44,15 @@ class Supervisor:
             "supervisor.supervisord",
             "--nodaemon",
             "--configuration",
-            str(configuration),
+            str(configuration.relative_to(self._state.folder)),
         ]
+        log.touch(mode=0o600)
         with log.open("a") as output:
             process = subprocess.Popen(
                 command,
                 env={**environment, MARK: str(self._state.folder)},
                 cwd=self._state.folder,
+                umask=0o077,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -60,7 +60,7 @@ class Supervisor:
             )
         # Whoever stops it waits for its end, and would see a zombie if nobody reaped it here.
         threading.Thread(target=process.wait, daemon=True).start()
-        self._session_file().write_text(str(process.pid))
+        write_private(self._session_file(), str(process.pid))
         deadline = time.monotonic() + START_SECONDS
         while not self.is_running():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -133,14 +133,13 @@ class Supervisor:
         Some servers overwrite their environment with a title, so the mark alone does not find them;
         tasks have sessions of their own, so the session alone does not either.
         """
-        session = self._session_file()
-        known = int(session.read_text()) if session.exists() else None
+        known = self._session()
         own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
         found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             try:
                 marked = process.environ().get(MARK) == str(self._state.folder)
-                if marked or (known is not None and os.getsid(process.pid) == known):
+                if marked or (os.getsid(process.pid) == known and self._works_here(process)):
                     for member in (process, *process.children(recursive=True)):
                         found[member.pid] = member
             except (psutil.Error, OSError):
@@ -151,17 +150,28 @@ class Supervisor:
         transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
         return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*arguments)
 
+    def _works_here(self, process: psutil.Process) -> bool:
+        """Whether a process is in the state folder: another's session may have got the number of ours since."""
+        return Path(process.cwd()).is_relative_to(self._state.folder)
+
+    def _session(self) -> int | None:
+        """The session of the last supervisor; None if there was none, or the file is damaged."""
+        try:
+            return int(self._session_file().read_bytes())
+        except (OSError, ValueError):
+            return None
+
     def _session_file(self) -> Path:
-        return self._state.folder / "run" / "session"
+        return self._state.run / "session"
 
     def _configuration(self, servers: Sequence[Server]) -> str:
-        """supervisord's settings; see its reference on configuration files."""
+        """supervisord's settings; see its reference on configuration files. Paths start at the state folder."""
         sections: dict[str, dict[str, object]] = {
             "supervisord": {
                 "pidfile": self._state.runtime / "supervisor.pid",
                 "logfile": "/dev/null",
                 "logfile_maxbytes": 0,
-                "childlogdir": self._state.logs,
+                "childlogdir": "logs",
             },
             "unix_http_server": {"file": self._socket, "chmod": "0700"},
             "rpcinterface:supervisor": {
@@ -170,7 +180,7 @@ class Supervisor:
         }
         for priority, server in enumerate(servers):
             sections[f"program:{server.name}"] = {
-                "command": shlex.join(server.command),
+                "command": quoted(server.command),
                 "autostart": "false",
                 # A server that dies is reported, not restarted behind the user's back.
                 "autorestart": "false",
@@ -181,12 +191,12 @@ class Supervisor:
                 "stopasgroup": "true",
                 "killasgroup": "true",
                 "redirect_stderr": "true",
-                "stdout_logfile": self.log(server.name),
+                "stdout_logfile": f"logs/{server.name}.log",
                 "stdout_logfile_maxbytes": "20MB",
                 "stdout_logfile_backups": 1,
             }
         return "\n".join(
-            f"[{name}]\n" + "".join(f"{key}={str(value).replace('%', '%%')}\n" for key, value in options.items())
+            f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in options.items())
             for name, options in sections.items()
         )
 
