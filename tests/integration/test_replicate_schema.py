@@ -189,7 +189,7 @@ def test_comments_and_the_indexes_that_mysql_can_hold_are_made(
         assert left_out in log
     indexes = query("SELECT DISTINCT index_name, non_unique FROM information_schema.statistics"
                     " WHERE table_schema = DATABASE() AND table_name = 't' ORDER BY 1")  # fmt: skip
-    assert indexes == [("of b", 0), ("of_a", 1), ("of_c", 1), ("PRIMARY", 0)]
+    assert indexes == [("of b", 1), ("of_a", 1), ("of_c", 1), ("PRIMARY", 0)]
     comments = query("SELECT table_comment FROM information_schema.tables"
                      " WHERE table_schema = DATABASE() AND table_name = 't'")  # fmt: skip
     assert comments == [('it\'s a \\ "table"',)]

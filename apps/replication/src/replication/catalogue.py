@@ -54,7 +54,6 @@ class Index:
 
     name: str
     columns: tuple[int, ...]
-    unique: bool
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,7 @@ class Table:
             | {
                 "columns": tuple(map(_stored_column, stored["columns"])),
                 "dropped": tuple(map(_stored_column, stored["dropped"])),
-                "indexes": tuple(
-                    Index(index["name"], tuple(index["columns"]), index["unique"]) for index in stored["indexes"]
-                ),
+                "indexes": tuple(Index(index["name"], tuple(index["columns"])) for index in stored["indexes"]),
                 "key": tuple(stored["key"]),
                 "left_out": tuple(stored["left_out"]),
                 "unfit": _stored_rule(stored),
@@ -232,7 +229,7 @@ SELECT class.oid, {HINDRANCE} FROM pg_class class
 WHERE class.relnamespace = %s::regnamespace AND {IS_TABLE}
 """
 INDEXES = """
-SELECT indrelid, class.relname, indkey::int2[], indnkeyatts, indisunique AND indimmediate,
+SELECT indrelid, class.relname, indkey::int2[], indnkeyatts,
     CASE WHEN indexprs IS NOT NULL THEN 'is over expressions' WHEN indpred IS NOT NULL THEN 'is partial'
         WHEN amname NOT IN ('btree', 'hash') THEN 'is of the kind ' || amname END
 FROM pg_index
@@ -310,12 +307,12 @@ def _table(
         )
     places = {column.attnum: i for i, column in enumerate(columns)}
     secondary = []
-    for name, attnums, key_columns, unique, hindrance in indexes:
+    for name, attnums, key_columns, hindrance in indexes:
         indexed = [places.get(attnum) for attnum in attnums[:key_columns]]
         if hindrance or None in indexed:
             left_out.append(f"the index {name}, which {hindrance or 'has a column that is left out'}")
         elif indexed != key:
-            secondary.append(Index(name, tuple(i for i in indexed if i is not None), unique))
+            secondary.append(Index(name, tuple(i for i in indexed if i is not None)))
     return Table(
         first.table_oid,
         first.relname,

@@ -16,7 +16,7 @@ from replication.types import MySQLType
 log = logging.getLogger(__name__)
 
 INDEXES = """
-SELECT index_name, non_unique, column_name, sub_part FROM information_schema.statistics
+SELECT index_name, column_name, sub_part FROM information_schema.statistics
 WHERE table_schema = DATABASE() AND table_name = %s AND index_type IN ('BTREE', 'HASH')
     AND index_name <> 'PRIMARY'
 ORDER BY index_name, seq_in_index
@@ -81,7 +81,7 @@ def renewed_indexes(target: Target, name: str, before: Table, after: Table) -> l
         column.attnum: (column.name, kind) for column, kind in zip(after.columns, after.types, strict=True)
     }
     actions = []
-    for index, unique, parts in _read(target, name):
+    for index, parts in _read(target, name):
         places = [attnums.get((part.column or "").casefold(), 0) for part in parts]
         if 0 in places:
             continue  # somebody else's
@@ -96,19 +96,17 @@ def renewed_indexes(target: Target, name: str, before: Table, after: Table) -> l
             definition = ", ".join(
                 index_part(columns[place][0], prefix) for place, prefix in zip(places, prefixes, strict=True)
             )
-            kind = "UNIQUE INDEX" if unique and not any(prefixes) else "INDEX"
-            actions += [f"DROP INDEX {quote(index)}", f"ADD {kind} {quote(index)} ({definition})"]
+            actions += [f"DROP INDEX {quote(index)}", f"ADD INDEX {quote(index)} ({definition})"]
     return actions
 
 
-def _read(target: Target, name: str) -> list[tuple[str, bool, list[_Part]]]:
-    """The secondary indexes that the table has in MySQL, whoever made them: name, whether unique, columns."""
+def _read(target: Target, name: str) -> list[tuple[str, list[_Part]]]:
+    """The secondary indexes that the table has in MySQL, whoever made them: name and columns."""
     rows = target.execute(INDEXES, [name])
     indexes = []
     for index, group in groupby(rows, key=lambda row: str(row[0])):
-        lines = list(group)
-        parts = [_Part(column, prefix) for _, _, column, prefix in lines]
-        indexes.append((index, not lines[0][1], parts))
+        parts = [_Part(column, prefix) for _, column, prefix in group]
+        indexes.append((index, parts))
     return indexes
 
 

@@ -20,6 +20,7 @@ from replication.snapshot import Snapshot, clear, copy_tables, tables_to_copy
 from replication.source import Slot
 from replication.stream import ChangeStream
 from replication.target import Copied, Target, Transaction
+from replication.unique import make_plain
 
 log = logging.getLogger(__name__)
 
@@ -228,6 +229,8 @@ class Replica:
         """Bring the tables in MySQL to what the catalogue says now; return what it says."""
         tables, refused = read_tables(self.connection, self.schema, self.unfit)
         lsn = source.inserted_lsn(self.connection)
+        copied = self.target.copied(self.slot)
+        make_plain(self.target, {*copied, *(known.table.name for known in copied.values() if known.table)})
         follow_tables(
             self.target, self.slot, tables, refused, lsn, self.unfit, lambda leaf: is_empty(self.connection, leaf)
         )

@@ -65,15 +65,12 @@ def _comment(of: str, comment: str | None) -> str:
 
 def _index(table: Table, index: Index) -> str:
     parts = []
-    whole = True
     for i in index.columns:
         prefix = index_prefix(table.types[i], len(index.columns))
-        whole = whole and prefix is None
         parts.append(index_part(table.columns[i].name, prefix))
-    # Two texts that differ may have the same beginning.
-    unique = "UNIQUE " if index.unique and whole else ""
     name = f"{index.name}_" if index.name.casefold() == "primary" else index.name.rstrip()
-    return f"{unique}INDEX {quote(name)} ({', '.join(parts)})"
+    # Never unique: see replication.unique.
+    return f"INDEX {quote(name)} ({', '.join(parts)})"
 
 
 def index_part(column: str, prefix: int | None) -> str:
