@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+import trustme
+from tests.connections import to_postgres
+from tests.servers import PostgreSQLContainer, open_server
 
 from command import Failure
 from replication.copy_out import ROW_START, copy_out
@@ -15,11 +18,32 @@ from replication.copy_out import ROW_START, copy_out
 ROWS = b"COPY (SELECT 9876, n, repeat('x', 100) FROM generate_series(1, %d) n) TO STDOUT (FORMAT csv)"
 
 
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLContainer]:
+    """A server that lets in nobody without TLS."""
+    server = open_server("postgresql-17", tmp_path_factory.mktemp("encrypted"))
+    assert isinstance(server, PostgreSQLContainer)
+    try:
+        server.start()
+        server.require_tls(trustme.CA().issue_cert("localhost"))
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(params=["plain", "encrypted"])
+def settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """A database's settings; its rows come by one way and by the other."""
+    if request.param == "plain":
+        yield request.getfixturevalue("postgres")
+    else:
+        with request.getfixturevalue("encrypted").database() as settings:
+            yield settings
+
+
 @pytest.fixture
-def reader(postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
-    for name, value in postgres.items():
-        monkeypatch.setenv(name, value)
-    with psycopg.connect(autocommit=True) as connection:
+def reader(settings: dict[str, str]) -> Iterator[psycopg.Connection]:
+    with to_postgres(settings) as connection:
         yield connection
 
 
@@ -72,14 +96,15 @@ def test_who_writes_may_fail_early_and_the_connection_can_be_used_again(reader: 
 
 
 def test_a_server_that_ends_the_connection_fails_the_copy(
-    reader: psycopg.Connection, source: psycopg.Connection
+    reader: psycopg.Connection, settings: dict[str, str]
 ) -> None:
     reading, writing = os.pipe()
     pid = reader.info.backend_pid
 
     def end() -> None:
         os.read(reading, 10)  # it has begun
-        source.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+        with to_postgres(settings) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
         with os.fdopen(reading, "rb") as stream:
             while stream.read(1 << 20):
                 pass

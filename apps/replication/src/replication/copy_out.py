@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus
-from psycopg.pq.abc import PGconn
+from psycopg.pq.abc import PGconn, PGresult
 
 from command import Failure
 from replication.loading import BLOCK_BYTES, Stream
@@ -60,7 +60,10 @@ def _send(socket: int, message: bytes) -> None:
     rest = memoryview(message)
     while rest:
         sendable.poll()
-        rest = rest[os.write(socket, rest) :]
+        try:
+            rest = rest[os.write(socket, rest) :]
+        except OSError as error:
+            raise _failure(b"") from error
 
 
 class _Answer:
@@ -81,6 +84,8 @@ class _Answer:
             except BlockingIOError:
                 self._arrived.poll()
                 continue
+            except OSError:  # the network has ended it, which PostgreSQL may not know
+                size = 0
             if size == 0:
                 raise _failure(self.end)
             self.end = (self.end + block[max(0, size - KEPT_BYTES) : size])[-KEPT_BYTES:]
@@ -92,9 +97,13 @@ def _failure(end: bytes) -> Failure:
     if not errors:
         return Failure("PostgreSQL has ended the connection of a copy: see its log")
     fields = {field[:1]: field[1:] for field in errors[-1].split(b"\0")}
-    if fields[b"C"] == LOCK_NOT_AVAILABLE:
+    return _told(fields[b"C"], fields[b"M"])
+
+
+def _told(state: bytes | None, message: bytes) -> Failure:
+    if state == LOCK_NOT_AVAILABLE:
         return Failure(BEING_ALTERED)
-    return Failure(f"PostgreSQL ends a copy: {fields[b'M'].decode(errors='replace')}")
+    return Failure(f"PostgreSQL ends a copy: {message.decode(errors='replace').strip()}")
 
 
 def _decrypted(server: PGconn, statement: bytes, stream: Stream) -> int:
@@ -103,17 +112,33 @@ def _decrypted(server: PGconn, statement: bytes, stream: Stream) -> int:
     psycopg's own ``for block in copy`` does the same with twice the processor time. See *Functions Associated
     with the COPY Command* in libpq's documentation.
     """
-    answer = server.exec_(statement)
-    if answer.error_field(DiagnosticField.SQLSTATE) == LOCK_NOT_AVAILABLE:
-        raise Failure(BEING_ALTERED)
-    if answer.status != ExecStatus.COPY_OUT:
-        raise Failure(f"PostgreSQL refuses a copy: {answer.get_error_message()}")
+    try:
+        begun = server.exec_(statement)
+        if begun.status != ExecStatus.COPY_OUT:
+            raise _refusal(begun)
+        blocks = _decrypted_blocks(server)
+        try:
+            for block in blocks:
+                stream.write(block)
+        finally:
+            for _ in blocks:
+                pass  # what is left, so that the connection can be used again
+            ended = list(iter(server.get_result, None))
+    except psycopg.OperationalError as error:
+        raise Failure(f"PostgreSQL has ended the connection of a copy: {' '.join(str(error).split())}") from error
+    for result in ended:
+        if result.status != ExecStatus.COMMAND_OK:
+            raise _refusal(result)
+    return ended[-1].command_tuples or 0
+
+
+def _decrypted_blocks(server: PGconn) -> Iterator[bytes]:
     arrived = select.poll()
     arrived.register(server.socket, select.POLLIN)
     next_row = server.get_copy_data
     block: list[memoryview] = []
-    size = 0
-    while True:
+    size = length = 0
+    while length >= 0:
         length, row = next_row(1)  # does not wait, so that other threads can run meanwhile
         if length > 0:
             block.append(row)
@@ -121,17 +146,14 @@ def _decrypted(server: PGconn, statement: bytes, stream: Stream) -> int:
             if size < BLOCK_BYTES:
                 continue
         if block:
-            stream.write(b"".join(block))
+            yield b"".join(block)
             block.clear()
             size = 0
         if length == 0:
             arrived.poll()
             server.consume_input()
-        elif length < 0:
-            break
-    rows = 0
-    while ended := server.get_result():
-        if ended.status != ExecStatus.COMMAND_OK:
-            raise Failure(f"PostgreSQL ends a copy: {ended.get_error_message()}")
-        rows = ended.command_tuples or 0
-    return rows
+
+
+def _refusal(result: PGresult) -> Failure:
+    message = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or result.error_message
+    return _told(result.error_field(DiagnosticField.SQLSTATE), message)
