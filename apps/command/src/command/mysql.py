@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 import pymysql
 
 from command.mysql_connection import SafeConnection
+from command.mysql_session import pin
 from command.run import Failure, WrongSettings
 
 C = TypeVar("C", bound=SafeConnection)
@@ -74,9 +75,9 @@ class MySQLSettings:
     def connect(self, kind: type[C], **options: Any) -> C: ...
 
     def connect(self, kind: type[SafeConnection] = SafeConnection, **options: Any) -> SafeConnection:
-        """Connect in UTC and utf8mb4; ``options`` go to :func:`pymysql.connect`."""
+        """Connect in utf8mb4 with the settings of :mod:`command.mysql_session`; ``options`` go to PyMySQL."""
         try:
-            return kind(
+            connection = kind(
                 host=self.host,
                 port=self.port,
                 user=self.user,
@@ -84,7 +85,6 @@ class MySQLSettings:
                 database=self.database,
                 charset="utf8mb4",
                 connect_timeout=10,
-                init_command="SET time_zone = '+00:00'",
                 **self._tls(),
                 **options,
             )
@@ -93,6 +93,13 @@ class MySQLSettings:
                 f"MySQL at {self.host}:{self.port} does not let {self.user} into {self.database}: "
                 f"{error.args[-1]}; check the MYSQL_ settings and that the server runs"
             ) from error
+        try:
+            pin(connection)
+            connection.rollback()  # to look at the settings has begun a transaction
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _tls(self) -> dict[str, Any]:
         if self.ssl_mode is SSLMode.DISABLED:

@@ -1,5 +1,6 @@
 """PyMySQL's connection, which gives a server less than PyMySQL does: no files, and no password in clear."""
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from pymysql import connections
@@ -10,7 +11,12 @@ PROVED_WITHOUT_SENDING = frozenset(
     (b"caching_sha2_password", b"sha256_password", b"mysql_native_password", b"client_ed25519")
 )
 """The ways to log in that send a proof of the password, or the password under the server's key."""
-
+KEEPALIVE = {
+    name: value
+    for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}.items()
+    if hasattr(socket, name)
+}
+"""As in :mod:`command.postgres_session`; what the system does not know is left out."""
 
 if TYPE_CHECKING:
     Connection = connections.Connection[Any]
@@ -35,6 +41,13 @@ class SafeConnection(Connection):
                 " TLS, and set MYSQL_SSL_MODE=REQUIRED or stricter"
             )
         return super()._process_auth(plugin_name, auth_packet, handler)  # type: ignore[misc]
+
+    def connect(self, sock: socket.socket | None = None) -> None:
+        """Connect, so that a peer that is gone without a word is noticed within minutes."""
+        super().connect(sock)
+        connected: socket.socket = self._sock  # type: ignore[attr-defined]
+        for option, value in KEEPALIVE.items():
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from command import postgres_session
 from command.run import Failure
 
 ENCRYPTED = ("require", "verify-ca", "verify-full")
@@ -13,11 +14,20 @@ ENCRYPTED = ("require", "verify-ca", "verify-full")
 
 
 def connect(session: Mapping[str, str] | None = None, **options: Any) -> psycopg.Connection:
-    """Connect in UTC; ``session`` are the session's further settings, ``options`` go to psycopg."""
-    settings = {"timezone": "UTC", **(session or {})}
-    command_line = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    """Connect as the environment says, with the settings of :mod:`command.postgres_session`.
+
+    ``session`` are further settings or other ones, ``options`` go to psycopg.
+    """
+    session_options = postgres_session.options(dict(session or {}))
+    return connect_as(
+        {**postgres_session.NETWORK, **_login(), "connect_timeout": 10, "options": session_options}, **options
+    )
+
+
+def connect_as(parameters: Mapping[str, Any], **options: Any) -> psycopg.Connection:
+    """Connect with the parameters of a connection that :func:`connect` has made."""
     try:
-        return psycopg.connect(connect_timeout=10, options=command_line, **_login(), **options)
+        connection = psycopg.connect(**{**parameters, **options})
     except psycopg.OperationalError as error:
         cause = str(error).strip().splitlines()[-1]
         if "cleartext password" in cause:
@@ -26,6 +36,8 @@ def connect(session: Mapping[str, str] | None = None, **options: Any) -> psycopg
                 " set PGSSLMODE=require or stricter"
             ) from error
         raise Failure(f"PostgreSQL can't be reached: {cause}; check the PG settings and the server") from error
+    postgres_session.pin_younger(connection.pgconn)
+    return connection
 
 
 def _login() -> dict[str, Any]:

@@ -207,7 +207,8 @@ SELECT class.oid AS table_oid, class.relname, obj_description(class.oid, 'pg_cla
     attnotnull, attgenerated, atthasdef OR attidentity <> '' AS has_default,
     attribute.attnum = ANY ((key.indkey::int2[])[0:key.indnkeyatts - 1]) AS in_key,
     coalesce((attmissingval::text::text[])[1], leaf_missing) AS missing,
-    col_description(class.oid, attribute.attnum) AS comment
+    col_description(class.oid, attribute.attnum) AS comment,
+    CASE WHEN row_security_active(class.oid) OR leaf_row_security THEN current_user END AS sees_less
 FROM pg_class class
 JOIN pg_attribute attribute ON attrelid = class.oid AND attnum > 0 AND NOT attisdropped
 JOIN base ON base.oid = atttypid AND base.typtype <> 'd'
@@ -218,7 +219,8 @@ LEFT JOIN LATERAL (
         UNION ALL
         SELECT child.inhrelid FROM tree JOIN pg_inherits child ON child.inhparent = tree.inhrelid
     )
-    SELECT min((leaf.attmissingval::text::text[])[1]) AS leaf_missing
+    SELECT min((leaf.attmissingval::text::text[])[1]) AS leaf_missing,
+        bool_or(row_security_active(inhrelid)) AS leaf_row_security
     FROM tree JOIN pg_attribute leaf ON leaf.attrelid = inhrelid AND leaf.attname = attribute.attname
 ) leaves ON class.relkind = 'p'
 WHERE class.relnamespace = %s::regnamespace AND {IS_TABLE}
@@ -330,6 +332,11 @@ def _table(
 
 def _refusal(table: Table, rows: Sequence[Any]) -> str | None:
     """Why the table can't be replicated; None if it can."""
+    if rows[0].sees_less:
+        return (
+            f"row level security may hide rows of it from {rows[0].sees_less}: a superuser can say ALTER ROLE"
+            f" {rows[0].sees_less} BYPASSRLS"
+        )
     key = {table.columns[i].attnum for i in table.key}
     for row in rows:
         if row.in_key and row.attnum not in key:

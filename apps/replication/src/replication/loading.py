@@ -50,7 +50,9 @@ class LoadingConnection(SafeConnection):
         connection: Any = self
         connection._execute_command(COMMAND.COM_QUERY, statement)
         request = connection._read_packet()
-        if not request.is_load_local_packet() or request.get_all_data()[1:] != name.encode():
+        # In the server's `character_set_filesystem`, which may write a letter as two or four bytes.
+        asked = request.get_all_data()[1:].replace(b"\0", b"")
+        if not request.is_load_local_packet() or asked != name.encode():
             raise self.asks_for_a_file()
         packets = _Packets(connection, packet_bytes)
         try:

@@ -17,18 +17,6 @@ from replication.catalogue import SENDS_GENERATED, Table
 
 log = logging.getLogger(__name__)
 
-SESSION = {
-    # The text forms that replication.types expects.
-    "client_encoding": "UTF8",
-    "datestyle": "ISO",
-    "intervalstyle": "postgres",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    # A snapshot takes as long as it takes; the connection that exports it only waits, and so may a worker's.
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-}
 SLOT_WAIT_SECONDS = 60
 # Whoever alters a table waits for the first of a snapshot's readers, and the others would wait for him.
 IMPATIENT = {"lock_timeout": "5s"}
@@ -37,7 +25,7 @@ BEING_ALTERED = "A table is being altered while it is read: run `replicate` agai
 
 def connect(**options: Any) -> psycopg.Connection:
     """Connect with the settings under which values have the text that :mod:`replication.types` expects."""
-    return postgres.connect(SESSION, **options)
+    return postgres.connect(**options)
 
 
 def slot_name(connection: psycopg.Connection, chosen: str | None) -> str:
@@ -198,7 +186,7 @@ def locked(schema: str, tables: Sequence[Table]) -> Iterator[None]:
         sql.SQL("ONLY {}" if table.partitions is None else "{}").format(sql.Identifier(schema, table.name))
         for table in tables
     )
-    with postgres.connect(SESSION | IMPATIENT) as holder:
+    with postgres.connect(IMPATIENT) as holder:
         holder.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
         yield
 
@@ -220,7 +208,7 @@ def snapshot() -> Iterator[tuple[psycopg.Connection, int]]:
             raise Failure(f"PostgreSQL exports no snapshot: {answer.get_error_message()}")
         lsn, name = (answer.get_value(0, column) or b"" for column in (1, 2))
         high, low = lsn.split(b"/")
-        with postgres.connect(SESSION | IMPATIENT) as reader:
+        with postgres.connect(IMPATIENT) as reader:
             reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             reader.read_only = True
             reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name.decode()))

@@ -53,7 +53,6 @@ class Target:
     def __init__(self, settings: MySQLSettings) -> None:
         self.settings = settings
         self._connection = settings.connect(LoadingConnection, autocommit=False)
-        self.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
         [(version, self._packet_bytes)] = self.execute("SELECT VERSION(), @@max_allowed_packet")
         # Neither pads with blanks, so that 'a' and 'a ' are two keys, as in PostgreSQL.
         self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
@@ -286,7 +285,11 @@ class Target:
         warnings = self.execute("SHOW WARNINGS LIMIT 1")
         if warnings or answer.warnings:
             # The server counts also what it is set not to store.
-            what = warnings[0][2] if warnings else f"{answer.warnings} warnings, which it does not tell"
+            what = (
+                warnings[0][2]
+                if warnings
+                else f"it has {answer.warnings} warnings, and tells them where max_error_count is not 0"
+            )
             raise Refused(f"MySQL can't hold a value of the table {table.name}: {what}")
         return answer.rows
 

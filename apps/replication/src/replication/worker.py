@@ -12,7 +12,7 @@ import pymysql
 from psycopg import sql
 from pymysql.constants import ER
 
-from command import Failure, MySQLSettings
+from command import Failure, MySQLSettings, postgres
 from replication.catalogue import fill
 from replication.copy_out import FIRST_COLUMN, ROW_START, copy_out
 from replication.ranges import Range
@@ -71,7 +71,7 @@ class Worker:
         try:
             target, reader = idle.pop()
         except IndexError:
-            target, reader = Target(self.target), psycopg.connect(**self.source, autocommit=True)
+            target, reader = Target(self.target), postgres.connect_as(self.source, autocommit=True)
         try:
             yield target, reader
         except BaseException:
@@ -128,7 +128,7 @@ class Worker:
         query = sql.SQL("SELECT {} {} OFFSET {} LIMIT 1").format(
             sql.SQL(", ").join(keys), part.from_clause(), number - 1
         )
-        with psycopg.connect(**self.source, autocommit=True) as reader, self._in_snapshot(reader):
+        with postgres.connect_as(self.source, autocommit=True) as reader, self._in_snapshot(reader):
             return reader.execute(query).fetchone()
 
 

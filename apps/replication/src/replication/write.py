@@ -20,6 +20,7 @@ from replication.target import Target, name_key
 
 KEYS = "_replication_keys"
 ROWS = "_replication_rows"
+ROW = "_replication_row"
 ROWS_AT_ONCE = 20_000
 """Made into text before they are sent: a bound for memory."""
 
@@ -107,7 +108,9 @@ class _Partial:
         self._table = table
         definitions = target.column_definitions(table)
         bases = [f"{quote(self._base(i))} {table.types[i].name}" for i in table.key]
-        target.create_temporary(ROWS, [*definitions, *bases])
+        # A server may want a key of each table.
+        key = f"{quote(ROW)} BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY"
+        target.create_temporary(ROWS, [*definitions, *bases, key])
         unchanged = fold.values.kinds == UNCHANGED
         groups: dict[tuple[int, ...], list[int]] = {}
         for place, row in enumerate(fold.partial):
