@@ -87,6 +87,44 @@ def test_a_seed_is_added_once_and_another_adds_more(shop: dict[str, str], run: C
     assert len(all_rows(shop)["users"]) == 100
 
 
+def test_the_category_tree_is_added_once_also_by_batches_at_the_same_time_in_repeatable_read(
+    shop: dict[str, str], run: Callable[..., Any], start: Callable[..., Any]
+) -> None:
+    with to_postgres(shop) as connection, to_postgres(shop) as other:
+        connection.execute("ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'repeatable read'")
+        with connection.transaction():
+            # Both wait at the same place until here.
+            connection.execute("LOCK TABLE shop.generated_batches IN ACCESS EXCLUSIVE MODE")
+            batches = [start("shop-generate", "--products", 3, "--seed", seed, env=shop) for seed in (1, 2)]
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            while other.execute(waiting).fetchone() != (2,):
+                assert all(batch.poll() is None for batch in batches)
+        for batch in batches:
+            assert batch.wait() == 0, batch.stderr.read()
+    assert run("shop-generate", "--products", 3, "--seed", 3, env=shop).result["rows"] == {"products": 3}
+    rows = all_rows(shop)
+    assert len(rows["products"]) == 9
+    assert len(rows["productcategories"]) == len({row[1] for row in rows["productcategories"]}) == 16
+
+
+def test_categories_that_are_there_are_left_as_they_are_and_used(
+    shop: dict[str, str], run: Callable[..., Any]
+) -> None:
+    with to_postgres(shop) as connection:
+        connection.execute("INSERT INTO productcategories (name) VALUES ('Tea'), ('Tea')")
+    run("shop-generate", "--products", 20, "--seed", 1, env=shop)
+    rows = all_rows(shop)
+    assert [row[1] for row in rows["productcategories"]] == ["Tea", "Tea"]
+    assert {row[3] for row in rows["products"]} == {row[0] for row in rows["productcategories"]}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_the_database_cannot_hold_is_wrong_usage(run: Callable[..., Any], seed: int) -> None:
+    refused = run("shop-generate", "--seed", seed, check=False)
+    assert refused.status == 2
+    assert "--seed" in refused.log
+
+
 def test_the_same_seed_gives_the_same_rows(
     shop: dict[str, str], run: Callable[..., Any], request: pytest.FixtureRequest
 ) -> None:

@@ -11,6 +11,8 @@ from command import Result, console_command
 from shop.source import connect, create_tables, require_tables
 
 COUNT = click.IntRange(min=0)
+# What PostgreSQL's bigint holds; Python's generator takes a negative seed for the positive one.
+SEED = click.IntRange(min=0, max=2**63 - 1)
 
 
 @console_command
@@ -26,7 +28,7 @@ def shop_init() -> Result:
 @click.option("--orders", type=COUNT, default=0, help="How many orders to add, with one to five details each.")
 @click.option("--reviews", type=COUNT, default=0, help="How many reviews to add.")
 @click.option("--loyalty", type=COUNT, default=0, help="How many loyalty entries to add.")
-@click.option("--seed", type=int, help="Makes the rows; a seed's batch is added once. [default: a random one]")
+@click.option("--seed", type=SEED, help="Makes the rows; a seed's batch is added once. [default: a random one]")
 def shop_generate(users: int, products: int, orders: int, reviews: int, loyalty: int, seed: int | None) -> Result:
     """Add generated rows to the source's tables, all of them or none."""
     from shop.generate import Sizes, generate
@@ -42,7 +44,7 @@ def shop_generate(users: int, products: int, orders: int, reviews: int, loyalty:
 @click.option("--users", type=COUNT, default=0, help="How many events of new users to send.")
 @click.option("--reviews", type=COUNT, default=0, help="How many events of new reviews to send.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events a second. [default: no limit]")
-@click.option("--seed", type=int, help="Makes the events and their ids. [default: a random one]")
+@click.option("--seed", type=SEED, help="Makes the events and their ids. [default: a random one]")
 def shop_produce(users: int, reviews: int, rate: float | None, seed: int | None) -> Result:
     """Send events to Kafka."""
     from shop.produce import produce

@@ -111,8 +111,9 @@ class _Batch:
         )
 
     def _add_categories(self) -> None:
-        """The category tree is the same for every batch, so that it is added once."""
-        if self._connection.execute("SELECT FROM productcategories LIMIT 1").fetchone():
+        """The category tree is the same for every batch, so that it is added once; any other is left as it is."""
+        # A row is asked for what it holds: one of no columns is an empty tuple, which is false.
+        if self._column("SELECT EXISTS (SELECT FROM productcategories)") == [True]:
             return
         count = len(CATEGORIES) + sum(map(len, CATEGORIES.values()))
         first = self._take_ids("productcategories", "category_id", count)
@@ -124,10 +125,15 @@ class _Batch:
         self._copy("productcategories", ("category_id", "name", "parent_category_id"), rows)
 
     def _add_products(self, count: int) -> None:
+        if count == 0:
+            return
         first = self._take_ids("products", "product_id", count)
         leaves = self._column(
-            "SELECT category_id FROM productcategories WHERE parent_category_id IS NOT NULL ORDER BY 1"
+            "SELECT category_id FROM productcategories leaf WHERE NOT EXISTS"
+            " (SELECT FROM productcategories WHERE parent_category_id = leaf.category_id) ORDER BY 1"
         )
+        if not leaves:
+            raise Failure("Products need a category that is no other's parent: add one to productcategories")
         choice = self._random.choice
         self._copy(
             "products",

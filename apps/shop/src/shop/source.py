@@ -21,7 +21,11 @@ def connect() -> psycopg.Connection:
 
     Else it could be taken for one of the bookkeeping's schema, where the user is called as that is.
     """
-    return postgres.connect({"search_path": "public"})
+    connection = postgres.connect({"search_path": "public"})
+    # Who has waited for a lock sees what its holder has written, whatever the server's default is.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    connection.read_only = False
+    return connection
 
 
 def create_tables(connection: psycopg.Connection) -> int:
