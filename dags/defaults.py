@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, Param
 
 SOURCE = Asset("source", uri="martline://postgres/public")
 REPLICA = Asset("replica", uri="martline://mysql/tables")
@@ -17,3 +17,16 @@ TASK_DEFAULTS: dict[str, Any] = {
 }
 # A replica that changes while marts are read would make marts of two moments: one at a time.
 REPLICA_POOL = "replica"
+
+# What a run is known by, as an integer below 2**53, which JSON keeps exactly: the same when a task is tried again
+# or cleared, another for any other run, also for one with the name of a run that was deleted.
+_RUN = "dag_run.run_id ~ ' ' ~ dag_run.run_after.isoformat()"
+_SEED_OF_RUN = f"macros.uuid.uuid5(macros.uuid.NAMESPACE_OID, {_RUN}).int % 2**53"
+SEED = f"{{{{ params.seed if params.seed is not none else {_SEED_OF_RUN} }}}}"
+SEED_PARAM = Param(
+    None,
+    type=["null", "integer"],
+    minimum=0,
+    maximum=2**63 - 1,
+    description="blank: one of the run's own",
+)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
-from defaults import SOURCE, TASK_DEFAULTS
+from defaults import SEED, SEED_PARAM, SOURCE, TASK_DEFAULTS
 from workload import workload
 
 SIZES = {"users": ("SHOP_USER_EVENTS", 200), "reviews": ("SHOP_REVIEW_EVENTS", 200)}
@@ -32,7 +32,7 @@ Updates the asset `source`, which starts the DAG `replicate`.
             name: Param(int(os.environ.get(variable, size)), type="integer", minimum=0)
             for name, (variable, size) in SIZES.items()
         },
-        "seed": Param(None, type=["null", "integer"], description="blank: taken from the run's time"),
+        "seed": SEED_PARAM,
     },
 ):
     produce = workload(
@@ -40,10 +40,7 @@ Updates the asset `source`, which starts the DAG `replicate`.
         [
             "shop-produce",
             *(word for name in SIZES for word in (f"--{name}", f"{{{{ params.{name} }}}}")),
-            *(
-                "--seed",
-                "{{ params.seed if params.seed is not none else dag_run.run_after.timestamp() | int }}",
-            ),
+            *("--seed", SEED),
         ],
         image="shop",
         settings=["postgres", "kafka"],

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
-from defaults import SOURCE, TASK_DEFAULTS
+from defaults import SEED, SEED_PARAM, SOURCE, TASK_DEFAULTS
 from workload import workload
 
 SIZES = {"users": 500, "products": 800, "orders": 3000, "reviews": 2000, "loyalty": 3000}
@@ -21,7 +21,7 @@ Creates the shop's tables in PostgreSQL if they are not there, and adds as many 
 are committed together.
 
 The **seed** identifies a run's rows: the same seed gives the same rows and is added once, so a task that is
-tried again adds nothing twice. Without one, the run's own time is taken.
+tried again adds nothing twice. Without one, each run has its own.
 
 Updates the asset `source`, which starts the DAG `replicate`.
 """,
@@ -35,7 +35,7 @@ Updates the asset `source`, which starts the DAG `replicate`.
             name: Param(int(os.environ.get(f"SHOP_{name.upper()}", size)), type="integer", minimum=0)
             for name, size in SIZES.items()
         },
-        "seed": Param(None, type=["null", "integer"], description="blank: taken from the run's time"),
+        "seed": SEED_PARAM,
     },
 ):
     create_tables = workload(
@@ -46,10 +46,7 @@ Updates the asset `source`, which starts the DAG `replicate`.
         [
             "shop-generate",
             *(word for name in SIZES for word in (f"--{name}", f"{{{{ params.{name} }}}}")),
-            *(
-                "--seed",
-                "{{ params.seed if params.seed is not none else dag_run.run_after.timestamp() | int }}",
-            ),
+            *("--seed", SEED),
         ],
         image="shop",
         settings=["postgres"],

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 DAGS = Path(__file__).parent.parent.parent / "dags"
 DESCRIBE = """
-import json, sys
+import json, shlex, sys
 from airflow.dag_processing.dagbag import DagBag
 from kubernetes.client import ApiClient
 bag = DagBag(sys.argv[1])
@@ -74,7 +75,8 @@ spec:
 
 
 @pytest.fixture(scope="module", params=["embedded", "cluster"])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """Run a program in Airflow's environment in one of the profiles; returns what it prints as JSON at its end."""
     home = tmp_path_factory.mktemp("airflow")
     (home / "workloads.json").write_text(json.dumps(WORKLOADS))
     (home / "pod.yaml").write_text(POD)
@@ -88,10 +90,20 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "MARTLINE_PROFILE": request.param,
         "PYTHONPATH": str(DAGS),
     }
-    command = [sys.executable, "-c", DESCRIBE, str(DAGS)]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert process.returncode == 0, process.stderr
-    return {"profile": request.param, **json.loads(process.stdout.splitlines()[-1])}
+
+    def run(program: str) -> Any:
+        command = [sys.executable, "-c", program, str(DAGS)]
+        process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert process.returncode == 0, process.stderr
+        return {"profile": request.param, "said": json.loads(process.stdout.splitlines()[-1])}
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def built(airflow: Callable[[str], Any]) -> dict[str, Any]:
+    described = airflow(DESCRIBE)
+    return {"profile": described["profile"], **described["said"]}
 
 
 def test_every_dag_is_read_without_errors(built: dict[str, Any]) -> None:
@@ -150,7 +162,50 @@ def test_what_reads_or_writes_the_whole_replica_shares_a_pool_of_one(built: dict
     assert pooled == {"replicate.replicate", "replicate.compare", "build_marts.build"}
 
 
-IN_THE_CLUSTER = pytest.mark.parametrize("built", ["cluster"], indirect=True)
+SEEDS = """
+import json, shlex, sys
+from datetime import UTC, datetime
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.api.datamodels._generated import DagRun
+from airflow.sdk.execution_time import macros
+
+def seed(dag, task, run_id, run_after, chosen=None):
+    run = DagRun(
+        dag_id=dag.dag_id, run_id=run_id, run_after=run_after, run_type="manual", state="running",
+        start_date=run_after, end_date=None, logical_date=None, data_interval_start=None, data_interval_end=None,
+        partition_key=None, consumed_asset_events=[],
+    )
+    task = dag.get_task(task).prepare_for_execution()
+    params = {**dag.params.dump(), "seed": chosen}
+    task.render_template_fields({"dag_run": run, "run_id": run_id, "params": params, "macros": macros})
+    words = getattr(task, "arguments", None) or shlex.split(task.bash_command)
+    return words[words.index("--seed") + 1]
+
+bag = DagBag(sys.argv[1])
+moment, later = (datetime(2026, 1, 1, microsecond=part, tzinfo=UTC) for part in (1, 2))
+print(json.dumps({
+    name: {
+        "once": seed(bag.dags[name], task, "a", moment), "again": seed(bag.dags[name], task, "a", moment),
+        "other": seed(bag.dags[name], task, "b", moment), "later": seed(bag.dags[name], task, "a", later),
+        "chosen": [seed(bag.dags[name], task, "a", moment, chosen) for chosen in (0, 2**63 - 1)],
+    }
+    for name, task in (("shop_generate", "generate"), ("shop_events", "produce"))
+}))
+"""
+
+
+def test_the_seed_is_the_runs_own_also_among_runs_of_the_same_moment_and_stays_when_it_is_tried_again(
+    airflow: Callable[[str], Any],
+) -> None:
+    for seeds in airflow(SEEDS)["said"].values():
+        assert seeds["once"] == seeds["again"]
+        numbers = [int(seeds[name]) for name in ("once", "other", "later")]
+        assert len(set(numbers)) == 3
+        assert all(0 <= number < 2**53 for number in numbers)
+        assert seeds["chosen"] == ["0", str(2**63 - 1)]
+
+
+IN_THE_CLUSTER = pytest.mark.parametrize("airflow", ["cluster"], indirect=True)
 
 
 def _pods(built: dict[str, Any]) -> dict[str, dict[str, Any]]:
