@@ -243,9 +243,9 @@ class PostgreSQLProcess(PostgreSQL):
 
 
 class MariaDBProcess(MySQL):
-    """MariaDB as the embedded platform runs it."""
+    """MariaDB as the embedded platform runs it, with more options."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         port, password = _port_and_password(folder)
         super().__init__(port, password, "127.0.0.1")
         passwords = {"mysql_pwd": secrets.token_hex(8), "mysql_admin": password}
@@ -254,7 +254,8 @@ class MariaDBProcess(MySQL):
             needed.mkdir(mode=0o700, exist_ok=True)
         programs = fetch_programs().mariadb
         mariadb.prepare(state, programs)
-        self._process = _Process(folder, self.is_ready, mariadb.server(state, programs).command)
+        command = [*mariadb.server(state, programs).command, *options]
+        self._process = _Process(folder, self.is_ready, command)
         self._runtime = state.runtime
         self.start, self.kill = self._process.start, self._process.kill
 

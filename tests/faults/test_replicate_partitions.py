@@ -40,13 +40,15 @@ class Tree:
         self._source = source
         self._chance = chance
         self._names = 0
-        self._detached: list[Part] = []
+        self._young: set[str] = set()
+        """Made in this transaction. PostgreSQL does not tell of a TRUNCATE there that takes rows away again."""
         self._root = Part(name, "", "", range(IDS), chance.choice(["range", "list", "hash"]))
         self._run(f"CREATE TABLE {name} (id int PRIMARY KEY, v text) PARTITION BY {self._root.split} (id)")
         self._fill(self._root)
 
     def step(self) -> None:
         """Change rows, or partitions, or columns, some at once in one transaction."""
+        self._young.clear()
         with self._source.transaction():
             for _ in range(self._chance.randrange(1, 4)):
                 draw = self._chance.random()
@@ -115,7 +117,8 @@ class Tree:
             self._run(f"DROP TABLE {part.name}")
         else:
             part = self._chance.choice(parts)
-            if what == "truncate":
+            young = any(below.name in self._young for below in [part, *self._parts(part)])
+            if what == "truncate" and not young:
                 self._run(f"TRUNCATE {part.name}")
             elif not part.split:
                 self._run(f"ALTER TABLE {part.name} REPLICA IDENTITY {self._chance.choice(['FULL', 'DEFAULT'])}")
@@ -198,7 +201,9 @@ class Tree:
         return [part for child in parent.children for part in [child, *self._parts(child)]]
 
     def _table_name(self) -> str:
-        return f"{self._chance.choice(SCHEMAS)}.{self._name(self.name + '_')}"
+        name = f"{self._chance.choice(SCHEMAS)}.{self._name(self.name + '_')}"
+        self._young.add(name)
+        return name
 
     def _name(self, prefix: str) -> str:
         self._names += 1

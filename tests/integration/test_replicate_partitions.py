@@ -38,7 +38,7 @@ def test_partitions_that_are_created_are_followed_beside_other_changes(
     with source.transaction():
         source.execute("CREATE TABLE rest PARTITION OF ev (w DEFAULT 7) DEFAULT PARTITION BY HASH (id)")
         source.execute("CREATE TABLE elsewhere.rest_0 PARTITION OF rest FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
-        source.execute("INSERT INTO ev (id, d) SELECT n, '2030-01-01' FROM generate_series(1, 9) n")
+        source.execute("INSERT INTO ev (id, d) SELECT n, '2030-01-01' FROM generate_series(11, 19) n")
     # An empty one that is attached brings nothing, either.
     source.execute("CREATE TABLE ev_4 (LIKE ev INCLUDING ALL)")
     source.execute("ALTER TABLE ev ATTACH PARTITION ev_4 FOR VALUES FROM ('2024-04-01') TO ('2024-05-01')")
@@ -76,7 +76,8 @@ def test_what_the_changes_do_not_tell_of_a_partition_makes_the_table_be_copied_a
 ) -> None:
     source.execute(EVENTS)
     run("replicate", env=servers)
-    source.execute(change)
+    for statement in change.split(";"):
+        source.execute(statement)
     source.execute("INSERT INTO ev VALUES (5, '2024-02-07')")
     copied = run("replicate", "ev", env=servers)
     assert reason in copied.log

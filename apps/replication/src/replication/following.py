@@ -143,7 +143,8 @@ def _drop_gone(target: Target, slot: str, live: Mapping[int, Table], refused: Ma
 def _rename(target: Target, slot: str, live: Mapping[int, Table]) -> None:
     """Rename the copies of renamed tables; one may take the name that another gives up."""
     while renamed := _renamed(target, slot, live):
-        free = [(old, new) for old, new in renamed if new not in target.table_names()]
+        there = target.table_names()
+        free = [(old, new) for old, new in renamed if new not in there or target.is_one_name(old, new)]
         for old, new in free:
             log.info("%s is called %s in PostgreSQL now: renaming it", old, new)
             with target.transaction():

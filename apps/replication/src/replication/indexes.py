@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 INDEXES = """
 SELECT index_name, column_name, sub_part FROM information_schema.statistics
-WHERE table_schema = DATABASE() AND table_name = %s AND index_type IN ('BTREE', 'HASH')
+WHERE table_schema = DATABASE() AND {} AND index_type IN ('BTREE', 'HASH')
     AND index_name <> 'PRIMARY'
 ORDER BY index_name, seq_in_index
 """
@@ -102,7 +102,7 @@ def renewed_indexes(target: Target, name: str, before: Table, after: Table) -> l
 
 def _read(target: Target, name: str) -> list[tuple[str, list[_Part]]]:
     """The secondary indexes that the table has in MySQL, whoever made them: name and columns."""
-    rows = target.execute(INDEXES, [name])
+    rows = target.execute(INDEXES.format(target.named), [name])
     indexes = []
     for index, group in groupby(rows, key=lambda row: str(row[0])):
         parts = [_Part(column, prefix) for _, column, prefix in group]

@@ -3,7 +3,7 @@
 import logging
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,13 +47,40 @@ class Transaction:
     """In microseconds since 2000; None if there was none yet, since the slot was made at the LSN."""
 
 
+class TableNames:
+    """The tables of a database; upper and lower case are the same to some servers."""
+
+    def __init__(self, names: Iterable[str], folded: bool) -> None:
+        self._names = tuple(names)
+        self._folded = folded
+        self._known = {self._fold(name) for name in self._names}
+
+    def __contains__(self, name: str) -> bool:
+        return self._fold(name) in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        """As the server tells them."""
+        return iter(self._names)
+
+    def _fold(self, name: str) -> str:
+        return fold_case(name) if self._folded else name
+
+
+def fold_case(name: str) -> str:
+    """The name in lower case, as long as it was."""
+    return "".join(lower if len(lower := character.lower()) == 1 else character for character in name)
+
+
 class Target:
     """One connection to MySQL, in strict mode and in transactions of the caller's."""
 
     def __init__(self, settings: MySQLSettings) -> None:
         self.settings = settings
         self._connection = settings.connect(LoadingConnection, autocommit=False)
-        [(version, self._packet_bytes)] = self.execute("SELECT VERSION(), @@max_allowed_packet")
+        [(version, self._packet_bytes, case)] = self.execute(
+            "SELECT VERSION(), @@max_allowed_packet, @@lower_case_table_names"
+        )
+        self._folds_names = case != 0
         # Neither pads with blanks, so that 'a' and 'a ' are two keys, as in PostgreSQL.
         self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
 
@@ -193,14 +220,23 @@ class Target:
         """The table's columns in their order."""
         query = (
             "SELECT column_name FROM information_schema.columns"
-            " WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position"
+            f" WHERE table_schema = DATABASE() AND {self.named} ORDER BY ordinal_position"
         )
         return [name for (name,) in self.execute(query, [table])]
 
-    def table_names(self) -> set[str]:
+    def table_names(self) -> TableNames:
         """The tables in the database, whoever made them."""
         query = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
-        return {name for (name,) in self.execute(query)}
+        return TableNames((name for (name,) in self.execute(query)), self._folds_names)
+
+    @property
+    def named(self) -> str:
+        """The condition of a query of ``information_schema`` for one table's name."""
+        return "LOWER(table_name) = LOWER(%s)" if self._folds_names else "table_name = %s"
+
+    def is_one_name(self, name: str, other: str) -> bool:
+        """Whether the server takes both for the same table."""
+        return name in TableNames([other], self._folds_names)
 
     def forget_copies(self, slot: str) -> None:
         """Let the next run copy all of the slot's tables again."""
