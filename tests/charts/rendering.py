@@ -50,6 +50,15 @@ def built() -> Path:
     return folder
 
 
+class _Loader(yaml.CSafeLoader):
+    """YAML in which no map has a key twice: of two, Kubernetes takes one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key stands twice:\n{keys}"
+        return super().construct_mapping(node, deep)
+
+
 def default_values(chart: str) -> dict[str, Any]:
     return dict(yaml.safe_load((SOURCE / chart / "values.yaml").read_text()))
 
@@ -57,7 +66,7 @@ def default_values(chart: str) -> dict[str, Any]:
 def rendered(chart: str, values: Mapping[str, Any] | None = None) -> list[Object]:
     """The objects of a release of the chart."""
     command = "template", RELEASE, str(built() / chart), "--namespace", NAMESPACE, "--values", "-"
-    documents = yaml.load_all(helm(*command, given=yaml.safe_dump(dict(values or {}))), yaml.CSafeLoader)
+    documents = yaml.load_all(helm(*command, given=yaml.safe_dump(dict(values or {}))), _Loader)
     return [document for document in documents if document]
 
 

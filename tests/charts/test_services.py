@@ -1,11 +1,14 @@
 """What the charts of PostgreSQL, MySQL, ZooKeeper and Kafka promise, each for itself."""
 
 import base64
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.charts.cases import EXTERNAL, case
-from tests.charts.rendering import Object, Refused, named, of_kind, rendered
+from tests.charts.databases import docker, require_image
+from tests.charts.rendering import SERVICES, Object, Refused, named, of_kind, pods, rendered
 
 
 def properties(text: str) -> dict[str, str]:
@@ -143,6 +146,107 @@ def test_another_image_of_a_task_restarts_what_starts_tasks() -> None:
 def test_a_setting_of_postgresql_may_hold_quotes() -> None:
     config = named(rendered("postgres", {"config": {"log_line_prefix": "it's %m "}}), "ConfigMap", "postgres")
     assert "log_line_prefix = 'it''s %m '\n" in config["data"]["postgresql.conf"]
+
+
+def test_a_setting_of_airflow_that_the_chart_sets_too_is_the_users() -> None:
+    settings = {"AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": 30, "SHOP_USERS": 2000000}
+    data = named(rendered("airflow", {"settings": settings}), "ConfigMap", "airflow-settings")["data"]
+    assert data["AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL"] == "30"
+    assert data["SHOP_USERS"] == "2000000"
+
+
+@pytest.mark.parametrize("chart", SERVICES)
+def test_an_image_may_be_named_by_its_digest(chart: str) -> None:
+    digest = f"sha256:{'0123456789abcdef' * 4}"
+    images = {
+        container["image"]
+        for pod in pods(rendered(chart, {"image": {"digest": digest}}))
+        for container in pod.servers
+    }
+    assert {image.partition("@")[2] for image in images} == {digest}
+
+
+@pytest.mark.parametrize("digest", ["sha256:0123", "0" * 64, f"sha256:{'0' * 63}g", f"sha256:{'0' * 64} "])
+def test_what_is_no_digest_is_refused(digest: str) -> None:
+    with pytest.raises(Refused, match="/image/digest"):
+        rendered("postgres", {"image": {"digest": digest}})
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "sentence"),
+    [
+        (
+            "postgres",
+            {"auth": {"shop": {"user": "airflow"}}},
+            "auth.shop.user and auth.airflow.user are the same",
+        ),
+        ("postgres", {"auth": {"airflow": {"database": "shop"}}}, "are the same"),
+        ("postgres", {"auth": {"shop": {"user": "postgres"}}}, "auth.shop.user is postgres, a name"),
+        ("postgres", {"auth": {"airflow": {"user": "public"}}}, "auth.airflow.user is public, a name"),
+        ("postgres", {"auth": {"shop": {"user": "pg_shop"}}}, "auth.shop.user is pg_shop, a name"),
+        ("postgres", {"auth": {"shop": {"database": "template1"}}}, "auth.shop.database is template1, a name"),
+        ("postgres", {"auth": {"shop": {"user": "é" * 32}}}, "auth.shop.user is no name"),
+        ("mysql", {"auth": {"user": "root"}}, "auth.user is root, a name"),
+        ("mysql", {"auth": {"user": "mysql.sys"}}, "auth.user is mysql.sys, a name"),
+        ("mysql", {"auth": {"database": "Performance_Schema"}}, "auth.database is Performance_Schema, a name"),
+        ("mysql", {"auth": {"user": "u" * 33}}, "auth.user is no name"),
+        ("mysql", {"auth": {"database": "a/b"}}, "auth.database is no name"),
+    ],
+)
+def test_a_name_that_the_first_start_could_not_use_is_refused(
+    chart: str, values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(Refused, match=re.escape(sentence)):
+        rendered(chart, values)
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "sentence"),
+    [
+        ("postgres", {"config": {"hba_file": "/tmp/all"}}, "config.hba_file cannot be set"),
+        ("postgres", {"config": {"TimeZone": "UTC"}}, "config has TimeZone and timezone, which are the same"),
+        ("postgres", {"config": {"work mem": 1}}, 'config has a setting named "work mem"'),
+        ("mysql", {"config": {"datadir": "/tmp"}}, "config.datadir cannot be set"),
+        ("mysql", {"config": {"local-infile": "OFF"}}, "config has local-infile and local_infile, which are the"),
+        ("mysql", {"config": {"init_connect": "x" * 2001}}, "config.init_connect is longer"),
+        ("kafka", {"config": {"broker.id": 7}}, "config.broker.id cannot be set"),
+        ("kafka", {"config": {"log.dirs": "/tmp"}}, "config.log.dirs cannot be set"),
+        ("kafka", {"config": {"a=b": 1}}, 'config has a setting named "a=b"'),
+        ("kafka", {"config": {"log.flush.interval.messages": 2**63 - 1}}, "write it in quotes"),
+        ("kafka", {"config": {"log.cleaner.io.max": 1e-9}}, "write it in quotes"),
+        ("kafka", {"config": {"super.users": "User:\U0001f600"}}, "config.super.users holds a character beyond"),
+        ("zookeeper", {"config": {"dataDir": "/tmp"}}, "config.dataDir cannot be set"),
+        ("zookeeper", {"config": {"sample": "bell\u0007"}}, "config.sample holds a control character"),
+        ("spark", {"config": {"spark.authenticate.secret": "known"}}, "config.spark.authenticate.secret cannot"),
+        ("airflow", {"settings": {"AIRFLOW__CORE__FERNET_KEY": "known"}}, "the Secret airflow-keys has it"),
+        ("airflow", {"settings": {"PGHOST": "elsewhere"}}, "the Secret airflow-metadata has it"),
+        ("airflow", {"settings": {"SHOP.USERS": 1}}, "settings.SHOP.USERS is no name"),
+        ("airflow", {"extraDags": {"helm_test.py": ""}}, "extraDags has helm_test.py"),
+    ],
+)
+def test_a_setting_that_would_not_count_is_refused(chart: str, values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Refused, match=re.escape(sentence)):
+        rendered(chart, values)
+
+
+@pytest.mark.parametrize("on_zookeeper", [True, False])
+def test_kafka_refuses_a_volume_with_partitions_of_no_known_cluster(on_zookeeper: bool, tmp_path: Path) -> None:
+    objects = rendered("kafka", {"global": {"zookeeper": {"enabled": on_zookeeper}}})
+    image = named(objects, "StatefulSet", "kafka")["spec"]["template"]["spec"]["containers"][0]["image"]
+    require_image(image)
+    (tmp_path / "start.sh").write_text(named(objects, "ConfigMap", "kafka")["data"]["start.sh"])
+    kept = "mkdir -p /var/lib/kafka/data/log/orders-0; echo row > /var/lib/kafka/data/log/orders-0/0.log"
+    after = "find /var/lib/kafka/data -type f"
+    script = f"{kept}; HOSTNAME=kafka-0 bash -e /start.sh && exit 99; echo $?; {after}"
+    mounts = "--volume", f"{tmp_path / 'start.sh'}:/start.sh:ro", "--tmpfs", "/var/lib/kafka/data"
+    printed = docker(
+        "run", "--rm", "--user=0:0", *mounts, "--entrypoint", "bash", image, "-c", f"exec 2>&1; {script}"
+    )
+    sentence, code, file = printed.splitlines()
+    assert sentence.startswith(
+        "Refused to start: the volume holds partitions, but no /var/lib/kafka/data/log/meta"
+    )
+    assert (code, file) == ("1", "/var/lib/kafka/data/log/orders-0/0.log")
 
 
 def test_kafka_does_not_keep_what_zookeeper_forgets() -> None:
