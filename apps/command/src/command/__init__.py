@@ -4,11 +4,12 @@ from command.confirm import confirm_removal
 from command.mysql import MySQLSettings
 from command.network import port_is_free
 from command.progress import progress
-from command.run import Failure, Result, WrongSettings, console_command
+from command.run import Failure, PassingFailure, Result, WrongSettings, console_command
 
 __all__ = [
     "Failure",
     "MySQLSettings",
+    "PassingFailure",
     "Result",
     "WrongSettings",
     "confirm_removal",

@@ -29,7 +29,7 @@ def connect_as(parameters: Mapping[str, Any], **options: Any) -> psycopg.Connect
     try:
         connection = psycopg.connect(**{**parameters, **options})
     except psycopg.OperationalError as error:
-        cause = str(error).strip().splitlines()[-1]
+        cause = "; ".join(line.strip() for line in str(error).splitlines() if "Is the server running" not in line)
         if "cleartext password" in cause:
             raise Failure(
                 "PostgreSQL asks for the password in clear, on a connection that need not be encrypted:"

@@ -21,6 +21,14 @@ class Failure(Exception):
     exit_status = 1
 
 
+class PassingFailure(Failure):
+    """A failure whose cause goes by itself, such as a lock that somebody holds: the same may succeed later."""
+
+    def __init__(self, sentence: str, kind: str = "lock") -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
 class WrongSettings(Failure):
     """A setting is missing or has a value that is not allowed; exit status 2."""
 

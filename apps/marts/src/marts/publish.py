@@ -12,7 +12,8 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from command import Failure
+from command import Failure, PassingFailure
+from command.mysql_ddl import change_tables
 from marts.database import present_tables
 
 BUILDS = "_mart_builds"
@@ -47,9 +48,9 @@ def keep_others_out(connection: "Connection[Any]") -> None:
 
 def clear(connection: "Connection[Any]", tables: Sequence[str]) -> None:
     """Drop what a build that died has left."""
-    leftovers = [f"`{name(table)}`" for table in tables for name in (staging, _old)]
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP TABLE IF EXISTS {', '.join(leftovers)}")
+    leftovers = [name(table) for table in tables for name in (staging, _old)]
+    quoted = ", ".join(f"`{name}`" for name in leftovers)
+    change_tables(connection, f"DROP TABLE IF EXISTS {quoted}", leftovers)
 
 
 def stage_builds(connection: "Connection[Any]") -> None:
@@ -74,14 +75,13 @@ def swap_in(connection: "Connection[Any]", tables: Sequence[str]) -> None:
     present = present_tables(connection)
     renames = [f"`{table}` TO `{_old(table)}`" for table in tables if table in present]
     renames += [f"`{staging(table)}` TO `{table}`" for table in tables]
-    with connection.cursor() as cursor:
-        # Without a limit, one long transaction on a mart holds up the swap, and the swap all other readers.
-        cursor.execute(f"SET SESSION lock_wait_timeout = {SECONDS_TO_WAIT_FOR_READERS}")
-        try:
-            cursor.execute(f"RENAME TABLE {', '.join(renames)}")
-        except pymysql.OperationalError as error:
-            raise Failure(
-                f"the new marts can't replace the old, which stay: {error.args[-1]}; "
-                "end the transactions that read them, then run build-marts again"
-            ) from error
+    try:
+        change_tables(
+            connection, f"RENAME TABLE {', '.join(renames)}", tables, seconds=SECONDS_TO_WAIT_FOR_READERS
+        )
+    except (PassingFailure, pymysql.OperationalError) as error:
+        raise Failure(
+            f"the new marts can't replace the old, which stay: {error.args[-1]}; "
+            "end the transactions that read them, then run build-marts again"
+        ) from error
     clear(connection, tables)

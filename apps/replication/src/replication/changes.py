@@ -137,11 +137,40 @@ def apply_changes(
     return applied
 
 
+def bring(
+    stream: ChangeStream, target: Target, copies: Mapping[str, Replicated], since: int, upto: int
+) -> dict[str, str]:
+    """Apply to copies that are not part of a replica yet what was committed from one LSN on, and before another.
+
+    Return the names of the copies that can't have their changes, with the reason.
+    """
+    failed: dict[str, str] = {}
+    reader = _Reader(copies, Position(since), History(None, 0, 0))
+    with closing(ahead(_batches(reader, stream, upto))) as batches:
+        for batch in batches:
+            with target.transaction():
+                failed |= batch.stopped
+                _write_tables(target, batch, failed)
+    return failed
+
+
 def _write(target: Target, slot: str, batch: Batch, unfit: set[str]) -> Applied:
     """Write a batch; ``unfit`` are the tables that can't have their changes, and get no more."""
+    refused = dict.fromkeys(unfit, "")
+    rows = _write_tables(target, batch, refused)
+    for name in refused.keys() - unfit:
+        target.store_unfit(slot, name, refused[name])
+        unfit.add(name)
+    for name, reason in batch.stopped.items():
+        target.store_stopped(slot, name, reason)
+    return Applied(batch.changes, rows, batch.committed_at)
+
+
+def _write_tables(target: Target, batch: Batch, refused: dict[str, str]) -> int:
+    """Write the rows of a batch, but of tables that are ``refused``; those that MySQL refuses now are added."""
     rows = 0
     for table, folded in batch.folds:
-        if table.name in unfit:
+        if table.name in refused:
             continue
         target.execute("SAVEPOINT of_a_table")
         try:
@@ -150,11 +179,8 @@ def _write(target: Target, slot: str, batch: Batch, unfit: set[str]) -> Applied:
             if isinstance(error, pymysql.MySQLError) and not is_refusal(error):
                 raise
             target.execute("ROLLBACK TO SAVEPOINT of_a_table")
-            unfit.add(table.name)
-            target.store_unfit(slot, table.name, str(error.args[-1]))
-    for name, reason in batch.stopped.items():
-        target.store_stopped(slot, name, reason)
-    return Applied(batch.changes, rows, batch.committed_at)
+            refused[table.name] = str(error.args[-1])
+    return rows
 
 
 def _batches(reader: "_Reader", stream: ChangeStream, upto: int) -> Generator[Batch]:

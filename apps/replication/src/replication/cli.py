@@ -1,33 +1,29 @@
 """The commands."""
 
 import logging
-import math
 import os
 import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
 from rich.console import Console
 
-from command import Failure, Result, WrongSettings, console_command
+from command import Result, WrongSettings, console_command
 from replication import identity, roles, source
 from replication.catalogue import UnfitRules
-from replication.changes import Applied
+from replication.follower import Follower, Manner
 from replication.metrics import Metrics
+from replication.passing import in_sentences
 from replication.repair import compare_tables
-from replication.replica import Replica, open_replica, require, without
+from replication.replica import open_replica, require, without
 from replication.status import UNITS, guard_disk, read_status, show_status
 
 log = logging.getLogger(__name__)
-
-POLL_SECONDS = 0.2
-STATUS_SECONDS = 5
-"""Between two looks at the slot and the tables while a replica is followed."""
 
 
 class Size(click.ParamType[int]):
@@ -87,6 +83,7 @@ warn_option = click.option(
 @warn_option
 @slot_option
 @schema_option
+@in_sentences
 def replicate(
     tables: Sequence[str],
     exclude: Sequence[str],
@@ -115,12 +112,13 @@ def replicate(
         if not follow:
             raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
         metrics.serve(metrics_address, metrics_port)
-    with open_replica(slot, schema, UnfitRules.parse(unfit), any_source=start_over) as replica:
+    rules = UnfitRules.parse(unfit)
+    with open_replica(slot, schema, rules, any_source=start_over) as replica:
         if start_over:
             replica.start_over()
         guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
         wanted, refused = replica.choose_tables(tables, exclude)
-        with metrics.applying(), replica.locked():
+        with metrics.applying(), replica.copying(), replica.locked():
             replica.copy_again(recopy)
             copied = replica.copy_new(wanted, exclude, recopy)
             if follow:  # not before: a signal need not wait for a copy, which the next run does again
@@ -131,17 +129,18 @@ def replicate(
                 copied += replica.copy_new(due, exclude)
                 applied += replica.apply(transactional=transactional, stopped=stopped)
         require({**refused, **copied.failed}, without(replica.stopped(), [*exclude, *copied.failed]))
-        if follow:
-            metrics.add(applied)
-            applied += _follow(replica, metrics, stopped, warn_over, transactional, None if tables else exclude)
-        state = "stopped" if stopped.is_set() else "equal to PostgreSQL"
-        log.info("%s: %s changes since the last run", state, f"{applied.changes:,}")
-        return {
-            "copied": copied.rows,
-            "copy_seconds": round(copied.seconds, 2),
-            "changes": applied.changes,
-            "rows_written": applied.rows_written,
-        }
+    if follow:
+        metrics.add(applied)
+        manner = Manner(transactional, warn_over, tables, exclude)
+        applied += Follower(partial(open_replica, slot, schema, rules), manner, metrics, stopped).run()
+    state = "stopped" if stopped.is_set() else "equal to PostgreSQL"
+    log.info("%s: %s changes since the last run", state, f"{applied.changes:,}")
+    return {
+        "copied": copied.rows,
+        "copy_seconds": round(copied.seconds, 2),
+        "changes": applied.changes,
+        "rows_written": applied.rows_written,
+    }
 
 
 def _set_by_signals(stopped: threading.Event) -> None:
@@ -156,55 +155,13 @@ def _set_by_signals(stopped: threading.Event) -> None:
         signal.signal(number, stop)
 
 
-def _follow(
-    replica: Replica,
-    metrics: Metrics,
-    stopped: threading.Event,
-    warn_over: int,
-    transactional: bool,
-    exclude: Sequence[str] | None,
-) -> Applied:
-    """Apply changes as they come; copy new tables too, but those to ``exclude``, or none if that is None."""
-    log.info("following: SIGTERM or Ctrl-C ends it")
-    total = Applied()
-    looked = -math.inf
-    while not stopped.wait(POLL_SECONDS):
-        with metrics.applying(), replica.locked():
-            applied = replica.apply(transactional=transactional, stopped=stopped)
-        metrics.add(applied)
-        total += applied
-        if time.monotonic() > looked + STATUS_SECONDS:
-            looked = time.monotonic()
-            _copy_younger(replica, exclude)
-            guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
-            metrics.show(read_status(replica))
-    return total
-
-
-def _copy_younger(replica: Replica, exclude: Sequence[str] | None) -> None:
-    """Copy the tables that nobody has tried to copy yet, and those that are to be copied again.
-
-    What hinders it now is tried again. No new table is copied if ``exclude`` is None.
-    """
-    try:
-        with replica.locked():
-            due = replica.due(exclude or ())
-            if exclude is not None:
-                known = {*exclude, *replica.target.copied(replica.slot)}
-                wanted, _ = replica.choose_tables((), ())
-                due += [name for name in wanted if name not in known]
-            if due:
-                replica.copy_new(due, exclude or ())
-    except Failure as failure:
-        log.warning("%s", failure)
-
-
 @console_command
 @tables_argument
 @exclude_option
 @click.option("--repair", is_flag=True, help="Bring the rows that differ again, and compare again.")
 @slot_option
 @schema_option
+@in_sentences
 def replication_compare(
     tables: Sequence[str], exclude: Sequence[str], repair: bool, slot: str | None, schema: str
 ) -> Result:
@@ -216,6 +173,8 @@ def replication_compare(
     with open_replica(slot, schema) as replica:
         names, refused = replica.choose_tables(tables, exclude)
         with replica.locked():
+            if not tables:
+                names = replica.without_copied_now(names)
             result = compare_tables(replica, names, repair=repair)
         require(refused, without(replica.stopped(), exclude))
         return result
@@ -230,6 +189,7 @@ def replication_compare(
 )
 @slot_option
 @schema_option
+@in_sentences
 def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | None, schema: str) -> Result:
     """Show how far MySQL is behind, and the state of each table.
 

@@ -15,8 +15,9 @@ import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from command import Failure
+from command import Failure, PassingFailure
 from replication.loading import BLOCK_BYTES, Stream
+from replication.passing import Kind, kind_of_sqlstate
 from replication.source import BEING_ALTERED
 
 FIRST_COLUMN = "9876"
@@ -95,15 +96,17 @@ class _Answer:
 def _failure(end: bytes) -> Failure:
     errors = ERROR.findall(end)
     if not errors:
-        return Failure("PostgreSQL has ended the connection of a copy: see its log")
+        return PassingFailure("PostgreSQL has ended the connection of a copy: see its log", Kind.CONNECTION)
     fields = {field[:1]: field[1:] for field in errors[-1].split(b"\0")}
     return _told(fields[b"C"], fields[b"M"])
 
 
 def _told(state: bytes | None, message: bytes) -> Failure:
     if state == LOCK_NOT_AVAILABLE:
-        return Failure(BEING_ALTERED)
-    return Failure(f"PostgreSQL ends a copy: {message.decode(errors='replace').strip()}")
+        return PassingFailure(BEING_ALTERED)
+    sentence = f"PostgreSQL ends a copy: {message.decode(errors='replace').strip()}"
+    kind = kind_of_sqlstate(state.decode()) if state else Kind.CONNECTION
+    return PassingFailure(sentence, kind) if kind else Failure(sentence)
 
 
 def _decrypted(server: PGconn, statement: bytes, stream: Stream) -> int:

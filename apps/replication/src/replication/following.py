@@ -102,7 +102,7 @@ def _alter(target: Target, slot: str, name: str, before: Table, table: Table, st
             [table.to_json(), slot, name],
         )
     try:
-        target.execute(statement)
+        target.change_tables(statement, [name])
     except pymysql.MySQLError as error:
         if not is_refusal(error):
             raise
@@ -174,7 +174,7 @@ def _renamed(target: Target, slot: str, live: Mapping[int, Table]) -> list[tuple
 def _finish_rename(target: Target, slot: str, name: str, old: str) -> None:
     """Rename the table in MySQL, which is known as ``name`` already."""
     if name not in target.table_names():
-        target.execute(f"RENAME TABLE {quote(old)} TO {quote(name)}")
+        target.change_tables(f"RENAME TABLE {quote(old)} TO {quote(name)}", [old])
     table = target.copied(slot)[name].table
     if table:
         _store(target, slot, name, replace(table, name=name))

@@ -10,8 +10,9 @@ from dataclasses import astuple, dataclass, fields, replace
 import psycopg
 from psycopg import sql
 
-from command import Failure
+from command import Failure, PassingFailure
 from replication import source
+from replication.passing import Kind
 from replication.target import Target
 
 START_OVER = "`replicate --start-over` copies everything again from this one"
@@ -45,9 +46,10 @@ def refuse_standby(connection: psycopg.Connection) -> None:
     """Fail if the server is a standby, which makes no publication and tells another log's end."""
     [(standby,)] = connection.execute("SELECT pg_is_in_recovery()").fetchall()
     if standby:
-        raise Failure(
+        raise PassingFailure(
             f"PostgreSQL at {connection.info.host}:{connection.info.port} is a standby, or is being recovered:"
-            " let PGHOST and PGPORT lead to the primary server"
+            " let PGHOST and PGPORT lead to the primary server",
+            Kind.READ_ONLY,
         )
 
 

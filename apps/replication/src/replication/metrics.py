@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_serv
 
 from command import Failure
 from replication.changes import Applied
+from replication.passing import Kind
 
 
 class Metrics:
@@ -21,6 +22,7 @@ class Metrics:
         self._reached = time.time()
         """MySQL has all that was committed before."""
         self._applying = True
+        self._interrupted_at: float | None = None
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"replication_{name}", text, labels, registry=self.registry)
@@ -32,6 +34,14 @@ class Metrics:
         self._committed = gauge("last_commit_timestamp_seconds", "When what was applied last was committed.")
         self._rows_copied = gauge("table_rows_copied", "Rows of the table's copy.", "table")
         self._state = gauge("table_state", "1 for the state that the table is in.", "table", "state")
+        gauge("interrupted_seconds", "Since when nothing could be applied; 0 while it can.").set_function(
+            self._interrupted
+        )
+        self._interruptions = Counter(
+            "replication_interruptions", "Times it had to connect again.", ["cause"], registry=self.registry
+        )
+        for kind in Kind:
+            self._interruptions.labels(kind.value)
         self._changes = Counter("replication_changes_applied", "Row changes applied.", registry=self.registry)
         self._rows = Counter("replication_rows_written", "Rows written or deleted.", registry=self.registry)
 
@@ -55,6 +65,18 @@ class Metrics:
             self._applying = False
             self._reached = began
 
+    def interrupted(self, kind: Kind) -> None:
+        """Tell that nothing can be applied for a while; the lag grows from what was reached last."""
+        self._interruptions.labels(kind.value).inc()
+        with self._lock:
+            self._applying = True
+            self._interrupted_at = self._interrupted_at or time.time()
+
+    def goes_on(self) -> None:
+        """Tell that changes are applied again."""
+        with self._lock:
+            self._interrupted_at = None
+
     def add(self, applied: Applied) -> None:
         """Count what has been applied."""
         self._changes.inc(applied.changes)
@@ -71,6 +93,10 @@ class Metrics:
             self._rows_copied.labels(name).set(table["rows_copied"] or 0)
             for state in ("copying", "copied", "stopped"):
                 self._state.labels(name, state).set(state == table["state"])
+
+    def _interrupted(self) -> float:
+        with self._lock:
+            return time.time() - self._interrupted_at if self._interrupted_at else 0.0
 
     def _lag(self) -> float:
         """0 between two looks at a source of which everything is applied."""

@@ -27,8 +27,9 @@ def compare_tables(replica: Replica, names: Sequence[str], *, repair: bool) -> d
         raise Failure(f"The table {missing[0]} is not in MySQL: run `replicate` first")
     compared: dict[str, Comparison] = {}
     shown: list[str] = []
-    with source.snapshot() as (reader, lsn):
-        replica.apply(lsn)
+    with source.snapshot() as moment:
+        reader = moment.reader
+        replica.apply(moment.lsn)
         replicated = replica.replicated()
         if due := sorted(set(names) & set(replica.due())):
             raise Failure(f"The table {due[0]} is to be copied again: run `replicate` first")

@@ -5,13 +5,14 @@ import math
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import psycopg
 
-from command import Failure, MySQLSettings, WrongSettings
+from command import Failure, MySQLSettings, PassingFailure, WrongSettings
 from replication import identity, members, source
 from replication.catalogue import Table, UnfitRules, read_tables
+from replication.catch_up import CatchUp
 from replication.changes import Applied, Replicated, apply_changes
 from replication.following import follow_tables
 from replication.history import History
@@ -69,6 +70,10 @@ class Replica:
                 self._require_same_source()
             source.wait_until_free(self.connection, self.slot)
             yield
+
+    def copying(self) -> AbstractContextManager[None]:
+        """Let no other program copy tables of the replica. To be entered before :meth:`locked`."""
+        return self.target.lock(self.slot, " copies")
 
     @property
     def found(self) -> identity.Identity:
@@ -138,14 +143,49 @@ class Replica:
             self._withdraw(tables, {}, left_out)
         if not todo:
             return Snapshot()
-        # Locked after the snapshot: that waits for who has changed rows and may be about to alter their table.
-        with source.snapshot() as (reader, lsn), source.locked(self.schema, todo):
+        with source.snapshot() as moment, self._held(todo):
+            return copy_tables(self.target, self.slot, moment.lsn, moment.reader, todo)
+
+    def copy_beside(self, names: Sequence[str], exclude: Collection[str], stopped: threading.Event) -> Snapshot:
+        """Copy tables as :meth:`copy_new` does, while another program or thread goes on with the replica.
+
+        Not to be called with :meth:`locked`; raises :class:`~replication.catch_up.Stopped` if it is ``stopped``.
+        """
+        with self.copying():
+            with self.locked():
+                if not self._continues(source.read_slot(self.connection, self.slot)):
+                    raise Failure(
+                        f"The slot {self.slot} has lost changes that MySQL lacks: run `replicate` again"
+                    )
+                tables, _ = read_tables(self.connection, self.schema, self.unfit)
+                clear(self.target, self.slot)
+                copied = self.target.copied(self.slot)
+                todo = [
+                    self._with_its_rules(table, copied, ())
+                    for table in tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
+                    if table.name in names
+                ]
+                source.publish(self.connection, self.slot, self.schema, todo)
+                self.target.claim(self.slot, todo)
+            if not todo:
+                return Snapshot()
+            with source.undisturbed(), source.snapshot(stopped) as moment, self._held(todo):
+                stream = ChangeStream(self.slot, moment)
+                catch_up = CatchUp(self, stream, moment.lsn, stopped)
+                return copy_tables(self.target, self.slot, moment.lsn, moment.reader, todo, catch_up)
+
+    @contextmanager
+    def _held(self, todo: Sequence[Table]) -> Iterator[None]:
+        """Keep the tables as they are, after a snapshot: that waits for who may be about to alter them."""
+        with source.locked(self.schema, todo):
             tables, _ = read_tables(self.connection, self.schema, self.unfit)
             for table in todo:
                 now = tables.get(table.name)
                 if now is None or self.unfit.kept(table, now) != table:
-                    raise Failure(f"{table.name} was altered at the moment its copy began: run `replicate` again")
-            return copy_tables(self.target, self.slot, lsn, reader, todo)
+                    raise PassingFailure(
+                        f"{table.name} was altered at the moment its copy began: run `replicate` again"
+                    )
+            yield
 
     def _with_its_rules(self, table: Table, copied: Mapping[str, Copied], recopied: Collection[str]) -> Table:
         known = copied.get(table.name)
@@ -202,6 +242,24 @@ class Replica:
             for name, copied in self.target.copied(self.slot).items()
             if copied.table is not None and copied.snapshot_lsn is not None and copied.stopped is None
         }
+
+    def without_copied_now(self, names: Sequence[str]) -> list[str]:
+        """The same tables, but those that another program is copying for the first time."""
+        if not self.target.is_locked(self.slot, " copies"):
+            return list(names)
+        copied = self.target.copied(self.slot)
+        return [name for name in names if name not in copied or copied[name].snapshot_lsn is not None]
+
+    def to_copy(self, names: Collection[str], exclude: Collection[str]) -> list[str]:
+        """Of the tables named (all, if none is) and not excluded, those that MySQL has not got yet.
+
+        Those of which it is known why MySQL can't have them are left out.
+        """
+        tables, _ = read_tables(self.connection, self.schema, self.unfit)
+        copied = self.target.copied(self.slot)
+        done = {name for name, known in copied.items() if known.snapshot_lsn is not None or known.stopped}
+        wanted = set(names or tables) | set(self.due(exclude))
+        return sorted((wanted & tables.keys()) - set(exclude) - done)
 
     def stopped(self) -> dict[str, str]:
         """The tables of the replica that are not followed any more, and why."""

@@ -14,6 +14,7 @@ import psycopg
 
 from command import Failure, progress
 from replication.catalogue import Table
+from replication.catch_up import CatchUp, Joined
 from replication.indexes import create_indexes
 from replication.ranges import cut, tasks
 from replication.refusal import Refused
@@ -72,11 +73,19 @@ class Snapshot:
 
 
 def copy_tables(
-    target: Target, slot: str, lsn: int, reader: psycopg.Connection, tables: Sequence[Table]
+    target: Target,
+    slot: str,
+    lsn: int,
+    reader: psycopg.Connection,
+    tables: Sequence[Table],
+    catch_up: CatchUp | None = None,
 ) -> Snapshot:
-    """Copy the tables as ``reader`` sees them, at the LSN; each is put in place as soon as it is complete."""
+    """Copy the tables as ``reader`` sees them, at the LSN; each is put in place as soon as it is complete.
+
+    With ``catch_up``, all are put in place together, where the replica is by then that goes on meanwhile.
+    """
     started = time.monotonic()
-    copying = _Copying(target, slot, lsn, reader, tables)
+    copying = _Copying(target, slot, lsn, reader, tables, catch_up)
     with copying.running() as work:
         copying.put_in_place_until_done(work)
         copying.result.seconds += time.monotonic() - started
@@ -99,7 +108,13 @@ class _Copying:
     """One snapshot under way."""
 
     def __init__(
-        self, target: Target, slot: str, lsn: int, reader: psycopg.Connection, tables: Sequence[Table]
+        self,
+        target: Target,
+        slot: str,
+        lsn: int,
+        reader: psycopg.Connection,
+        tables: Sequence[Table],
+        catch_up: CatchUp | None,
     ) -> None:
         # A name of its own for each run: tasks that outlive a killed run don't write into the next one.
         name = f"{_prefix(slot)}{secrets.token_hex(4)}"
@@ -107,6 +122,7 @@ class _Copying:
         self._target = target
         self._slot = slot
         self._lsn = lsn
+        self._catch_up = catch_up
         self._ledger = f"{name}_ranges"
         self._waiting = {f"{name}_{i}": table for i, table in enumerate(tables)}
         self._ranges = cut(reader, tables, list(self._waiting))
@@ -156,6 +172,8 @@ class _Copying:
             going = set(work)
             while True:
                 ended, going = wait(going, POLL_SECONDS, FIRST_EXCEPTION)
+                if self._catch_up:
+                    self._catch_up.go_on()
                 for future in ended:
                     future.result()
                 rows, size = self._look()
@@ -210,27 +228,45 @@ class _Copying:
             if staging not in self._waiting:
                 continue
             if error is not None:
-                table = self._waiting.pop(staging)
-                log.error("%s is not copied: %s", table.name, error)
-                self.result.failed[table.name] = error
-                with self._target.transaction():
-                    self._target.execute(
-                        "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s",
-                        [error, self._slot, table.name],
-                    )
+                self._give_up(staging, error)
             elif count == self._counts[staging]:
                 complete[staging] = int(rows)
         # A partitioned table without partitions.
         complete |= {staging: 0 for staging in self._waiting if not self._counts[staging]}
-        if complete:
+        if complete and (self._catch_up is None or complete.keys() == self._waiting.keys()):
             self._put_in_place(complete)
         return all_rows, all_bytes
 
+    def _give_up(self, staging: str, reason: str) -> None:
+        table = self._waiting.pop(staging)
+        log.error("%s is not copied: %s", table.name, reason)
+        self.result.failed[table.name] = reason
+        with self._target.transaction():
+            self._target.execute(
+                "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s",
+                [reason, self._slot, table.name],
+            )
+
     def _put_in_place(self, rows: Mapping[str, int]) -> None:
-        target = self._target
         for staging in rows:
             # Once the rows are there: MySQL then sorts them once, instead of looking for a place for each.
-            create_indexes(target, staging, self._waiting[staging])
+            create_indexes(self._target, staging, self._waiting[staging])
+        if self._catch_up is None:
+            self._rename(rows, self._lsn)
+            return
+
+        def put_in_place(joined: Joined) -> None:
+            for staging in joined.failed.keys() & self._waiting.keys():
+                self._give_up(staging, joined.failed[staging])
+            self._rename({staging: rows[staging] for staging in rows if staging in self._waiting}, joined.lsn)
+
+        self._catch_up.join({staging: self._waiting[staging] for staging in rows}, put_in_place)
+
+    def _rename(self, rows: Mapping[str, int], lsn: int) -> None:
+        """Put the tables in place, which have everything up to the LSN."""
+        if not rows:
+            return
+        target = self._target
         there = target.table_names()
         renames, old = [], []
         for staging in rows:
@@ -239,12 +275,13 @@ class _Copying:
                 old.append(f"{staging}_old")
                 renames.append(f"{quote(name)} TO {quote(old[-1])}")
             renames.append(f"{quote(staging)} TO {quote(name)}")
-        target.execute(f"RENAME TABLE {', '.join(renames)}")
+        names = [self._waiting[staging].name for staging in rows]
+        target.change_tables(f"RENAME TABLE {', '.join(renames)}", names)
         with target.transaction():
             target.execute_many(
                 "UPDATE _replication_tables SET snapshot_lsn = %s, rows_copied = %s, copied_at = UTC_TIMESTAMP(6)"
                 " WHERE slot = %s AND name = %s",
-                [(self._lsn, rows[staging], self._slot, self._waiting[staging].name) for staging in rows],
+                [(lsn, rows[staging], self._slot, self._waiting[staging].name) for staging in rows],
             )
         target.drop_tables(old)
         for staging, count in rows.items():

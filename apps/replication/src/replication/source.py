@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from command import Failure, WrongSettings, postgres
+from command import Failure, PassingFailure, WrongSettings, postgres
 from replication import members
 from replication.catalogue import SENDS_GENERATED, Table
+from replication.waiting import TELL_SECONDS, told
 
 log = logging.getLogger(__name__)
 
@@ -98,10 +100,10 @@ def read_slot(connection: psycopg.Connection, name: str) -> Slot | None:
 
 def create_slot(connection: psycopg.Connection, name: str) -> int:
     """Make the slot; return the LSN from which it has every change."""
+    statement = "SELECT lsn - '0/0'::pg_lsn FROM pg_create_logical_replication_slot(%s, 'pgoutput')"
     try:
-        [(lsn,)] = connection.execute(
-            "SELECT lsn - '0/0'::pg_lsn FROM pg_create_logical_replication_slot(%s, 'pgoutput')", [name]
-        ).fetchall()
+        with told(connection, f"the making of the slot {name}"):
+            [(lsn,)] = connection.execute(statement, [name]).fetchall()
     except psycopg.Error as error:
         raise Failure(
             f"PostgreSQL makes no replication slot ({str(error).splitlines()[0]}): it needs wal_level=logical,"
@@ -141,11 +143,16 @@ def advance_slot(connection: psycopg.Connection, name: str, lsn: int) -> None:
 
 def wait_until_free(connection: psycopg.Connection, name: str) -> None:
     """Wait until the server has noticed that a reader of the slot was killed."""
-    deadline = time.monotonic() + SLOT_WAIT_SECONDS
+    started = time.monotonic()
+    told_of = None
     query = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s AND active"
     while readers := connection.execute(query, [name]).fetchall():
-        if time.monotonic() > deadline:
-            raise Failure(f"Process {readers[0][0]} of PostgreSQL reads the slot {name}: stop its client")
+        waited = time.monotonic() - started
+        if waited > TELL_SECONDS and readers != told_of:
+            told_of = readers
+            log.warning("waiting for process %s of PostgreSQL, which reads the slot %s", readers[0][0], name)
+        if waited > SLOT_WAIT_SECONDS:
+            raise PassingFailure(f"Process {readers[0][0]} of PostgreSQL reads the slot {name}: stop its client")
         time.sleep(0.1)
 
 
@@ -172,7 +179,7 @@ def undisturbed() -> Iterator[None]:
     try:
         yield
     except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable) as error:
-        raise Failure(BEING_ALTERED) from error
+        raise PassingFailure(BEING_ALTERED) from error
 
 
 @contextmanager
@@ -191,25 +198,37 @@ def locked(schema: str, tables: Sequence[Table]) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def snapshot() -> Iterator[tuple[psycopg.Connection, int]]:
-    """A connection that sees the source at one moment, and that moment's LSN.
+@dataclass(frozen=True)
+class Exported:
+    """A snapshot, and the temporary slot that exported it: it has the changes that are not in the snapshot."""
 
-    What committed before the LSN is seen, what committed after it is not. A temporary slot exports the
-    snapshot; it waits for the transactions that run at this moment. See *CREATE_REPLICATION_SLOT* in
-    PostgreSQL's documentation of the streaming replication protocol.
+    reader: psycopg.Connection
+    """Sees the source at one moment."""
+    lsn: int
+    """That moment: what committed before it is seen, what committed after it is not."""
+    connection: psycopg.Connection
+    slot: str
+
+
+@contextmanager
+def snapshot(stopped: threading.Event | None = None) -> Iterator[Exported]:
+    """The source at one moment.
+
+    A temporary slot exports the snapshot. It waits for the transactions that run at this moment, or until
+    ``stopped`` is set. See *CREATE_REPLICATION_SLOT* in PostgreSQL's documentation of the streaming replication
+    protocol.
     """
     with connect(replication="database", autocommit=True) as exporter:
-        answer = exporter.pgconn.exec_(
-            f"CREATE_REPLICATION_SLOT snapshot_{exporter.info.backend_pid} TEMPORARY LOGICAL pgoutput"
-            " EXPORT_SNAPSHOT".encode()
-        )
-        if answer.status != psycopg.pq.ExecStatus.TUPLES_OK:
-            raise Failure(f"PostgreSQL exports no snapshot: {answer.get_error_message()}")
-        lsn, name = (answer.get_value(0, column) or b"" for column in (1, 2))
-        high, low = lsn.split(b"/")
+        slot = f"snapshot_{exporter.info.backend_pid}"
+        statement = f"CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT"
+        try:
+            with told(exporter, "a snapshot", stopped):
+                [(_, consistent, name, _)] = exporter.execute(statement.encode()).fetchall()
+        except psycopg.Error as error:
+            raise Failure(f"PostgreSQL exports no snapshot: {str(error).splitlines()[0]}") from error
+        high, low = consistent.split("/")
         with postgres.connect(IMPATIENT) as reader:
             reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             reader.read_only = True
-            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name.decode()))
-            yield reader, (int(high, 16) << 32) + int(low, 16)
+            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
+            yield Exported(reader, (int(high, 16) << 32) + int(low, 16), exporter, slot)

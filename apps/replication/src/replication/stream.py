@@ -40,16 +40,22 @@ class Piece:
 
 
 class ChangeStream:
-    """Reads a slot's changes from where it is."""
+    """Reads a slot's changes from where it is.
 
-    def __init__(self, slot: str) -> None:
+    With ``exported``, these are the changes since a snapshot, from the slot that exported it.
+    """
+
+    def __init__(self, slot: str, exported: source.Exported | None = None) -> None:
         self._publication = slot
-        self._connection = source.connect(autocommit=True)
+        self._connection = exported.connection if exported else source.connect(autocommit=True)
         self._connection.execute(sql.SQL("SET logical_decoding_work_mem = {}").format(DECODING_MEMORY))
         if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             # Else PostgreSQL itself refuses a value that is no UTF-8, and with it the changes of all tables.
             self._connection.execute("SET client_encoding = 'SQL_ASCII'")
-        self._slot, self.since = source.copy_slot(self._connection, slot)
+        if exported:
+            self._slot, self.since = exported.slot, exported.lsn
+        else:
+            self._slot, self.since = source.copy_slot(self._connection, slot)
 
     def close(self) -> None:
         """End the connection, and the copy of the slot with it."""

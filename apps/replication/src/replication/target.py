@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import pymysql
 from pymysql.constants import ER
 
-from command import Failure, MySQLSettings
+from command import Failure, MySQLSettings, PassingFailure, mysql_ddl
 from replication.catalogue import Table
 from replication.loading import LoadingConnection, Write
 from replication.refusal import Refused, is_refusal
@@ -21,6 +22,10 @@ from replication.state import upgrade_state
 log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECONDS = 60
+TELL_SECONDS = 3
+"""After so long the log tells what is waited for."""
+TABLE_WAIT_SECONDS = 5
+"""That a statement waits for a lock of a table or a row. Who is locked out longer is told so, and tries again."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,13 @@ def fold_case(name: str) -> str:
 class Target:
     """One connection to MySQL, in strict mode and in transactions of the caller's."""
 
-    def __init__(self, settings: MySQLSettings) -> None:
+    def __init__(self, settings: MySQLSettings, *, lock_seconds: int = TABLE_WAIT_SECONDS) -> None:
         self.settings = settings
         self._connection = settings.connect(LoadingConnection, autocommit=False)
+        self.execute(f"SET SESSION lock_wait_timeout = {lock_seconds}")
+        self.execute(f"SET SESSION innodb_lock_wait_timeout = {lock_seconds}")
+        self.patience: float = mysql_ddl.WAIT_SECONDS
+        """Seconds that a change of tables waits for who uses them."""
         [(version, self._packet_bytes, case)] = self.execute(
             "SELECT VERSION(), @@max_allowed_packet, @@lower_case_table_names"
         )
@@ -92,6 +101,10 @@ class Target:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             return list(cursor.fetchall())
+
+    def change_tables(self, statement: str, names: Sequence[str]) -> None:
+        """Run a DDL statement on tables that others may be using; see :mod:`command.mysql_ddl`."""
+        mysql_ddl.change_tables(self._connection, statement, names, seconds=self.patience)
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement for each of the rows of parameters."""
@@ -111,20 +124,34 @@ class Target:
         self._connection.commit()
 
     @contextmanager
-    def lock(self, slot: str) -> Iterator[None]:
-        """Keep other programs from replicating the slot's tables into this database."""
-        name = f"SHA2(CONCAT('replication', DATABASE(), '{slot}'), 256)"
-        if self.execute(f"SELECT GET_LOCK({name}, {LOCK_WAIT_SECONDS})") != [(1,)]:
-            raise Failure(
-                f"Another program has been replicating {slot} into {self.settings.database} for"
-                f" {LOCK_WAIT_SECONDS} s: wait for it to end, or stop it"
-            )
+    def lock(self, slot: str, part: str = "") -> Iterator[None]:
+        """Keep other programs from replicating the slot's tables into this database, or from a part of that."""
+        name = _lock_name(slot, part)
+        started = time.monotonic()
+        told = False
+        while self.execute(f"SELECT GET_LOCK({name}, {TELL_SECONDS})") != [(1,)]:
+            waited = time.monotonic() - started
+            [(holder,)] = self.execute(f"SELECT IS_USED_LOCK({name})")
+            what = f"replicating {slot} into {self.settings.database} (MySQL's connection {holder})"
+            if waited > LOCK_WAIT_SECONDS:
+                raise PassingFailure(
+                    f"Another program has been {what} for {LOCK_WAIT_SECONDS} s: wait for it to end, or stop it"
+                )
+            if not told:
+                told = True
+                log.warning("waiting for another program that is %s", what)
+        if told:
+            log.info("the other program is done after %.0f s", time.monotonic() - started)
         self._connection.commit()  # What others have stored until now is seen from here on.
         try:
             yield
         finally:
             if self._connection.open:
                 self.execute(f"SELECT RELEASE_LOCK({name})")
+
+    def is_locked(self, slot: str, part: str = "") -> bool:
+        """Whether another program has this lock."""
+        return self.execute(f"SELECT IS_USED_LOCK({_lock_name(slot, part)})") != [(None,)]
 
     # --- the state of the replication ---
 
@@ -238,6 +265,14 @@ class Target:
         """Whether the server takes both for the same table."""
         return name in TableNames([other], self._folds_names)
 
+    def claim(self, slot: str, tables: Sequence[Table]) -> None:
+        """Note that the tables are the slot's, before anything is done to them."""
+        with self.transaction():
+            self.execute_many(
+                "INSERT IGNORE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
+                [(slot, table.name, table.to_json()) for table in tables],
+            )
+
     def forget_copies(self, slot: str) -> None:
         """Let the next run copy all of the slot's tables again."""
         with self.transaction():
@@ -264,7 +299,7 @@ class Target:
 
     def drop_tables(self, names: Sequence[str]) -> None:
         if names:
-            self.execute(f"DROP TABLE IF EXISTS {', '.join(map(quote, names))}")
+            self.change_tables(f"DROP TABLE IF EXISTS {', '.join(map(quote, names))}", names)
 
     def create_temporary(self, name: str, definitions: Sequence[str]) -> None:
         """Create a table that this connection alone sees; the open transaction stays open."""
@@ -328,6 +363,10 @@ class Target:
             )
             raise Refused(f"MySQL can't hold a value of the table {table.name}: {what}")
         return answer.rows
+
+
+def _lock_name(slot: str, part: str) -> str:
+    return f"SHA2(CONCAT('replication', DATABASE(), '{slot}{part}'), 256)"
 
 
 def name_key(sentence: str, table: Table, find: Callable[[int], Sequence[object] | None]) -> str:

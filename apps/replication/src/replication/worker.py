@@ -15,10 +15,13 @@ from pymysql.constants import ER
 from command import Failure, MySQLSettings, postgres
 from replication.catalogue import fill
 from replication.copy_out import FIRST_COLUMN, ROW_START, copy_out
+from replication.passing import cause_of
 from replication.ranges import Range
 from replication.schema import quote
 from replication.target import Target, name_key
 
+OTHER_ATTEMPT_SECONDS = 50
+"""That a task waits for another attempt at its ranges, whose end it may not have been told."""
 _idle: dict[str, list[tuple[Target, psycopg.Connection]]] = defaultdict(list)
 """By ledger. A process has many tasks, and to connect takes as long as to copy thousands of rows."""
 
@@ -51,6 +54,8 @@ class Worker:
                 try:
                     self._copy(reader, target, part)
                 except Failure as failure:
+                    if cause_of(failure):
+                        raise
                     target.execute("ROLLBACK TO SAVEPOINT claimed")
                     error = name_key(str(failure), part.table, partial(self._key, part))
                     target.execute(
@@ -71,7 +76,8 @@ class Worker:
         try:
             target, reader = idle.pop()
         except IndexError:
-            target, reader = Target(self.target), postgres.connect_as(self.source, autocommit=True)
+            target = Target(self.target, lock_seconds=OTHER_ATTEMPT_SECONDS)
+            reader = postgres.connect_as(self.source, autocommit=True)
         try:
             yield target, reader
         except BaseException:

@@ -1,0 +1,79 @@
+"""Tables that are new while a replica is followed, copied in the background over connections of their own."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from command import Failure
+from replication.catch_up import Stopped
+from replication.passing import cause_of
+from replication.replica import Replica
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 5
+LONGEST_PAUSE_SECONDS = 60
+
+
+class CopiesBeside:
+    """One copy at a time, of all tables that are new when it begins. What hinders it is told, and tried again."""
+
+    def __init__(
+        self,
+        opened: Callable[[], AbstractContextManager[Replica]],
+        tables: Sequence[str],
+        exclude: Sequence[str],
+        stopped: threading.Event,
+    ) -> None:
+        self._opened = opened
+        self._tables = tables
+        self._exclude = exclude
+        self._stopped = stopped
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+        self._pause = FIRST_PAUSE_SECONDS
+        self._not_before = -math.inf
+
+    def look(self, replica: Replica) -> None:
+        """Begin to copy what is new, unless a copy is under way; raises what no copy should have raised."""
+        if self._thread:
+            if self._thread.is_alive():
+                return
+            self._thread = None
+        if self._error:
+            raise self._error
+        if time.monotonic() < self._not_before:
+            return
+        if names := replica.to_copy(self._tables, self._exclude):
+            self._thread = threading.Thread(target=self._copy, args=[names], name="copy")
+            self._thread.start()
+
+    def end(self) -> None:
+        """Wait for the end of a copy, once the program is stopped."""
+        if self._thread:
+            self._thread.join()
+
+    def _copy(self, names: Sequence[str]) -> None:
+        log.info("copying beside the changes: %s", ", ".join(names))
+        try:
+            with self._opened() as replica:
+                replica.target.patience = 0
+                replica.copy_beside(names, self._exclude, self._stopped)
+            self._pause = FIRST_PAUSE_SECONDS
+        except Stopped:
+            return
+        except Exception as error:
+            if self._stopped.is_set():
+                return
+            cause = cause_of(error)
+            if cause is None and not isinstance(error, Failure):
+                self._error = error
+                return
+            sentence = cause.sentence if cause else str(error)
+            tables = ", ".join(names)
+            log.warning("%s can't be copied yet: %s; trying again in %d s", tables, sentence, self._pause)
+            self._not_before = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
