@@ -20,7 +20,7 @@ import yaml
 from tests.charts.databases import docker, require_image
 from tests.charts.rendering import SERVICES, Object, Refused, pods, rendered
 from tests.charts.test_values import schema
-from tests.servers import POSTGRES_PROGRAMS
+from tests.postgres_binaries import postgres_programs
 
 from embedded.java import java_home
 
@@ -137,7 +137,7 @@ class Readers:
         return {name: self._setting(file, name) for name in names}
 
     def _setting(self, file: Path, name: str) -> str:
-        program = POSTGRES_PROGRAMS[18] / "postgres"
+        program = postgres_programs(18) / "postgres"
         # Asked for a setting first, it does not mind who asks.
         command = [str(program), "-C", name, "-D", str(self._folder), "-c", f"config_file={file}"]
         run = subprocess.run(command, capture_output=True, text=True)
