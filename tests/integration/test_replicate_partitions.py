@@ -196,3 +196,15 @@ def test_a_table_that_was_emptied_and_has_another_column_is_copied_again(
     run("replicate", env=servers)
     assert query("SELECT * FROM t ORDER BY 1") == rows(source, "t")
     assert query("SELECT * FROM u ORDER BY 1") == rows(source, "u")
+
+
+def test_the_roles_of_replication_roles_may_read_partitions_in_other_schemas(
+    servers: dict[str, str], source: psycopg.Connection, run: Run
+) -> None:
+    source.execute(EVENTS)
+    source.execute(
+        "REVOKE SELECT ON elsewhere.ev_2 FROM CURRENT_USER; REVOKE ALL ON SCHEMA elsewhere FROM CURRENT_USER"
+    )
+    assert run("replicate", env=servers, check=False).status == 1
+    source.execute(run("replication-roles", "postgresql", "--role", servers["PGUSER"], env=servers).output)
+    assert run("replicate", env=servers).result["copied"] == {"ev": 2}

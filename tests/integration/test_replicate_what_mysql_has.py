@@ -127,3 +127,37 @@ def test_the_rules_of_a_run_do_not_reach_tables_that_it_did_not_name(
     assert query("SELECT * FROM old") == [(1, 1.0)]
     assert run("replicate", "m", "--unfit", "text", env=servers).result["copied"] == {"m": 1}
     assert query("SELECT * FROM m") == [(1, "NaN")]
+
+
+def test_a_table_that_may_not_be_read_is_told_and_the_others_are_copied(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE secret (id int PRIMARY KEY)")
+    source.execute("CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    source.execute("CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9)")
+    source.execute("REVOKE SELECT ON secret, part FROM CURRENT_USER")
+    refused = run("replicate", env=servers, check=False)
+    assert refused.status == 1
+    assert "may not read public.secret" in refused.log
+    assert "may not read public.part" in refused.log
+    assert tables(query) == {"t"}
+    source.execute("GRANT SELECT ON secret, part TO CURRENT_USER")
+    assert run("replicate", env=servers).result["copied"] == {"parts": 0, "secret": 0}
+
+
+def test_a_change_that_mysql_cannot_have_stops_its_table_alone_until_the_next_run_copies_it(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("CREATE TABLE a (id int PRIMARY KEY, f float8); CREATE TABLE b (id int PRIMARY KEY)")
+    run("replicate", env=servers)
+    source.execute("INSERT INTO a VALUES (1, 'NaN'), (2, 2); INSERT INTO b VALUES (1)")
+    stopped = run("replicate", env=servers, check=False)
+    assert stopped.status == 1
+    assert "MySQL can't hold a value of the table a" in stopped.log
+    assert query("SELECT * FROM b") == [(1,)]
+    assert query("SELECT * FROM a") == []
+    source.execute("INSERT INTO b VALUES (2)")
+    assert run("replicate", "--exclude", "a", env=servers).result["changes"] == 1
+    source.execute("UPDATE a SET f = 1 WHERE id = 1")
+    assert run("replicate", env=servers).result["copied"] == {"a": 2}
+    assert query("SELECT * FROM a ORDER BY id") == [(1, 1.0), (2, 2.0)]

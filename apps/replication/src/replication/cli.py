@@ -126,8 +126,11 @@ def replicate(
             applied = replica.apply(transactional=transactional, stopped=stopped)
             # What has happened to a partition meanwhile is seen by the next look only.
             while (due := replica.due([*exclude, *copied.failed])) and not stopped.is_set():
-                copied += replica.copy_new(due, exclude)
+                again = replica.copy_new(due, exclude)
+                copied += again
                 applied += replica.apply(transactional=transactional, stopped=stopped)
+                if not (again.rows or again.failed):
+                    break
         require({**refused, **copied.failed}, without(replica.stopped(), [*exclude, *copied.failed]))
     if follow:
         metrics.add(applied)

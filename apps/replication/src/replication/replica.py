@@ -17,6 +17,7 @@ from replication.changes import Applied, Replicated, apply_changes
 from replication.following import follow_tables
 from replication.history import History
 from replication.partitions import is_empty
+from replication.privileges import unreadable
 from replication.snapshot import Snapshot, clear, copy_tables, tables_to_copy
 from replication.source import Slot
 from replication.stream import ChangeStream
@@ -137,14 +138,18 @@ class Replica:
             self._with_its_rules(table, copied, recopied)
             for table in tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
         ]
+        failed = unreadable(self.connection, todo)
+        todo = [table for table in todo if table.name not in failed]
         source.publish(self.connection, self.slot, self.schema, todo)
         left_out = {name for name in exclude if name not in copied or not copied[name].joined}
         if left_out:
             self._withdraw(tables, {}, left_out)
         if not todo:
-            return Snapshot()
+            return Snapshot(failed=failed)
         with source.snapshot() as moment, self._held(todo):
-            return copy_tables(self.target, self.slot, moment.lsn, moment.reader, todo)
+            snapshot = copy_tables(self.target, self.slot, moment.lsn, moment.reader, todo)
+        snapshot.failed |= failed
+        return snapshot
 
     def copy_beside(self, names: Sequence[str], exclude: Collection[str], stopped: threading.Event) -> Snapshot:
         """Copy tables as :meth:`copy_new` does, while another program or thread goes on with the replica.
@@ -165,10 +170,12 @@ class Replica:
                     for table in tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
                     if table.name in names
                 ]
+                failed = unreadable(self.connection, todo)
+                todo = [table for table in todo if table.name not in failed]
                 source.publish(self.connection, self.slot, self.schema, todo)
                 self.target.claim(self.slot, todo)
             if not todo:
-                return Snapshot()
+                return Snapshot(failed=failed)
             with source.undisturbed(), source.snapshot(stopped) as moment, self._held(todo):
                 stream = ChangeStream(self.slot, moment)
                 catch_up = CatchUp(self, stream, moment.lsn, stopped)

@@ -22,6 +22,22 @@ BEGIN
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), {_text(role)});
   GRANT USAGE ON SCHEMA {_name(schema)} TO {_name(role)};
   GRANT SELECT ON ALL TABLES IN SCHEMA {_name(schema)} TO {_name(role)};
+  -- Partitions are read by themselves, in whatever schema they are.
+  FOR published IN
+    WITH RECURSIVE tree AS (
+      SELECT inhrelid FROM pg_inherits JOIN pg_class class ON class.oid = inhparent
+      WHERE class.relnamespace = to_regnamespace(quote_ident({_text(schema)})) AND {IS_TABLE}
+        AND class.relkind = 'p'
+      UNION ALL
+      SELECT child.inhrelid FROM tree JOIN pg_inherits child ON child.inhparent = tree.inhrelid
+    )
+    SELECT class.oid::regclass AS name, class.relnamespace::regnamespace AS schema
+    FROM tree JOIN pg_class class ON class.oid = inhrelid
+    WHERE class.relnamespace <> to_regnamespace(quote_ident({_text(schema)}))
+  LOOP
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', published.schema, {_text(role)});
+    EXECUTE format('GRANT SELECT ON %s TO %I', published.name, {_text(role)});
+  END LOOP;
   IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = {_text(publication)}) THEN
     CREATE PUBLICATION {_name(publication)} WITH (publish_via_partition_root = true);
   END IF;

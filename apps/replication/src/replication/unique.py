@@ -30,7 +30,7 @@ def make_plain(target: Target, tables: Collection[str]) -> None:
         " WHERE table_schema = DATABASE() AND non_unique = 0 AND index_name <> 'PRIMARY'"
     )
     for (name,) in found:
-        if name in tables:
+        if any(target.is_one_name(name, table) for table in tables):
             _make_plain(target, name)
 
 
