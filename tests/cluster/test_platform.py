@@ -47,6 +47,18 @@ def test_the_charts_own_tests_pass(platform: Platform) -> None:
     platform.run("test")
 
 
+def test_the_cluster_is_not_deleted_without_a_yes(platform: Platform) -> None:
+    platform.environment.pop("YES")
+    try:
+        refused = platform.run("down", check=False)
+    finally:
+        platform.environment["YES"] = "1"
+    assert refused.returncode == 2
+    assert f"kind's cluster {platform.cluster.name} with the data on its volumes" in refused.stderr
+    assert "postgres" in refused.stderr
+    assert platform.cluster.exists()
+
+
 def test_the_demo_ends_with_the_report_of_the_embedded_one(platform: Platform) -> None:
     shown = platform.run("demo")
     for heading in ("mart_user_activity", "mart_product_rating", "mart_average_check", "Rows at every stage"):

@@ -61,9 +61,11 @@ class Checkout:
         return found
 
     def remove(self) -> None:
-        """Stop what runs, and remove the folder."""
-        self.martline("down", check=False)
+        """Stop what runs and remove its state as a user does, then the folder."""
+        self.environment["YES"] = "1"
+        self.martline("clean")
         assert self.processes() == []
+        assert not (self.folder / ".martline").exists()
         shutil.rmtree(self.folder)
 
 

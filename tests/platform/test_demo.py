@@ -219,6 +219,20 @@ def test_a_second_platform_runs_beside_the_first(demo: Demo, tmp_path: Path) -> 
         second.remove()
 
 
+def test_a_paused_dag_ends_the_demo_with_a_word_and_goes_on_when_unpaused(demo: Demo) -> None:
+    generate = DagRun("shop_generate", "demo-3")
+    with AirflowClient(embedded_airflow.login(demo.platform.state)) as airflow:
+        airflow.pause("shop_generate", paused=True)
+        ended = demo.checkout.martline("demo", "--scale", "3", check=False)
+        assert ended.returncode == 1
+        assert (
+            "The DAG shop_generate is paused, and the demo waits for it: unpause it in http://127" in ended.stderr
+        )
+        assert airflow.find(generate) == "queued"
+        airflow.pause("shop_generate", paused=False)
+        wait_for(lambda: airflow.find(generate) == "success")
+
+
 def test_a_server_that_dies_while_the_demo_runs_is_named_with_its_log(demo: Demo) -> None:
     process = demo.checkout.start("demo", "--scale", "2")
     time.sleep(6)
@@ -252,3 +266,14 @@ def test_a_start_after_the_supervisor_was_killed_finds_its_data_and_leaves_no_or
     names = json.loads((demo.checkout.folder / ".martline" / "ports.json").read_text())
     with socket.create_connection(("127.0.0.1", names["kafka_port"]), timeout=5):
         pass
+
+
+def test_wrong_settings_and_damaged_ports_keep_nobody_from_stopping_it(demo: Demo) -> None:
+    settings, ports = demo.checkout.folder / ".env", demo.platform.state.folder / "ports.json"
+    right = settings.read_text()
+    ports.write_text("{")
+    settings.write_text("PGPORT=none\n")
+    assert demo.checkout.martline("status").returncode == 0
+    demo.checkout.martline("down")
+    assert demo.checkout.processes() == []
+    settings.write_text(right)

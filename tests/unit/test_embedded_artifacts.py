@@ -60,6 +60,12 @@ def test_without_a_network_the_cache_is_named(tmp_path: Path, monkeypatch: pytes
         download([pinned()], tmp_path / "cache")
 
 
+def test_a_proxy_of_an_unknown_kind_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:9/")
+    with pytest.raises(Failure, match=r"The proxy in the environment can't be used .*ALL_PROXY"):
+        download([pinned()], tmp_path / "cache")
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("MARTLINE_CACHE", str(tmp_path / "file" / "cache"))

@@ -82,6 +82,15 @@ def test_only_what_users_need_is_inherited() -> None:
     assert environment["LC_ALL"].endswith("UTF-8")
 
 
+def test_a_proxy_that_airflow_could_not_start_with_is_not_inherited() -> None:
+    environment = inherited(
+        {"ALL_PROXY": "socks://127.0.0.1:9", "https_proxy": "host:9", "NO_PROXY": "[::1], a.org"}
+    )
+    assert "ALL_PROXY" not in environment
+    assert environment["https_proxy"] == "host:9"
+    assert environment["NO_PROXY"] == "127.0.0.1,localhost,::1,a.org"
+
+
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 def test_no_proxy_stands_before_this_machine(name: str) -> None:
     environment = inherited({"http_proxy": "http://127.0.0.1:9", name: "example.org,127.0.0.1"})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from command import Failure, WrongSettings
+from embedded import kafka
 from embedded.folder import PLAIN, Folder
 from embedded.settings import Settings
 from embedded.state import make_folder, open_state, read_ports
@@ -141,3 +142,15 @@ def test_every_folder_has_a_plain_name_that_leads_to_it(tmp_path: Path, name: st
 def test_a_folder_that_no_program_can_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Failure, match="set MARTLINE_HOME"):
         Folder(tmp_path / name).make()
+
+
+def test_kafkas_data_that_lay_beside_the_folder_is_moved_in(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "дом")
+    stray = tmp_path / "дом".encode().decode("latin-1") / "data"
+    for server in ("kafka", "zookeeper"):
+        (stray / server).mkdir(parents=True)
+        (stray / server / "rows").write_text(server)
+    kafka.prepare(open_state(folder, Settings(), about_to_start=True))
+    for server in ("kafka", "zookeeper"):
+        assert (folder / "data" / server / "rows").read_text() == server
+        assert not (stray / server).exists()

@@ -124,6 +124,10 @@ class AirflowClient:
         """Whether somebody has paused the DAG: its runs then stand still."""
         return bool(self._get(f"/dags/{dag}")["is_paused"])
 
+    def pause(self, dag: str, *, paused: bool) -> None:
+        """Pause a DAG, or let its runs go on."""
+        self._answer("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": paused})
+
     def tasks(self, run: DagRun) -> list[Task]:
         """The tasks of a run, in the order they started."""
         instances = self._get(f"/dags/{run.dag}/dagRuns/{run.run}/taskInstances")["task_instances"]

@@ -100,7 +100,7 @@ def download(artifacts: list[Artifact], cache: Path) -> None:
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with (
         Progress("Downloading the servers", *columns, console=console, disable=not console.is_terminal) as bar,
-        httpx.Client(base_url=repository.rstrip("/") + "/", follow_redirects=True, timeout=60) as client,
+        _client(repository) as client,
         ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool,
     ):
         task = bar.add_task("", total=sum(artifact.bytes for artifact in missing))
@@ -111,6 +111,17 @@ def download(artifacts: list[Artifact], cache: Path) -> None:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _client(repository: str) -> httpx.Client:
+    try:
+        return httpx.Client(base_url=repository.rstrip("/") + "/", follow_redirects=True, timeout=60)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        cause = str(error).splitlines()[0]
+        raise Failure(
+            f"The proxy in the environment can't be used to download the servers ({cause}): "
+            "set HTTPS_PROXY, ALL_PROXY and NO_PROXY to what an http:// proxy needs, or unset them"
+        ) from error
 
 
 def _maven_central() -> str:

@@ -1,5 +1,6 @@
 """Kafka 3.9, on a ZooKeeper of its own."""
 
+import shutil
 import socket
 from pathlib import Path
 
@@ -16,6 +17,7 @@ JVM_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headle
 
 def prepare(state: State) -> None:
     """Write both servers' settings."""
+    _bring_home_stray_data(state)
     zookeeper = {
         "dataDir": state.plain(state.data("zookeeper")),
         "clientPort": state.ports["zookeeper_port"],
@@ -53,6 +55,18 @@ def prepare(state: State) -> None:
     password = state.secrets["zookeeper"]
     write_private(state.run / "zookeeper.jaas", f'Server {{ {login} user_kafka="{password}"; }};\n')
     write_private(state.run / "kafka.jaas", f'Client {{ {login} username="kafka" password="{password}"; }};\n')
+
+
+def _bring_home_stray_data(state: State) -> None:
+    """Move in what was once written beside the folder: Java took the UTF-8 of its name for ISO-8859-1."""
+    stray = Path(str(state.folder).encode().decode("latin-1")) / "data"
+    for server in ("kafka", "zookeeper"):
+        if (
+            not state.data(server).exists()
+            and (stray / server).is_dir()
+            and (stray / server) != state.data(server)
+        ):
+            shutil.move(stray / server, state.data(server))
 
 
 def java_property(value: str) -> str:
