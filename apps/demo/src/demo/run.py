@@ -70,15 +70,20 @@ class _Demo:
 
     def _finish_named(self, dag: str, scale: int, parameters: dict[str, int]) -> DagRun:
         """Finish the demo's own run of a DAG: a new one, one that runs already, or one that is done."""
-        run = DagRun(dag, f"demo-{scale}")
-        attempt = 1
-        while (state := self._airflow.find(run)) == "failed":
-            attempt += 1
-            run = DagRun(dag, f"demo-{scale}-{attempt}")
+        run, state = self._attempt(dag, f"demo-{scale}")
         if state is None:
             self._airflow.trigger(run, parameters)
         self._finish(run)
         return run
+
+    def _attempt(self, dag: str, name: str) -> tuple[DagRun, str | None]:
+        """The first run by this name (or it with a number) that has not failed, and its state if it is there."""
+        run = DagRun(dag, name)
+        attempt = 1
+        while (state := self._airflow.find(run)) == "failed":
+            attempt += 1
+            run = DagRun(dag, f"{name}-{attempt}")
+        return run, state
 
     def _finish(self, run: DagRun) -> None:
         waiting = _Waiting()
@@ -132,22 +137,28 @@ class _Demo:
     def _started(self, run: DagRun) -> list[DagRun]:
         """What the scheduler has started for the run's asset, within seconds.
 
-        It starts nothing for an event that came while the next DAG was paused: then the demo does.
+        It starts nothing for an event that came while the next DAG was paused, and nothing again that has failed:
+        then the demo does.
         """
-        ours = DagRun(NEXT[run.dag], f"after-{run.dag}-{run.run}")
+        dag = NEXT[run.dag]
         deadline = time.monotonic() + SECONDS_TO_START
         waiting = _Waiting(SECONDS_TO_START / 5)
-        while not (started := self._airflow.started_by(run)):
-            if self._airflow.find(ours):
+        while True:
+            started = self._airflow.started_by(run)
+            if good := [next_run for next_run in started if self._airflow.find(next_run) != "failed"]:
+                return good
+            ours, state = self._attempt(dag, f"after-{run.dag}-{run.run}")
+            if state:
                 return [ours]
-            self._require_progress(ours.dag)
-            if time.monotonic() > deadline:
-                console.print(f"  Airflow has not started {ours.dag} after {run.dag}: the demo starts it")
+            self._require_progress(dag)
+            if started or time.monotonic() > deadline:
+                console.print(
+                    f"  {dag} {'has failed' if started else 'was not started'} after {run.dag}: starting it"
+                )
                 self._airflow.trigger(ours, {})
                 return [ours]
-            waiting.tell(f"Airflow is to start {ours.dag} after {run.dag}")
+            waiting.tell(f"Airflow is to start {dag} after {run.dag}")
             time.sleep(POLL_SECONDS)
-        return started
 
     def _steps(self, run: DagRun) -> list[Step]:
         return [Step(run, task, self._airflow.result(run, task.name)) for task in self._airflow.tasks(run)]

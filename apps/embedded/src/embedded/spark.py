@@ -9,7 +9,8 @@ from embedded.state import State, write_private
 
 def prepare(state: State, mysql_connector: Path) -> None:
     """Write Spark's own configuration folder."""
-    folder = state.run / "spark"
+    (state.run / "spark").mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = _configuration_folder(state)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = {
         # The class path, not spark.jars: a local job needs no copy of it, and its folder may have spaces.
@@ -42,14 +43,19 @@ def prepare(state: State, mysql_connector: Path) -> None:
 
 def environment(state: State, java_home: Path) -> dict[str, str]:
     """What PySpark reads."""
-    folder = str(state.plain(state.run / "spark"))
     return {
         "JAVA_HOME": str(java_home),
-        "SPARK_CONF_DIR": folder,
-        "SPARK_LOCAL_DIRS": folder,
+        "SPARK_CONF_DIR": str(_configuration_folder(state)),
+        "SPARK_LOCAL_DIRS": str(state.plain(state.run / "spark")),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_MASTER": "local[*]",
         # Else Spark takes whatever `python3` is on the path.
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
     }
+
+
+def _configuration_folder(state: State) -> Path:
+    """It is on Java's class path, which follows links and does not read every name, such as one with an emoji."""
+    folder = state.run / "spark"
+    return folder if state.plain(folder) == folder else state.runtime / "spark"
