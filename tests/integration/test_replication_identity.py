@@ -219,3 +219,104 @@ def test_a_server_that_was_promoted_is_refused_and_so_is_a_standby(
 def test_a_schema_that_there_is_not_is_named(servers: dict[str, str], run: Run) -> None:
     refused = run("replicate", "--schema", "nowhere", env=servers, check=False)
     assert (refused.status, "has no schema nowhere" in refused.log) == (2, True), refused.log
+
+
+def make_tables(source: psycopg.Connection, *names: str) -> None:
+    for name in names:
+        source.execute(
+            f"CREATE TABLE {name} (id int PRIMARY KEY, words text); INSERT INTO {name} VALUES (1, 'one')"
+        )
+
+
+def copies(query: Any) -> set[str]:
+    return {name for (name,) in query("SHOW TABLES") if not name.startswith("_replication")}
+
+
+@pytest.mark.pairs
+def test_many_tables_that_are_gone_are_dropped_only_if_their_number_is_confirmed(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    make_tables(source, "a", "b", "c", "d", "e", "f")
+    run("replicate", env=servers)
+    source.execute("DROP TABLE a; INSERT INTO f VALUES (2, 'two')")
+    run("replication-compare", env=servers)
+    assert copies(query) == {"a", "b", "c", "d", "e", "f"}  # a comparison drops nothing
+    run("replicate", env=servers)
+    assert copies(query) == {"b", "c", "d", "e", "f"}
+    source.execute("DROP TABLE b, c, d, e; INSERT INTO f VALUES (3, 'three')")
+    for env in (servers, {**servers, "REPLICATION_DROP_GONE": "3"}):
+        refused = run("replicate", env=env, check=False)
+        assert refused.status == 1
+        assert "has 4 of the tables no longer that MySQL has copies of: b, c, d, e" in refused.log
+        assert "--drop-gone 4" in refused.log
+    assert copies(query) == {"b", "c", "d", "e", "f"}
+    assert query("SELECT COUNT(*) FROM f") == [(3,)]  # what is left goes on
+    run("replication-compare", env=servers)
+    run("replicate", env={**servers, "REPLICATION_DROP_GONE": "4"})
+    assert copies(query) == {"f"}
+
+
+def test_an_emptied_schema_and_a_schema_that_is_gone_drop_nothing(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    make_tables(source, "a", "b")
+    run("replicate", env=servers)
+    source.execute("DROP TABLE a, b")
+    refused = run("replicate", env=servers, check=False)
+    assert (refused.status, "a, b; to drop so many copies" in refused.log) == (1, True), refused.log
+    source.execute("DROP SCHEMA public")
+    refused = run("replicate", env=servers, check=False)
+    assert (refused.status, "has no schema public" in refused.log) == (2, True), refused.log
+    assert copies(query) == {"a", "b"}
+
+
+def test_the_copy_of_a_table_that_was_made_anew_stays_until_the_new_copy_is_there(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    make_tables(source, "a", "b")
+    run("replicate", env=servers)
+    source.execute("DROP TABLE a; CREATE TABLE a (id int PRIMARY KEY, amount numeric)")
+    source.execute("INSERT INTO a VALUES (7, 'NaN')")
+    refused = run("replication-compare", env=servers, check=False)
+    assert (refused.status, "run `replicate` first" in refused.log) == (1, True), refused.log
+    assert run("replicate", env=servers, check=False).status == 1  # MySQL can't have the value
+    assert query("SELECT * FROM a") == [(1, "one")]
+    source.execute("UPDATE a SET amount = 5")
+    assert run("replicate", env=servers).result["copied"] == {"a": 1}
+    run("replication-compare", env=servers)
+
+
+def test_a_table_takes_the_name_of_one_that_is_gone(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    make_tables(source, "a", "b", "c")
+    run("replicate", env=servers)
+    source.execute("DROP TABLE a; ALTER TABLE b RENAME TO a; INSERT INTO a VALUES (2, 'two')")
+    refused = run("replication-compare", env=servers, check=False)
+    assert (refused.status, "run `replicate` first" in refused.log) == (1, True), refused.log
+    assert run("replicate", env=servers).result["copied"] == {}
+    assert query("SELECT * FROM a ORDER BY id") == [(1, "one"), (2, "two")]
+    assert copies(query) == {"a", "c"}
+    run("replication-compare", env=servers)
+
+
+@pytest.mark.pairs
+def test_two_replicas_in_one_database_do_not_take_each_others_tables(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    make_tables(source, "orders")
+    source.execute(
+        "CREATE SCHEMA crm; CREATE TABLE crm.orders (id int PRIMARY KEY); CREATE TABLE crm.leads (id int)"
+    )
+    source.execute("ALTER TABLE crm.leads ADD PRIMARY KEY (id)")
+    run("replicate", env=servers)
+    query("DROP TABLE orders")  # it is the first replica's all the same
+    crm = ("--schema", "crm", "--slot", "crm")
+    refused = run("replicate", *crm, env=servers, check=False)
+    assert refused.status == 1
+    assert "orders: MySQL's table of that name belongs to the replica of the slot replication_" in refused.log
+    assert copies(query) == {"leads"}
+    source.execute("ALTER TABLE crm.leads RENAME TO orders2; ALTER TABLE crm.orders RENAME TO gone")
+    assert run("replicate", *crm, env=servers).result["copied"] == {"gone": 0}
+    assert run("replicate", env=servers).result["copied"] == {"orders": 1}
+    assert copies(query) == {"orders", "orders2", "gone"}

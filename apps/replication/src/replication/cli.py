@@ -64,6 +64,14 @@ warn_option = click.option(
     " MySQL has stays readable until each table's new copy takes its place.",
 )
 @click.option(
+    "--drop-gone",
+    type=click.IntRange(min=0),
+    envvar="REPLICATION_DROP_GONE",
+    metavar="N",
+    help="How many copies of tables that are gone from PostgreSQL a run may drop from MySQL. If there are more,"
+    " none is dropped, and the run fails once the other tables are done.  [default: 3, but not all of several]",
+)
+@click.option(
     "--unfit",
     multiple=True,
     metavar="[TABLE.COLUMN=]RULE",
@@ -90,6 +98,7 @@ def replicate(
     follow: bool,
     recopy: Sequence[str],
     start_over: bool,
+    drop_gone: int | None,
     unfit: Sequence[str],
     transactional: bool,
     metrics_port: int | None,
@@ -113,7 +122,7 @@ def replicate(
             raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
         metrics.serve(metrics_address, metrics_port)
     rules = UnfitRules.parse(unfit)
-    with open_replica(slot, schema, rules, any_source=start_over) as replica:
+    with open_replica(slot, schema, rules, any_source=start_over, drops=True, drop_gone=drop_gone) as replica:
         if start_over:
             replica.start_over()
         guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
@@ -132,10 +141,13 @@ def replicate(
                 if not (again.rows or again.failed):
                     break
         require({**refused, **copied.failed}, without(replica.stopped(), [*exclude, *copied.failed]))
+        if not follow:
+            replica.require_none_gone()
     if follow:
         metrics.add(applied)
         manner = Manner(transactional, warn_over, tables, exclude)
-        applied += Follower(partial(open_replica, slot, schema, rules), manner, metrics, stopped).run()
+        opened = partial(open_replica, slot, schema, rules, drops=True, drop_gone=drop_gone)
+        applied += Follower(opened, manner, metrics, stopped).run()
     state = "stopped" if stopped.is_set() else "equal to PostgreSQL"
     log.info("%s: %s changes since the last run", state, f"{applied.changes:,}")
     return {

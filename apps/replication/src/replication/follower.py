@@ -86,6 +86,8 @@ class Follower:
             self._goes_on()
             if time.monotonic() > self._looked + STATUS_SECONDS:
                 self._looked = time.monotonic()
+                with replica.locked():
+                    replica.mend_publication()
                 self._copies.look(replica)
                 warn_over = self._manner.warn_over
                 guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)

@@ -5,7 +5,7 @@ stored about the table says what is being done before it is done, so that a kill
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pymysql
@@ -28,20 +28,21 @@ def follow_tables(
     lsn: int,
     rules: UnfitRules,
     is_empty: Callable[[Partition], bool],
+    gone: Collection[str] = (),
 ) -> None:
     """Bring the slot's tables in MySQL to what PostgreSQL's catalogue said before the LSN ``lsn``.
 
-    Of the rules, only those for a single column reach a table that is there already.
+    Of the rules, only those for a single column reach a table that is there already. The tables that are ``gone``
+    from PostgreSQL keep their copies as they are, and their names.
     """
     by_oid = {table.oid: table for table in live.values()}
     applied = target.applied_lsn(slot) or 0
-    _drop_gone(target, slot, by_oid, refused)
-    _rename(target, slot, by_oid)
+    _rename(target, slot, {oid: table for oid, table in by_oid.items() if table.name not in gone})
     for name, copied in target.copied(slot).items():
         if name in refused and copied.joined and not copied.stopped:
             stop(target, slot, name, refused[name])
             continue
-        if not copied.table or copied.snapshot_lsn is None or copied.stopped:
+        if not copied.table or copied.snapshot_lsn is None or copied.stopped or name in gone:
             continue
         stored = copied.table
         if copied.altering:
@@ -130,20 +131,10 @@ def _store(target: Target, slot: str, name: str, table: Table) -> None:
         )
 
 
-def _drop_gone(target: Target, slot: str, live: Mapping[int, Table], refused: Mapping[str, str]) -> None:
-    """Drop the copies of tables that PostgreSQL does not have any more."""
-    for name, copied in target.copied(slot).items():
-        if copied.table and copied.table.oid not in live and name not in refused:
-            log.info("%s is not in PostgreSQL any more: dropping its copy", name)
-            target.drop_tables([name])
-            with target.transaction():
-                target.execute("DELETE FROM _replication_tables WHERE slot = %s AND name = %s", [slot, name])
-
-
 def _rename(target: Target, slot: str, live: Mapping[int, Table]) -> None:
     """Rename the copies of renamed tables; one may take the name that another gives up."""
     while renamed := _renamed(target, slot, live):
-        there = target.table_names()
+        there = target.taken_names(slot)
         free = [(old, new) for old, new in renamed if new not in there or target.is_one_name(old, new)]
         for old, new in free:
             log.info("%s is called %s in PostgreSQL now: renaming it", old, new)
@@ -165,7 +156,7 @@ def _renamed(target: Target, slot: str, live: Mapping[int, Table]) -> list[tuple
         if copied.table.name != name:  # a killed run was about to
             _finish_rename(target, slot, name, copied.table.name)
         now = live.get(copied.table.oid)
-        if now is None or now.name == name or (copied.stopped and now.name in target.table_names()):
+        if now is None or now.name == name or (copied.stopped and now.name in target.taken_names(slot)):
             continue
         renamed.append((name, now.name))
     return renamed

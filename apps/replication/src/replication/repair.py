@@ -33,6 +33,12 @@ def compare_tables(replica: Replica, names: Sequence[str], *, repair: bool) -> d
         replicated = replica.replicated()
         if due := sorted(set(names) & set(replica.due())):
             raise Failure(f"The table {due[0]} is to be copied again: run `replicate` first")
+        # Of a table that was made anew, or renamed to the name of one that is gone, MySQL has another one.
+        for name in names:
+            if name in replica.gone.names or (name not in replicated and name not in replica.stopped()):
+                raise Failure(
+                    f"MySQL has no copy of PostgreSQL's table {name} as it is now: run `replicate` first"
+                )
         for name in (name for name in names if name in replicated):
             table = replicated[name].table
             compared[name], differences = _compare(replica, reader, table, repair=repair)

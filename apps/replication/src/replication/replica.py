@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager, closing, contextmanager
 import psycopg
 
 from command import Failure, MySQLSettings, PassingFailure, WrongSettings
-from replication import identity, members, source
+from replication import gone, identity, members, publishing, source
 from replication.catalogue import Table, UnfitRules, read_tables
 from replication.catch_up import CatchUp
 from replication.changes import Applied, Replicated, apply_changes
 from replication.following import follow_tables
+from replication.gone import Gone
 from replication.history import History
 from replication.partitions import is_empty
 from replication.privileges import unreadable
@@ -26,6 +27,8 @@ from replication.unique import make_plain
 
 log = logging.getLogger(__name__)
 
+REMIND_SECONDS = 300
+"""Between two warnings of the same while a replica is followed."""
 TELL_SECONDS = 5
 """Between two times that the slot and MySQL are told how far a replica is that is followed."""
 
@@ -40,12 +43,20 @@ class Replica:
         slot: str,
         schema: str,
         unfit: UnfitRules | None = None,
+        *,
+        drops: bool = False,
+        drop_gone: int | None = None,
     ) -> None:
         self.connection = connection
         self.target = target
         self.slot = slot
         self.schema = schema
         self.unfit = unfit or UnfitRules()
+        self.gone = Gone()
+        """What was found gone from PostgreSQL, and stays in MySQL."""
+        self._drops = drops
+        self._drop_gone = drop_gone
+        self._reminded = -math.inf
         self._found: identity.Identity | None = None
         self._checked = False
         self._stream: ChangeStream | None = None
@@ -133,19 +144,23 @@ class Replica:
         if not self._continues(slot):
             self._make_slot(slot, [tables[name] for name in names if name in tables])
         clear(self.target, self.slot)
+        coming = tables_to_copy(self.target, self.slot, tables, names, exclude, self.target.copied(self.slot))
+        failed = unreadable(self.connection, coming)
+        failed |= self._publish(tables, [table.name for table in coming if table.name not in failed])
         copied = self.target.copied(self.slot)
         todo = [
             self._with_its_rules(table, copied, recopied)
             for table in tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
+            if table.name not in failed
         ]
-        failed = unreadable(self.connection, todo)
+        failed |= self.target.claim(self.slot, todo)
         todo = [table for table in todo if table.name not in failed]
-        source.publish(self.connection, self.slot, self.schema, todo)
         left_out = {name for name in exclude if name not in copied or not copied[name].joined}
         if left_out:
             self._withdraw(tables, {}, left_out)
         if not todo:
             return Snapshot(failed=failed)
+        self._store_marks([table.name for table in todo])
         with source.snapshot() as moment, self._held(todo):
             snapshot = copy_tables(self.target, self.slot, moment.lsn, moment.reader, todo)
         snapshot.failed |= failed
@@ -171,9 +186,13 @@ class Replica:
                     if table.name in names
                 ]
                 failed = unreadable(self.connection, todo)
+                failed |= self._publish(tables, [table.name for table in todo if table.name not in failed])
                 todo = [table for table in todo if table.name not in failed]
-                source.publish(self.connection, self.slot, self.schema, todo)
-                self.target.claim(self.slot, todo)
+                failed |= self.target.claim(self.slot, todo)
+                todo = [table for table in todo if table.name not in failed]
+                self._store_marks([table.name for table in todo])
+            for name, reason in failed.items():
+                log.error("%s is not copied: %s", name, reason)
             if not todo:
                 return Snapshot(failed=failed)
             with source.undisturbed(), source.snapshot(stopped) as moment, self._held(todo):
@@ -193,6 +212,19 @@ class Replica:
                         f"{table.name} was altered at the moment its copy began: run `replicate` again"
                     )
             yield
+
+    def _publish(self, tables: Mapping[str, Table], coming: Sequence[str]) -> dict[str, str]:
+        return publishing.publish(self.connection, self.target, self.slot, self.schema, tables, coming)
+
+    def _store_marks(self, names: Sequence[str]) -> None:
+        publishing.store_marks(self.connection, self.target, self.slot, self.schema, names)
+
+    def mend_publication(self) -> None:
+        """If somebody has altered the publication, let the tables be due of which changes may be lost."""
+        if publishing.is_altered(self.connection, self.target, self.slot, self.schema):
+            if not publishing.continues(self.connection, self.target, self.slot, self.schema):
+                raise Failure(f"PostgreSQL's publication {self.slot} is gone: run `replicate` again")
+            self._publish(read_tables(self.connection, self.schema, self.unfit)[0], [])
 
     def _with_its_rules(self, table: Table, copied: Mapping[str, Copied], recopied: Collection[str]) -> Table:
         known = copied.get(table.name)
@@ -280,7 +312,11 @@ class Replica:
         return [
             name
             for name, known in self.target.copied(self.slot).items()
-            if known.joined and known.snapshot_lsn is None and known.stopped is None and name not in exclude
+            if known.joined
+            and known.snapshot_lsn is None
+            and known.stopped is None
+            and name not in exclude
+            and name not in self.gone.names
         ]
 
     def copy_again(self, names: Collection[str]) -> None:
@@ -296,8 +332,16 @@ class Replica:
         lsn = source.inserted_lsn(self.connection)
         copied = self.target.copied(self.slot)
         make_plain(self.target, {*copied, *(known.table.name for known in copied.values() if known.table)})
+        self._let_go(gone.find_gone(self.connection, self.target, self.slot, self.schema, tables, refused))
         follow_tables(
-            self.target, self.slot, tables, refused, lsn, self.unfit, lambda leaf: is_empty(self.connection, leaf)
+            self.target,
+            self.slot,
+            tables,
+            refused,
+            lsn,
+            self.unfit,
+            lambda leaf: is_empty(self.connection, leaf),
+            self.gone.names,
         )
         self._withdraw(tables, refused)
         return tables
@@ -308,12 +352,27 @@ class Replica:
         known = {copied.table.oid for copied in self.target.copied(self.slot).values() if copied.table}
         members.withdraw(self.connection, self.slot, self.schema, known, refused, left_out)
 
+    def _let_go(self, found: Gone) -> None:
+        gone.copy_anew(self.target, self.slot, found)
+        dropped = self._drops and gone.let_go(self.target, self.slot, found, self._drop_gone)
+        self.gone = Gone() if dropped or not found.names else found
+        if self._drops and self.gone.names and time.monotonic() > self._reminded + REMIND_SECONDS:
+            self._reminded = time.monotonic()
+            log.warning("%s", gone.refusal(self.schema, self.gone))
+
+    def require_none_gone(self) -> None:
+        """Fail if there are copies of tables that PostgreSQL has no longer, more than could be dropped."""
+        if self.gone.names:
+            raise gone.refusal(self.schema, self.gone)
+
     def _continues(self, slot: Slot | None) -> bool:
         """Whether the slot still has every change that MySQL lacks."""
         applied = self.target.applied_lsn(self.slot)
         if applied is None or slot is None:
             return False
-        return not slot.lost and slot.confirmed <= applied
+        if slot.lost or slot.confirmed > applied:
+            return False
+        return publishing.continues(self.connection, self.target, self.slot, self.schema)
 
     def _make_slot(self, slot: Slot | None, tables: Sequence[Table]) -> None:
         if any(copied.snapshot_lsn is not None for copied in self.target.copied(self.slot).values()):
@@ -332,18 +391,35 @@ class Replica:
 
 @contextmanager
 def open_replica(
-    slot: str | None, schema: str, unfit: UnfitRules | None = None, *, any_source: bool = False
+    slot: str | None,
+    schema: str,
+    unfit: UnfitRules | None = None,
+    *,
+    any_source: bool = False,
+    drops: bool = False,
+    drop_gone: int | None = None,
 ) -> Iterator[Replica]:
     """Connect to both servers, as the environment says.
 
-    Fails if the source is not that of the copies in MySQL, unless it may be ``any_source``.
+    Fails if the source is not that of the copies in MySQL, unless it may be ``any_source``. With ``drops``,
+    copies of tables that are gone from PostgreSQL are dropped, ``drop_gone`` at most.
     """
     target = Target(MySQLSettings.from_environment())
     try:
         target.create_state()
         with (
             source.connect(autocommit=True) as connection,
-            closing(Replica(connection, target, source.slot_name(connection, slot), schema, unfit)) as replica,
+            closing(
+                Replica(
+                    connection,
+                    target,
+                    source.slot_name(connection, slot),
+                    schema,
+                    unfit,
+                    drops=drops,
+                    drop_gone=drop_gone,
+                )
+            ) as replica,
         ):
             identity.refuse_standby(connection)
             if not any_source and (reason := replica.other_source()):

@@ -49,6 +49,28 @@ BEGIN
   LOOP
     EXECUTE format('ALTER PUBLICATION %I DROP TABLE ONLY %s', {_text(publication)}, published.name);
   END LOOP;
+  -- Only where something is missing: `replicate` copies tables again when their publication was altered.
+  IF EXISTS (
+    SELECT FROM pg_publication WHERE pubname = {_text(publication)}
+      AND NOT (pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot)
+  ) THEN
+    ALTER PUBLICATION {_name(publication)}
+      SET (publish = 'insert, update, delete, truncate', publish_via_partition_root = true);
+  END IF;
+  IF EXISTS (  -- from PostgreSQL 18 on
+    SELECT FROM pg_publication p WHERE pubname = {_text(publication)} AND to_jsonb(p)->>'pubgencols' <> 's'
+  ) THEN
+    ALTER PUBLICATION {_name(publication)} SET (publish_generated_columns = stored);
+  END IF;
+  -- A table of which columns or rows are left out is put in again below, as a whole.
+  FOR published IN
+    SELECT r.prrelid::regclass AS name
+    FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid
+    WHERE p.pubname = {_text(publication)} AND c.relnamespace = to_regnamespace(quote_ident({_text(schema)}))
+      AND (to_jsonb(r)->>'prattrs' IS NOT NULL OR to_jsonb(r)->>'prqual' IS NOT NULL)
+  LOOP
+    EXECUTE format('ALTER PUBLICATION %I DROP TABLE ONLY %s', {_text(publication)}, published.name);
+  END LOOP;
   FOR published IN
     SELECT class.oid::regclass AS name FROM pg_class class
     WHERE class.relnamespace = to_regnamespace(quote_ident({_text(schema)}))

@@ -48,6 +48,10 @@ STEPS = (
                 COMMENT 'microseconds since 2000; NULL if commit_lsn is where the slot was made'
         """,
     ),
+    (
+        "ALTER TABLE _replication ADD COLUMN publication TEXT COMMENT 'a mark of the publication as it was'",
+        "ALTER TABLE _replication_tables ADD COLUMN published TEXT COMMENT 'its mark in the publication'",
+    ),
 )
 """Each is a number of statements; see the module."""
 

@@ -8,6 +8,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from command import Failure
 from replication import source
 from replication.replica import Replica
 
@@ -75,7 +76,6 @@ def guard_disk(
 
 def read_status(replica: Replica) -> dict[str, Any]:
     """Slot, lag in bytes and seconds, and each table's state; times are UTC."""
-    slot = source.read_slot(replica.connection, replica.slot)
     retained = read_retained_log(replica.connection, replica.slot)
     applied = replica.target.applied_lsn(replica.slot)
     other_source = replica.other_source()
@@ -86,7 +86,7 @@ def read_status(replica: Replica) -> dict[str, Any]:
     return {
         "slot": replica.slot,
         "other_source": other_source,
-        "slot_state": "missing" if slot is None else "lost" if slot.lost else "ready",
+        "slot_state": _slot_state(replica, other_source),
         "retained_wal_bytes": retained.size if retained else 0,
         "safe_wal_bytes": retained.left if retained else None,
         "applied_lsn": None if applied is None else source.format_lsn(applied),
@@ -95,6 +95,16 @@ def read_status(replica: Replica) -> dict[str, Any]:
         "lag_seconds": 0.0 if lag_bytes == 0 else seconds,
         "tables": read_tables(replica),
     }
+
+
+def _slot_state(replica: Replica, other_source: str | None) -> str:
+    try:
+        slot = source.read_slot(replica.connection, replica.slot)
+    except Failure:
+        if other_source is None:
+            raise
+        return "missing"  # the one of this name is another database's
+    return "missing" if slot is None else "lost" if slot.lost else "ready"
 
 
 def read_tables(replica: Replica) -> dict[str, dict[str, Any]]:

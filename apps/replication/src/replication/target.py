@@ -265,13 +265,34 @@ class Target:
         """Whether the server takes both for the same table."""
         return name in TableNames([other], self._folds_names)
 
-    def claim(self, slot: str, tables: Sequence[Table]) -> None:
-        """Note that the tables are the slot's, before anything is done to them."""
-        with self.transaction():
-            self.execute_many(
-                "INSERT IGNORE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
-                [(slot, table.name, table.to_json()) for table in tables],
-            )
+    def taken_names(self, slot: str) -> TableNames:
+        """The names of tables that are in the database, or that another slot's replica has there."""
+        others = self.execute("SELECT name FROM _replication_tables WHERE slot <> %s", [slot])
+        return TableNames([*self.table_names(), *(name for (name,) in others)], self._folds_names)
+
+    def claim(self, slot: str, tables: Sequence[Table]) -> dict[str, str]:
+        """Note that the tables are the slot's, before anything is done to them.
+
+        Returns those that are another slot's, with the reason.
+        """
+        lock = "SHA2(CONCAT('replication', DATABASE(), ' names'), 256)"
+        if self.execute(f"SELECT GET_LOCK({lock}, {LOCK_WAIT_SECONDS})") != [(1,)]:
+            raise Failure("Another program has been choosing names of tables in MySQL: run `replicate` again")
+        try:
+            with self.transaction():
+                others = dict(self.execute("SELECT name, slot FROM _replication_tables WHERE slot <> %s", [slot]))
+                self.execute_many(
+                    "INSERT IGNORE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
+                    [(slot, table.name, table.to_json()) for table in tables if table.name not in others],
+                )
+        finally:
+            self.execute(f"SELECT RELEASE_LOCK({lock})")
+        return {
+            table.name: f"MySQL's table of that name belongs to the replica of the slot {others[table.name]}:"
+            " replicate into another database (MYSQL_DATABASE)"
+            for table in tables
+            if table.name in others
+        }
 
     def forget_copies(self, slot: str) -> None:
         """Let the next run copy all of the slot's tables again."""
