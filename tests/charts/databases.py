@@ -129,7 +129,7 @@ class Volume:
         """The server, once it passes its readiness probe."""
         container = self.start()
         try:
-            container.wait_until_it_serves(self._server["readinessProbe"]["exec"]["command"])
+            container.wait_until_it_serves(self.probe())
             yield container
         finally:
             container.remove()
@@ -140,6 +140,10 @@ class Volume:
             return container.ended()
         finally:
             container.remove()
+
+    def probe(self) -> list[str]:
+        """The command that succeeds once the server is ready."""
+        return list(self._server["readinessProbe"]["exec"]["command"])
 
     def remove(self) -> None:
         docker("rm", "--force", self.name)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.charts.databases import Container, Volume, volume
+from tests.charts.databases import Container, Volume, docker, volume
 
 FOLDER = {"postgres": "pgdata", "mysql": "data"}
 MISSING = {"postgres": "PG_VERSION", "mysql": "mysql"}
@@ -88,6 +88,45 @@ def test_rows_stay_over_restarts_and_kills(copy: Volume) -> None:
         server.kill()
     assert_the_row_is_there(copy)
     assert copy.shell("ls").split() == [FOLDER[copy.chart]]
+
+
+def test_data_that_an_image_made_by_itself_serve_on_as_after_an_upgrade(store: Volume) -> None:
+    """Earlier versions of the charts left the first start to the image's own entrypoint."""
+    if store.chart == "postgres":
+        made = {"POSTGRES_PASSWORD": store.secret("postgres-admin", "PGPASSWORD"), "PGDATA": "/volume/pgdata"}
+        role = f"CREATE ROLE shop LOGIN PASSWORD '{store.secret('postgres-client', 'PGPASSWORD')}'; CREATE DATABASE shop OWNER shop"
+        place, command, after = (
+            "/volume",
+            ["psql", "--username=postgres", "-f", "-"],
+            role.replace("; ", ";\n") + ";\n",
+        )
+    else:
+        made = {f"MYSQL_{name}": "shop" for name in ("USER", "DATABASE")}
+        made["MYSQL_PASSWORD"] = store.secret("mysql-client", "MYSQL_PWD")
+        made |= {"MYSQL_ROOT_PASSWORD": store.secret("mysql-admin", "MYSQL_PWD"), "MYSQL_ROOT_HOST": "localhost"}
+        place, command, after = "/var/lib/mysql", ["true"], ""
+    image = Container(
+        docker(
+            "run",
+            "--detach",
+            f"--volume={store.name}:{place}",
+            *(f"--env={n}={v}" for n, v in made.items()),
+            store.image,
+        ).strip()
+    )
+    try:
+        image.wait_until_it_serves(store.probe())
+        run = image.execute(*command, given=after)
+        assert run.returncode == 0, run.stderr
+    finally:
+        docker("stop", image.name)
+        image.remove()
+    if store.chart == "mysql":
+        store.shell(
+            "mkdir ../aside state; mv [!s]* s[!t]* ../aside; mkdir data; mv ../aside/* data; chown 999:999 data"
+        )
+    write_a_row(store)
+    assert_the_row_is_there(store)
 
 
 def test_a_volume_that_has_lost_its_marker_file_is_refused_and_serves_once_it_is_back(copy: Volume) -> None:

@@ -99,6 +99,8 @@ What each container begins with: image, security context, resources. Beside the 
 {{- $values := .values | default $root.Values -}}
 image: {{ include "common.image" . | toJson }}
 imagePullPolicy: {{ (.image | default $root.Values.image).pullPolicy }}
+{{- /* So that `kubectl describe pod` says why a container has ended. */}}
+terminationMessagePolicy: FallbackToLogsOnError
 securityContext:
   {{- include "common.containerSecurityContext" . | nindent 2 }}
 resources:
