@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
+import trustme
 from tests.connections import to_mysql
+from tests.servers import MySQLContainer, open_server
 
 TABLES = {
     "users": "user_id BIGINT PRIMARY KEY, first_name VARCHAR(100), last_name VARCHAR(100),"
@@ -198,6 +201,83 @@ def test_marts_equal_an_independent_computation_whatever_the_time_zone(
     assert tables_of(database) == {*TABLES, *marts, "_mart_builds"}
     builds = rows_of(database, "SELECT mart, `rows` FROM _mart_builds ORDER BY built_at")
     assert sorted(builds[:3]) == sorted(builds[3:]) == sorted(marts.items())
+
+
+def test_values_at_the_limits_of_the_replicas_types_arrive_as_they_are(
+    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    rows = few_rows()
+    fill(database, rows)
+    database.execute("""ALTER TABLE users MODIFY first_name LONGTEXT, MODIFY last_name VARCHAR(255),
+        MODIFY loyalty_status VARCHAR(200)""")
+    database.execute("ALTER TABLE products MODIFY name LONGTEXT")
+    database.execute("ALTER TABLE productcategories MODIFY name LONGTEXT")
+    database.execute("ALTER TABLE orders MODIFY total_amount DECIMAL(24,4), MODIFY status VARCHAR(200)")
+    name = "Имя \\ ' \" ` \n % " * 1000
+    database.execute("UPDATE users SET first_name = %s, last_name = %s, loyalty_status = %s WHERE user_id = 1",
+                     (name, "ы" * 255, "g" * 200))  # fmt: skip
+    database.execute("UPDATE products SET name = %s WHERE product_id = 1", (name,))
+    database.execute("UPDATE productcategories SET name = %s", (name,))
+    moments = (
+        "0001-01-01 00:00:00.000001", "1582-10-10 12:00:00.000000", "1883-11-18 12:03:57.000000",
+        "2025-03-09 02:30:00.000000", "9999-12-31 23:59:59.999999",
+    )  # fmt: skip
+    amount = Decimal("12345678901234567.8901")
+    for n, moment in enumerate(moments):
+        database.execute(
+            "INSERT INTO orders VALUES (%s, 2, %s, %s, %s, NULL)", (10 + n, moment, amount, "s" * 200)
+        )
+
+    run(
+        "build-marts",
+        env=mysql | spark | {"TZ": "America/New_York", "JDK_JAVA_OPTIONS": "-Duser.timezone=Asia/Tokyo"},
+    )
+
+    times = "SELECT CAST(first_activity_at AS CHAR), CAST(last_activity_at AS CHAR) FROM mart_user_activity"
+    assert rows_of(database, f"{times} WHERE user_id = 2") == [(moments[0], moments[-1])]
+    [(first_name, last_name, status, _)] = rows_of(
+        database,
+        "SELECT first_name, last_name, loyalty_status, orders FROM mart_user_activity WHERE user_id = 1",
+    )
+    assert (first_name, last_name, status) == (name, "ы" * 255, "g" * 200)
+    assert rows_of(database, "SELECT name, category FROM mart_product_rating WHERE product_id = 1") == [
+        (name, name)
+    ]
+    spent = rows_of(database, "SELECT amount_spent FROM mart_user_activity WHERE user_id = 2")
+    assert spent == [(amount * len(moments),)]
+    check = rows_of(database, "SELECT average_amount FROM mart_average_check WHERE loyalty_status = 'Silver'")
+    assert check == [(Decimal("12345678901234567.89"),)]
+    for user, moment in enumerate(moments, 100):
+        database.execute("INSERT INTO users VALUES (%s, '', '', 'Silver')", (user,))
+        database.execute("UPDATE orders SET user_id = %s WHERE order_date = %s", (user, moment))
+    run("build-marts", "mart_user_activity", env=mysql | spark | {"TZ": "America/New_York"})
+    assert rows_of(database, f"{times} WHERE user_id >= 100 ORDER BY user_id") == [(at, at) for at in moments]
+
+
+def test_marts_are_built_over_tls_with_an_authority_of_ones_own(
+    tmp_path: Path, spark: dict[str, str], run: Callable[..., Any]
+) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    trusted, untrusted = tmp_path / "trusted.pem", tmp_path / "untrusted.pem"
+    authority.cert_pem.write_to_path(trusted)
+    other.cert_pem.write_to_path(untrusted)
+    server = open_server("mysql-9.7", tmp_path / "mysql")
+    assert isinstance(server, MySQLContainer)
+    try:
+        server.start()
+        server.require_tls(authority, authority.issue_cert("localhost"))
+        with server.database() as settings:
+            checked = settings | spark | {"MYSQL_HOST": "localhost", "MYSQL_SSL_MODE": "VERIFY_IDENTITY"}
+            with to_mysql(settings) as connection, connection.cursor() as cursor:
+                fill(cursor, few_rows())
+            built = run("build-marts", env=checked | {"MYSQL_SSL_CA": str(trusted)})
+            assert built.result["rows_written"] == 5
+            # The command itself reaches MySQL, Spark does not.
+            refused = run("build-marts", env=checked | {"MYSQL_SSL_CA": str(untrusted)}, check=False)
+            assert refused.status == 1
+            assert "certificate verify failed" in refused.log
+    finally:
+        server.remove()
 
 
 def test_marts_of_an_empty_shop_are_empty(

@@ -5,12 +5,15 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from pyspark.sql.types import DecimalType, StructType
 from tests.connections import to_mysql
 
 from marts import publish
 from marts.catalogue import MARTS
 from marts.checks import CHECKS
 
+COMPUTED = StructType().add("amount_spent", DecimalType(22, 2))
+"""As Spark would compute the columns whose digits follow from the sources."""
 HEALTHY = """
     INSERT INTO mart_user_activity (user_id, orders, amount_spent, reviews, average_rating, loyalty_points,
         first_activity_at, last_activity_at)
@@ -86,7 +89,7 @@ def database(mysql: dict[str, str]) -> Iterator[Any]:
         publish.stage_builds(connection)
         with connection.cursor() as cursor:
             for name, mart in MARTS.items():
-                cursor.execute(mart.create_statement(publish.staging(name)))
+                cursor.execute(mart.create_statement(publish.staging(name), COMPUTED))
         for mart, rows in (("mart_user_activity", 2), ("mart_product_rating", 2), ("mart_average_check", 1)):
             publish.record(connection, mart, rows, 1.5, datetime(2026, 1, 1))
         publish.swap_in(connection, [*MARTS, publish.BUILDS])

@@ -19,10 +19,10 @@ MART = Mart(
     name="mart_average_check",
     meaning="Average amount of an order, by its status and its user''s loyalty status",
     columns=(
-        Column("order_status", "VARCHAR(32) NOT NULL", "Status of the orders"),
-        Column("loyalty_status", "VARCHAR(32) NOT NULL", "Loyalty status of their users, as it is now"),
+        Column("order_status", "VARCHAR(255) NOT NULL", "Status of the orders"),
+        Column("loyalty_status", "VARCHAR(255) NOT NULL", "Loyalty status of their users, as it is now"),
         Column("orders", "BIGINT NOT NULL", "Number of orders"),
-        Column("average_amount", "DECIMAL(12,2) NOT NULL", "Average total_amount"),
+        Column("average_amount", "DECIMAL(22,2) NOT NULL", "Average total_amount"),
     ),
     key=("order_status", "loyalty_status"),
     sources=("orders", "users"),

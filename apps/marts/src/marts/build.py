@@ -14,6 +14,7 @@ from command import Failure, MySQLSettings
 from marts import checks, publish, sources, spark
 from marts.definition import Mart
 from marts.publish import BUILDS, staging
+from marts.tls import java_stores
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,8 @@ def build(marts: Sequence[Mart], settings: MySQLSettings) -> dict[str, int]:
         sources.require(connection, needed)
         publish.clear(connection, published)
         publish.stage_builds(connection)
-        with spark.session() as session:
-            rows = _stage(session, connection, settings, marts, needed)
+        with java_stores(settings) as stores, spark.session() as session:
+            rows = _stage(session, connection, spark.jdbc_options(settings) | stores, marts, needed)
         _, failed = checks.run(connection, {table: staging(table) for table in published})
         if failed:
             raise Failure(f"{'; '.join(failed)}; the old marts stay, the rejected ones are in {staging('*')}")
@@ -42,11 +43,10 @@ def build(marts: Sequence[Mart], settings: MySQLSettings) -> dict[str, int]:
 def _stage(
     session: SparkSession,
     connection: "Connection[Any]",
-    settings: MySQLSettings,
+    jdbc: dict[str, str],
     marts: Sequence[Mart],
     needed: Sequence[str],
 ) -> dict[str, int]:
-    jdbc = spark.jdbc_options(settings)
     built_at = datetime.now(UTC).replace(tzinfo=None)
     rows = {}
     with spark.failures("the source tables can't be read"):
@@ -56,10 +56,10 @@ def _stage(
         }
     for mart in marts:
         started = time.monotonic()
-        with connection.cursor() as cursor:
-            cursor.execute(mart.create_statement(staging(mart.name)))
         with spark.failures(f"{mart.name} can't be built, the old marts stay"):
             frame = mart.build(*(tables[source] for source in mart.sources))
+            with connection.cursor() as cursor:
+                cursor.execute(mart.create_statement(staging(mart.name), frame.schema))
             rows[mart.name] = _write(frame, jdbc, staging(mart.name))
         seconds = round(time.monotonic() - started, 2)
         publish.record(connection, mart.name, rows[mart.name], seconds, built_at)

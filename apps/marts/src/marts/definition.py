@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
+from pyspark.sql.types import DecimalType, StructType
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,7 @@ class Column:
 
     name: str
     type: str
+    """``DECIMAL`` without digits has as many as the computed values can have."""
     meaning: str
 
 
@@ -31,12 +34,15 @@ class Mart:
     sources: tuple[str, ...]
     build: Callable[..., DataFrame]
 
-    def create_statement(self, table: str) -> str:
-        """The ``CREATE TABLE`` statement of the mart, under the name ``table``.
+    def create_statement(self, table: str, computed: StructType) -> str:
+        """The ``CREATE TABLE`` statement of the mart under the name ``table``, for rows of the type ``computed``.
 
         Text compares byte by byte, as in PostgreSQL and Spark: what differs there is not one key here.
         """
-        lines = [f"`{column.name}` {column.type} COMMENT '{column.meaning}'" for column in self.columns]
+        lines = [
+            f"`{column.name}` {_with_digits(column, computed)} COMMENT '{column.meaning}'"
+            for column in self.columns
+        ]
         lines.append(f"PRIMARY KEY ({', '.join(f'`{name}`' for name in self.key)})")
         return (
             f"CREATE TABLE `{table}` ({', '.join(lines)}) "
@@ -44,11 +50,22 @@ class Mart:
         )
 
 
-def average(values: SparkColumn) -> SparkColumn:
-    """The average of ``values`` (at most 2 digits after the point), rounded half away from zero to 2 digits.
+def _with_digits(column: Column, computed: StructType) -> str:
+    if not column.type.startswith("DECIMAL "):
+        return column.type
+    kind = computed[column.name].dataType
+    if not isinstance(kind, DecimalType):
+        raise TypeError(f"{column.name} is computed as {kind}, not as a decimal number")
+    return column.type.replace("DECIMAL", f"DECIMAL({kind.precision},{kind.scale})", 1)
 
-    Spark's own ``avg`` rounds to 6 digits first, and rounding twice can be off by one in the last digit.
-    Here the quotient has 18 digits, which no sum of fewer than 10^15 rows can round wrongly.
+
+def average(values: SparkColumn) -> SparkColumn:
+    """The average of ``values``, rounded half away from zero to 2 digits; null where there is none.
+
+    It is counted in whole hundredths from the exact sum: Spark's own ``avg`` rounds before it is rounded again,
+    and is off by one in the last digit then.
     """
-    total = sf.sum(values.cast("decimal(12,2)"))
-    return sf.round(sf.try_divide(total, sf.count(values).cast("decimal(20,0)")), 2)
+    total = sf.sum(values.cast("decimal(28,8)")).cast("decimal(32,8)")
+    number = sf.nullif(sf.count(values), sf.lit(0))
+    hundredths = sf.call_function("div", sf.abs(total) * sf.lit(Decimal(200)) + number, number * 2)
+    return sf.signum(total).cast("decimal(1,0)") * hundredths.cast("decimal(20,0)") * sf.lit(Decimal("0.01"))

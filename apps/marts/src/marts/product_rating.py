@@ -31,10 +31,10 @@ MART = Mart(
     meaning="How each product is rated; unrated products are there too",
     columns=(
         Column("product_id", "BIGINT NOT NULL", "The product"),
-        Column("name", "VARCHAR(255)", "Name of the product"),
+        Column("name", "LONGTEXT", "Name of the product"),
         Column("category_id", "BIGINT", "Category of the product"),
-        Column("category", "VARCHAR(255)", "Name of the category"),
-        Column("average_rating", "DECIMAL(7,2)", "Average rating received, 1 to 5; null when unrated"),
+        Column("category", "LONGTEXT", "Name of the category"),
+        Column("average_rating", "DECIMAL(22,2)", "Average rating received, 1 to 5; null when unrated"),
         Column("reviews", "BIGINT NOT NULL", "Number of reviews received"),
     ),
     key=("product_id",),

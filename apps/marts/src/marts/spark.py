@@ -12,6 +12,20 @@ from pyspark.sql import SparkSession
 
 from command import Failure, MySQLSettings
 
+SESSION = {
+    # An empty or cut value is an error, and names are quoted as Spark quotes them.
+    "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    "time_zone": "'+00:00'",
+    "sql_select_limit": "18446744073709551615",
+    "sql_big_selects": "1",
+    "sql_safe_updates": "0",
+    "foreign_key_checks": "0",
+    "wait_timeout": "28800",
+    "net_read_timeout": "3600",
+    "net_write_timeout": "3600",
+}
+"""What Spark's connections depend on, whatever the server's own settings; the names are MySQL's and MariaDB's."""
+
 
 def jdbc_options(settings: MySQLSettings) -> dict[str, str]:
     """Options for Spark's JDBC source. User and password are apart from the URL, which may be logged."""
@@ -27,6 +41,7 @@ def jdbc_options(settings: MySQLSettings) -> dict[str, str]:
         "tinyInt1isBit": "false",
         "rewriteBatchedStatements": "true",
         "batchsize": "5000",
+        "sessionVariables": ",".join(f"{name}={value}" for name, value in SESSION.items()),
     }
 
 
@@ -34,7 +49,7 @@ def jdbc_options(settings: MySQLSettings) -> dict[str, str]:
 def session() -> Iterator[SparkSession]:
     """A Spark session on ``SPARK_MASTER`` (``local[*]`` unless set); Spark's configuration says the rest."""
     master = os.environ.get("SPARK_MASTER") or "local[*]"
-    # Connector/J reads DATETIME by way of the JVM's time zone, where a clock change makes some hours invalid.
+    # Nothing here is to depend on where the machine is.
     os.environ["TZ"] = "UTC"
     with failures(f"Spark does not start on {master}; check JAVA_HOME (Java 17 or 21) and SPARK_CONF_DIR"):
         spark = (
