@@ -199,6 +199,10 @@ class _Container:
         command = ["docker", "exec", "--interactive", "--user", user, self._name, *inside]
         subprocess.run(command, input=content, check=True, capture_output=True)
 
+    def shell(self, script: str) -> str:
+        """Run a script of its shell in the container, as root; return what it prints."""
+        return _docker("exec", self._name, "sh", "-c", script)
+
     def remove(self) -> None:
         _docker("rm", "--force", "--volumes", self._name)
 
@@ -265,14 +269,15 @@ class MariaDBProcess(MySQL):
 
 
 class PostgreSQLContainer(PostgreSQL):
-    """PostgreSQL from its official image."""
+    """PostgreSQL from its official image; ``options`` are those of ``docker run``."""
 
-    def __init__(self, image: str, folder: Path) -> None:
+    def __init__(self, image: str, folder: Path, *options: str) -> None:
         super().__init__(*_port_and_password(folder))
         settings = [part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        arguments = ("--env", "POSTGRES_PASSWORD", "--publish", f"127.0.0.1:{self.port}:5432", image)
+        arguments = ("--env", "POSTGRES_PASSWORD", "--publish", f"127.0.0.1:{self.port}:5432", *options, image)
         self._container = _Container(_container_name(folder), self.is_ready, (*arguments, "postgres", *settings))
         self.kill, self.remove = self._container.kill, self._container.remove
+        self.shell = self._container.shell
         self._first = {"POSTGRES_PASSWORD": self._admin_login["password"]}
 
     def start(self) -> None:
@@ -292,15 +297,16 @@ class PostgreSQLContainer(PostgreSQL):
 
 
 class MySQLContainer(MySQL):
-    """MySQL from its official image."""
+    """MySQL from its official image; ``options`` are those of ``docker run``."""
 
-    def __init__(self, image: str, folder: Path) -> None:
+    def __init__(self, image: str, folder: Path, *options: str) -> None:
         port, password = _port_and_password(folder)
         super().__init__(port, password, "%")
         settings = [f"--{name}={value}" for name, value in MYSQL_SETTINGS.items()]
-        arguments = ("--env", "MYSQL_ROOT_PASSWORD", "--publish", f"127.0.0.1:{port}:3306", image)
+        arguments = ("--env", "MYSQL_ROOT_PASSWORD", "--publish", f"127.0.0.1:{port}:3306", *options, image)
         self._container = _Container(_container_name(folder), self.is_ready, (*arguments, *settings))
         self.kill, self.remove = self._container.kill, self._container.remove
+        self.shell = self._container.shell
         self._first = {"MYSQL_ROOT_PASSWORD": password}
 
     def start(self) -> None:

@@ -10,8 +10,11 @@ import pymysql
 from command.run import Failure
 
 UNLIMITED = "18446744073709551615"
-FIRST = f"SET SESSION time_zone = '+00:00', SESSION sql_select_limit = {UNLIMITED}, SESSION sql_big_selects = 1"
-"""Both servers know these, and without them the question for the others may be cut short."""
+FIRST = (
+    f"SET SESSION time_zone = '+00:00', SESSION sql_select_limit = {UNLIMITED}, SESSION sql_big_selects = 1"
+    " /*M!, SESSION max_statement_time = 0 */"
+)
+"""Without these, the question for the others may be cut short. The last is for MariaDB alone."""
 SETTINGS = {
     # What a value is, and what becomes of one that does not fit.
     "sql_mode": "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION",
