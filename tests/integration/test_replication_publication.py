@@ -1,9 +1,12 @@
 """A publication that publishes less than all is mended and the tables copied again, or refused with a sentence."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
+import pymysql
 import pytest
 
 Run = Callable[..., Any]
@@ -162,3 +165,27 @@ def test_stored_generated_columns_arrive_with_the_publication_of_the_script(
         as_role(servers, source, admin, run)
         assert run("replicate", env=role).result["copied"] == {"t": 1}
         assert query("SELECT gross FROM t") == [(2380,)]
+
+
+def test_a_follower_mends_the_publication_and_copies_again(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, start: Callable[..., Any]
+) -> None:
+    make_table(source)
+    follower = start("replicate", "--follow", env=servers)
+
+    def wait_until_equal() -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            assert follower.poll() is None, follower.communicate()[1]
+            with suppress(pymysql.MySQLError):  # not there yet
+                if query("SELECT * FROM t ORDER BY id") == rows(source):
+                    return
+            time.sleep(0.2)
+        raise AssertionError("MySQL has not become equal")
+
+    wait_until_equal()
+    source.execute(f"ALTER PUBLICATION {publication(servers)} SET (publish = 'insert')")
+    change(source)
+    wait_until_equal()
+    change(source)
+    wait_until_equal()
