@@ -88,3 +88,31 @@ def test_doubles_whose_shortest_texts_differ_between_the_servers_are_equal_also_
     assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] >= changed
     assert query("SELECT COUNT(*) FROM t WHERE y <> -x")[0][0] == 0
     run("replication-compare", env=servers)
+
+
+def test_values_whose_text_depends_on_how_it_is_made_are_equal_after_a_copy_and_a_change(
+    servers: dict[str, str], source: psycopg.Connection, run: Run
+) -> None:
+    source.execute("CREATE TYPE address AS (street text, house text); CREATE TYPE mood AS ENUM ('sad', 'so, so')")
+    source.execute(
+        "CREATE DOMAIN home AS address; CREATE DOMAIN temper AS mood;"
+        " CREATE FUNCTION loud(mood) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ''!'''"
+    )
+    source.execute("CREATE CAST (mood AS text) WITH FUNCTION loud(mood)")
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, a address, b home, c address[], d mood, e temper, f xml)")
+    values = [
+        "ROW(NULL, NULL), ROW(NULL, NULL), ARRAY[NULL, ROW(NULL, NULL)::address], 'sad', 'sad'",
+        "NULL, NULL, NULL, NULL, NULL",
+        "ROW(NULL, '5'), ROW(NULL, ''), '{}', 'so, so', 'so, so'",
+        "ROW('', ''), ROW('NULL', ','), ARRAY[ROW('', NULL)::address], 'sad', NULL",
+    ]
+    xml = '\'<?xml version="1.0" encoding="UTF-8"?><a>é</a>\''
+    try:
+        source.execute(f"SELECT {xml}::xml")
+    except psycopg.errors.FeatureNotSupported:
+        xml = "NULL"
+    for first in (0, 10):
+        for n, row in enumerate(values, first):
+            source.execute(f"INSERT INTO t VALUES ({n}, {row}, {xml})")
+        run("replicate", env=servers)
+    assert run("replication-compare", env=servers).result["rows_compared"] == 8

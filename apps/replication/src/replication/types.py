@@ -19,8 +19,13 @@ LONGEST_ROW = 60_000
 WIDEST_DECIMAL = (65, 30)
 """Digits and decimals of the widest DECIMAL, which ``numeric`` without a precision becomes."""
 
-SHOWN = "CASE WHEN {} IS NOT NULL THEN format('%s', {}) END"
-"""PostgreSQL's expression for what a type's output function gives, where a cast to text gives another text."""
+SHOWN = "CASE WHEN num_nonnulls({}) = 1 THEN format('%s', {}) END"
+"""PostgreSQL's expression for what a type's output function gives, where a cast to text may give another text.
+
+``IS NOT NULL`` is false of a composite value that has a NULL in a field.
+"""
+CAST_DIFFERS = ("inet", "xml", "enum", "other")
+"""Types whose cast to text may differ: it is a function, or keeps XML's encoding, or is one of the user's own."""
 
 
 class Unfit(StrEnum):
@@ -229,7 +234,7 @@ def mysql_type(
     if kind is None or (kind.fit and unfit is Unfit.TEXT):
         length = _LONGEST_TEXT.get(name) if kind is None and length is None else length
         text = _text(None if kind else length, longest, in_key=bool(text_keys), padded=name == "bpchar")
-        return replace(text, source_text=SHOWN) if name in ("inet", "other") else text
+        return replace(text, source_text=SHOWN) if name in CAST_DIFFERS else text
     # A NULL in a key would be no key
     return _null_if_unfit(kind) if unfit is Unfit.NULL and not text_keys else kind
 
