@@ -1,10 +1,11 @@
 """The comparison and the repair over keys of several types, between real servers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from tests.servers import MySQL
 
 Run = Callable[..., Any]
 
@@ -116,3 +117,87 @@ def test_values_whose_text_depends_on_how_it_is_made_are_equal_after_a_copy_and_
             source.execute(f"INSERT INTO t VALUES ({n}, {row}, {xml})")
         run("replicate", env=servers)
     assert run("replication-compare", env=servers).result["rows_compared"] == 8
+
+
+PACKET = 4 << 20
+"""Bytes. Another test that runs beside can do with it."""
+
+
+@pytest.fixture
+def small_packets(server: Callable[[str], MySQL], pair: tuple[str, str]) -> Iterator[None]:
+    """Let MySQL's sessions make no text that is larger than PACKET."""
+    with server(pair[1]).admin() as admin, admin.cursor() as cursor:
+        cursor.execute("SET @before = @@GLOBAL.max_allowed_packet")
+        cursor.execute(f"SET GLOBAL max_allowed_packet = {PACKET}")
+        yield
+        cursor.execute("SET GLOBAL max_allowed_packet = @before")
+
+
+LARGE_ROWS = {
+    1: ("{half}", "{half}", "NULL"),
+    2: ("NULL", "''", "{half}::bytea"),
+    3: ("{half} || {half}", "NULL", "({half} || {half})::bytea"),
+    4: ("''", "NULL", "NULL"),
+    5: ("NULL", "''", "''"),
+}
+"""Rows whose texts are larger than MySQL's packets, single values that are, and such as may be taken for them."""
+
+
+def test_rows_that_are_larger_than_a_packet_of_mysql_are_compared_and_repaired(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run, small_packets: None
+) -> None:
+    half = f"repeat('half', {PACKET // 4 * 6 // 10})"
+    source.execute("CREATE TABLE large (id int PRIMARY KEY, a text, b text, c bytea)")
+    for key, values in LARGE_ROWS.items():
+        source.execute(f"INSERT INTO large VALUES ({key}, {', '.join(values).format(half=half)})")
+    run("replicate", env=servers)
+    assert run("replication-compare", env=servers).result["rows_compared"] == 5
+    query("UPDATE large SET a = INSERT(a, 1, 1, 'H') WHERE id IN (1, 3)")
+    query("UPDATE large SET a = '', b = NULL, c = INSERT(c, 1, 1, 'H') WHERE id = 2")
+    # Whose text is too large, beside NULL.
+    query(f"UPDATE large SET c = REPEAT('x', {PACKET - 100}) WHERE id = 4")
+    query("UPDATE large SET c = NULL WHERE id = 5")
+    compared = run("replication-compare", env=servers, check=False)
+    assert compared.status == 1
+    for key, columns in ((1, "a"), (2, "a, b, c"), (3, "a"), (4, "c"), (5, "c")):
+        assert f"large {key} has other values in MySQL: {columns}\n" in compared.log
+    query("DELETE FROM large WHERE id = 3")
+    query(f"INSERT INTO large VALUES (6, REPEAT('x', {PACKET}), REPEAT('x', {PACKET}), NULL)")
+    assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] == 6
+    assert run("replication-compare", env=servers).result["rows_compared"] == 5
+    in_source = "SELECT id, encode(sha256(a::bytea), 'hex'), encode(sha256(b::bytea), 'hex'),"
+    in_source += " encode(sha256(c), 'hex') FROM large ORDER BY id"
+    digests = "SELECT id, SHA2(a, 256), SHA2(b, 256), SHA2(c, 256) FROM large ORDER BY id"
+    assert query(digests) == source.execute(in_source).fetchall()
+
+
+def test_a_key_that_postgresql_cannot_have_is_found_in_mysql_and_removed(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE moods (a mood PRIMARY KEY)")
+    source.execute("CREATE TABLE t (a uuid PRIMARY KEY); CREATE TABLE texts (a text PRIMARY KEY)")
+    source.execute("INSERT INTO moods VALUES ('sad'), ('happy'); INSERT INTO texts VALUES ('a')")
+    source.execute("INSERT INTO t VALUES ('00000000-0000-0000-0000-000000000000')")
+    run("replicate", env=servers)
+    query("UPDATE moods SET a = 'angry' WHERE a = 'sad'")
+    query("INSERT INTO t VALUES ('none')")
+    query("INSERT INTO texts VALUES (CONCAT('a', CHAR(0), ',', CHAR(0)))")
+    compared = run("replication-compare", env=servers, check=False)
+    for line in ("moods angry is in MySQL alone", "moods sad is missing in MySQL", "t none is in MySQL alone"):
+        assert line in compared.log
+    assert "4 rows differ" in compared.log
+    assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] == 4
+    run("replication-compare", env=servers)
+
+
+def test_a_row_that_is_twice_in_mysql_is_found_and_repaired(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'b'), (2, 'b')")
+    run("replicate", env=servers)
+    query("ALTER TABLE t DROP PRIMARY KEY")
+    query("INSERT INTO t VALUES (1, 'b')")
+    compared = run("replication-compare", env=servers, check=False)
+    assert "t 1 is there more than once in MySQL" in compared.log
+    assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] == 1
+    assert query("SELECT * FROM t ORDER BY a") == [(1, "b"), (2, "b")]

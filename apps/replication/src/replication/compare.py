@@ -4,20 +4,26 @@ Both servers, at the same time, add up a 56-bit number of each row's SHA-256. On
 they built again for ranges of an integer key or for parts by a hash of the key, and only the parts that differ
 are read, some at once, as keys and hashes. A row's text is canonical: the texts of its values as
 :mod:`replication.types` defines them, with the length before each text that may contain a comma.
+
+MySQL makes no text that is larger than its ``max_allowed_packet``: it has NULL instead, and a warning. A table
+for which it gave one is compared by texts in which each value that may be large is its SHA-256.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
 
+from command import Failure
 from replication.catalogue import Table, fill
+from replication.copy_out import FIRST_COLUMN, ROW_START, copy_out
+from replication.loading import Stream
 from replication.schema import quote
 from replication.target import Target
-from replication.types import SHOWN
 
 PARTS = 1000
 """Into so many parts a range of an integer key is cut."""
@@ -30,6 +36,8 @@ KEYS_AT_ONCE = 1000
 MOST_ARGUMENTS = 90
 """Of a function of PostgreSQL's."""
 KEYS = "_replication_compared"
+TOO_LARGE = 1301
+"""MySQL's warning that a text would be larger than ``max_allowed_packet``, so that it is NULL."""
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -37,17 +45,28 @@ Key = tuple[str, ...]
 """The canonical texts of a key's values."""
 Sums = dict[Any, tuple[int, int]]
 """Of each part, the number of rows and the sum of their numbers."""
+Texts = dict[Key, Sequence[str]]
+"""Of each key, a short text of each column's value: equal where the values are."""
+
+
+@dataclass(frozen=True)
+class Differing:
+    """A key whose row differs, and which sides have one."""
+
+    key: Key
+    in_source: bool
+    in_target: bool
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A key whose row differs, and how in a few words."""
+    """The same, and how the row differs in a few words."""
 
-    key: Key
+    row: Differing
     what: str
 
     def __str__(self) -> str:
-        return f"{','.join(self.key)} {self.what}"
+        return f"{','.join(self.row.key)} {self.what}"
 
 
 @dataclass(frozen=True)
@@ -67,33 +86,48 @@ class Comparer:
         self._target = _Target(target, table)
 
     def compare(self, found: Callable[[list[Difference]], None]) -> Comparison:
-        """Compare; ``found`` gets the differences, some at once."""
+        """Compare; ``found`` gets the differences, some at once.
+
+        :raises Failure: MySQL can't make the texts that are compared.
+        """
         sums, target_sums = self._both(lambda side: side.sums(None))
-        rows = sums.get(0, (0, 0))[0]
+        if self._target.lacks_texts():
+            self._source.by_digests = self._target.by_digests = True
+            sums, target_sums = self._both(lambda side: side.sums(None))
         differing = 0
         if sums != target_sums:
-            for keys in self._differing_keys():
-                for some in _batched(keys, KEYS_AT_ONCE):
+            for rows in self._differing_rows():
+                for some in _batched(rows, KEYS_AT_ONCE):
                     found(self._describe(some))
                     differing += len(some)
-        return Comparison(rows, differing)
+            if not differing:
+                raise Failure(
+                    f"MySQL's rows of {self._table.name} differ, but not where they can be found: copy it again"
+                )
+        return Comparison(sums.get(0, (0, 0))[0], differing)
 
-    def repair(self, keys: Sequence[Key]) -> None:
-        """Bring the keys' rows again, in the target's open transaction."""
-        for some in _batched(keys, KEYS_AT_ONCE):
-            self._target.replace(some, self._source.values(some))
+    def repair(self, rows: Sequence[Differing]) -> None:
+        """Bring the rows again, in the target's open transaction.
 
-    def _differing_keys(self) -> Iterator[list[Key]]:
+        :raises Failure: MySQL can't hold them.
+        """
+        for some in _batched(rows, KEYS_AT_ONCE):
+            self._target.delete([row.key for row in some if row.in_target])
+            keys = [row.key for row in some if row.in_source]
+            if keys:
+                self._target.load(partial(self._source.copy, keys))
+
+    def _differing_rows(self) -> Iterator[list[Differing]]:
         if not _has_integer_key(self._table):
-            yield from self._differing_keys_of(_Hashed())
+            yield from self._differing_rows_of(_Hashed())
             return
         limits = [
             limit for limits in self._both(lambda side: side.limits()) for limit in limits if limit is not None
         ]
         if limits:
-            yield from self._differing_keys_of(_Range(min(limits), max(limits)))
+            yield from self._differing_rows_of(_Range(min(limits), max(limits)))
 
-    def _differing_keys_of(self, split: "_Split") -> Iterator[list[Key]]:
+    def _differing_rows_of(self, split: "_Split") -> Iterator[list[Differing]]:
         sums, target_sums = self._both(lambda side: side.sums(split))
         parts: list[Any] = []
         rows = 0
@@ -102,33 +136,38 @@ class Comparer:
                 continue
             size = max(sides.get(part, (0, 0))[0] for sides in (sums, target_sums))
             if size > ROWS_AT_ONCE and isinstance(split, _Range) and split.width > 1:
-                yield from self._differing_keys_of(split.part(part))
+                yield from self._differing_rows_of(split.part(part))
                 continue
             if parts and rows + size > ROWS_AT_ONCE:
-                yield self._differing_keys_in(split, parts)
+                yield self._differing_rows_in(split, parts)
                 parts, rows = [], 0
             parts.append(part)
             rows += size
         if parts:
-            yield self._differing_keys_in(split, parts)
+            yield self._differing_rows_in(split, parts)
 
-    def _differing_keys_in(self, split: "_Split", parts: Sequence[Any]) -> list[Key]:
+    def _differing_rows_in(self, split: "_Split", parts: Sequence[Any]) -> list[Differing]:
         rows, target_rows = self._both(lambda side: side.hashes(split, parts))
-        return [key for key in sorted(rows.keys() | target_rows.keys()) if rows.get(key) != target_rows.get(key)]
-
-    def _describe(self, keys: Sequence[Key]) -> list[Difference]:
-        rows, target_rows = self._both(lambda side: side.texts(keys))
-        return [Difference(key, self._what(rows.get(key), target_rows.get(key))) for key in keys]
-
-    def _what(self, row: Sequence[str] | None, target_row: Sequence[str] | None) -> str:
-        if row is None or target_row is None:
-            return "is in MySQL alone" if row is None else "is missing in MySQL"
-        names = [
-            column.name
-            for column, text, target_text in zip(self._table.columns, row, target_row, strict=True)
-            if text != target_text
+        return [
+            Differing(key, key in rows, key in target_rows)
+            for key in sorted(rows.keys() | target_rows.keys())
+            if rows.get(key) != target_rows.get(key)
         ]
-        return f"has other values in MySQL: {', '.join(names)}"
+
+    def _describe(self, differing: Sequence[Differing]) -> list[Difference]:
+        # Only of keys that it has: another may be no value of PostgreSQL's type.
+        both = [row.key for row in differing if row.in_source and row.in_target]
+        rows, target_rows = self._both(lambda side: side.texts(both)) if both else ({}, {})
+        return [Difference(row, self._what(row, rows, target_rows)) for row in differing]
+
+    def _what(self, row: Differing, rows: Texts, target_rows: Texts) -> str:
+        if not row.in_target:
+            return "is missing in MySQL"
+        if not row.in_source:
+            return "is in MySQL alone"
+        texts = zip(self._table.columns, rows[row.key], target_rows[row.key], strict=True)
+        names = [column.name for column, text, target_text in texts if text != target_text]
+        return f"has other values in MySQL: {', '.join(names)}" if names else "is there more than once in MySQL"
 
     def _both(self, ask: "Callable[[_Source | _Target], Result]") -> tuple[Result, Result]:
         with ThreadPoolExecutor(1) as other:
@@ -180,13 +219,21 @@ class _Source:
         self._from = sql.SQL("" if partitioned else "ONLY ") + sql.Identifier(schema, table.name)
         self._names = [sql.SQL("source.") + sql.Identifier(column.name) for column in table.columns]
         self._texts = [fill(kind.source_text, name) for name, kind in zip(self._names, table.types, strict=True)]
-        pieces: list[sql.Composable] = []
-        for text, kind in zip(self._texts, table.types, strict=True):
-            if kind.free_text:
-                pieces.append(sql.SQL("length({})").format(text))
-            pieces.append(text)
-        self._row = sql.SQL("sha256(textsend({}))").format(_concat(pieces))
+        self._short_texts = [
+            fill(kind.digests[0], name) if kind.digests else text
+            for name, text, kind in zip(self._names, self._texts, table.types, strict=True)
+        ]
         self._key = sql.SQL(", ").join(self._texts[i] for i in table.key)
+        self.by_digests = False
+
+    @property
+    def _row(self) -> sql.Composable:
+        pieces: list[sql.Composable] = []
+        for text, short, kind in zip(self._texts, self._short_texts, self._table.types, strict=True):
+            if kind.free_text and not self.by_digests:
+                pieces.append(sql.SQL("length({})").format(text))
+            pieces.append(short if self.by_digests else text)
+        return sql.SQL("sha256(textsend({}))").format(_concat(pieces))
 
     def limits(self) -> tuple[int | None, int | None]:
         """The integer key's least and greatest value."""
@@ -203,40 +250,39 @@ class _Source:
         ).format(part=part, row=self._row, table=self._as(), where=where)
         return {part: (int(count), int(number)) for part, count, number in self._ask(query)}
 
-    def hashes(self, split: _Split, parts: Sequence[Any]) -> dict[Key, bytes]:
+    def hashes(self, split: _Split, parts: Sequence[Any]) -> dict[Key, str]:
         """The key and the hash of each row of the parts."""
         part, where = self._part(split, parts)
         query = sql.SQL("SELECT {row}, {key} FROM {table} WHERE {where} AND {part} = ANY ({parts})").format(
             row=self._row, key=self._key, table=self._as(), where=where, part=part, parts=list(parts)
         )
-        return {tuple(key): bytes(row) for row, *key in self._ask(query)}
+        return {tuple(key): bytes(row).hex() for row, *key in self._ask(query)}
 
-    def texts(self, keys: Sequence[Key]) -> dict[Key, Sequence[str]]:
-        """The canonical texts of the keys' rows."""
-        return self._select(keys, self._texts)
-
-    def values(self, keys: Sequence[Key]) -> list[Sequence[str]]:
-        """The keys' rows as they are copied."""
-        copied = [
-            fill(SHOWN, fill(kind.copied, name))
-            for name, kind in zip(self._names, self._table.types, strict=True)
-        ]
-        return list(self._select(keys, copied).values())
-
-    def _select(self, keys: Sequence[Key], wanted: Sequence[sql.Composable]) -> dict[Key, Sequence[str]]:
-        oids = [self._table.columns[i].type_oid for i in self._table.key]
-        types = [
-            name
-            for (name,) in self._ask(
-                sql.SQL("SELECT format_type(oid, -1) FROM unnest({}::oid[]) oid").format(oids)
+    def texts(self, keys: Sequence[Key]) -> Texts:
+        """What the keys' rows are."""
+        rows = self._ask(
+            sql.SQL("SELECT {}, {} {}").format(
+                self._key, sql.SQL(", ").join(self._short_texts), self._from_keys(keys)
             )
-        ]
+        )
+        width = len(self._table.key)
+        return {tuple(row[:width]): row[width:] for row in rows}
+
+    def copy(self, keys: Sequence[Key], stream: Stream) -> int:
+        """Write the keys' rows as a copy does; return their number."""
+        columns = [fill(kind.copied, name) for name, kind in zip(self._names, self._table.types, strict=True)]
+        statement = sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
+            sql.SQL(", ").join([sql.SQL(FIRST_COLUMN), *columns]), self._from_keys(keys)
+        )
+        return copy_out(self._reader, statement.as_bytes(self._reader), stream)
+
+    def _from_keys(self, keys: Sequence[Key]) -> sql.Composable:
+        """The keys' rows, for a SELECT."""
+        oids = [self._table.columns[i].type_oid for i in self._table.key]
+        query = sql.SQL("SELECT format_type(oid, -1) FROM unnest({}::oid[]) oid").format(oids)
+        types = [name for (name,) in self._ask(query)]
         places = [sql.Identifier(f"key_{i}") for i in range(len(oids))]
-        query = sql.SQL(
-            "SELECT {key}, {wanted} FROM {table} JOIN unnest({arrays}) AS keys ({places}) ON {same}"
-        ).format(
-            key=self._key,
-            wanted=sql.SQL(", ").join(wanted),
+        return sql.SQL("FROM {table} JOIN unnest({arrays}) AS keys ({places}) ON {same}").format(
             table=self._as(),
             arrays=sql.SQL(", ").join(
                 sql.SQL("{}::text[]").format(list(values)) for values in zip(*keys, strict=True)
@@ -247,7 +293,6 @@ class _Source:
                 for i, place, type_name in zip(self._table.key, places, types, strict=True)
             ),
         )
-        return {tuple(row[: len(oids)]): row[len(oids) :] for row in self._ask(query)}
 
     def _part(self, split: _Split | None, parts: Sequence[int] = ()) -> tuple[sql.Composable, sql.Composable]:
         """The part's expression, and the condition that is true of the rows."""
@@ -296,13 +341,21 @@ class _Target:
         self._texts = [
             kind.target_text.replace("{}", name) for name, kind in zip(self._names, table.types, strict=True)
         ]
-        pieces: list[str] = []
-        for text, kind in zip(self._texts, table.types, strict=True):
-            if kind.free_text:
-                pieces.append(f"IFNULL(CHAR_LENGTH({text}), '')")
-            pieces.append(f"IFNULL({text}, '')")
-        self._row = "SHA2(CONCAT({}), 256)".format(", ',', ".join(pieces))
+        self._short_texts = [
+            kind.digests[1].replace("{}", name) if kind.digests else text
+            for name, text, kind in zip(self._names, self._texts, table.types, strict=True)
+        ]
         self._key = ", ".join(f"CONCAT({self._texts[i]})" for i in table.key)
+        self.by_digests = False
+
+    @property
+    def _row(self) -> str:
+        pieces: list[str] = []
+        for text, short, kind in zip(self._texts, self._short_texts, self._table.types, strict=True):
+            if kind.free_text and not self.by_digests:
+                pieces.append(f"IFNULL(CHAR_LENGTH({text}), '')")
+            pieces.append(f"IFNULL({short if self.by_digests else text}, '')")
+        return "SHA2(CONCAT({}), 256)".format(", ',', ".join(pieces))
 
     def limits(self) -> tuple[int | None, int | None]:
         """The integer key's least and greatest value."""
@@ -314,38 +367,58 @@ class _Target:
         """Of each part; of all rows without a split."""
         part, where = self._part(split)
         grouped = "" if split is None else " GROUP BY part"
-        rows = self._target.execute(
+        rows = self._ask(
             f"SELECT {part} AS part, COUNT(*), SUM(CAST(CONV(LEFT({self._row}, 14), 16, 10) AS UNSIGNED))"
             f" FROM {self._from} WHERE {where}{grouped}"
         )
         return {part: (int(count), int(number or 0)) for part, count, number in rows if count}
 
-    def hashes(self, split: _Split, parts: Sequence[Any]) -> dict[Key, bytes]:
-        """The key and the hash of each row of the parts."""
+    def lacks_texts(self) -> bool:
+        """Whether MySQL had NULL for a text that is too large, in the last statement."""
+        warnings = self._target.execute("SHOW WARNINGS")
+        [(count,)] = self._target.execute("SHOW COUNT(*) WARNINGS")
+        # A server may be set to store none of those that it counts.
+        return count > len(warnings) or any(number == TOO_LARGE for _, number, _ in warnings)
+
+    def hashes(self, split: _Split, parts: Sequence[Any]) -> dict[Key, str]:
+        """The key and the hash of each row of the parts; of a key's rows together, should they be more."""
         part, where = self._part(split, parts)
         wanted = ", ".join(f"'{part}'" for part in parts)
-        rows = self._target.execute(
+        rows = self._ask(
             f"SELECT {self._row}, {self._key} FROM {self._from} WHERE {where} AND {part} IN ({wanted})"
         )
-        return {tuple(key): bytes.fromhex(row or "") for row, *key in rows}
+        hashes: dict[Key, str] = {}
+        for row, *key in rows:
+            hashes[tuple(key)] = hashes.get(tuple(key), "") + row
+        return hashes
 
-    def texts(self, keys: Sequence[Key]) -> dict[Key, Sequence[str]]:
-        """The canonical texts of the keys' rows."""
+    def texts(self, keys: Sequence[Key]) -> Texts:
+        """What the keys' rows are."""
         self._store_keys(keys)
-        texts = ", ".join(f"CONCAT({text})" for text in self._texts)
-        rows = self._target.execute(f"SELECT {self._key}, {texts} FROM {self._from} {self._join}")
+        texts = ", ".join(f"CONCAT({text})" for text in self._short_texts)
+        rows = self._ask(f"SELECT {self._key}, {texts} FROM {self._from} {self._join}")
         width = len(self._table.key)
         return {tuple(row[:width]): row[width:] for row in rows}
 
-    def replace(self, keys: Sequence[Key], rows: Sequence[Sequence[str]]) -> None:
-        """Let the table have these rows, and no others of the keys."""
-        self._store_keys(keys)
-        self._target.execute(f"DELETE target FROM {self._from} {self._join}")
-        names = ", ".join(quote(column.name) for column in self._table.columns).replace("%", "%%")
-        table = quote(self._table.name).replace("%", "%%")
-        values = ", ".join(kind.loaded.replace("{}", "%s") for kind in self._table.types)
-        for row in rows:
-            self._target.execute(f"INSERT INTO {table} ({names}) VALUES ({values})", row)
+    def delete(self, keys: Sequence[Key]) -> None:
+        """Delete the keys' rows."""
+        if keys:
+            self._store_keys(keys)
+            self._target.execute(f"DELETE target FROM {self._from} {self._join}")
+
+    def load(self, copy: Callable[[Stream], int]) -> None:
+        """Load the rows that ``copy`` writes, of which it returns the number."""
+        sent: list[int] = []
+        columns = [(column.name, i) for i, column in enumerate(self._table.columns)]
+        loaded = self._target.load(
+            self._table.name,
+            self._table,
+            columns,
+            lambda stream: sent.append(copy(stream)),
+            starting_by=ROW_START,
+        )
+        if sent != [loaded]:
+            raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {self._table.name}: see its error log")
 
     @property
     def _join(self) -> str:
@@ -354,15 +427,26 @@ class _Target:
         )
 
     def _store_keys(self, keys: Sequence[Key]) -> None:
-        columns = [(self._table.columns[i], self._table.types[i]) for i in self._table.key]
-        names = ", ".join(quote(column.name) for column, _ in columns)
-        definitions = [f"{quote(column.name)} {kind.name} NOT NULL" for column, kind in columns]
+        columns = [(self._table.columns[i].name, i) for i in self._table.key]
+        names = ", ".join(quote(name) for name, _ in columns)
+        definitions = [f"{quote(name)} {self._table.types[i].name} NOT NULL" for name, i in columns]
         self._target.create_temporary(KEYS, [*definitions, f"PRIMARY KEY ({names})"])
-        values = ", ".join(kind.loaded.replace("{}", "%s") for _, kind in columns)
-        self._target.execute(
-            f"INSERT INTO {KEYS} VALUES " + ", ".join([f"({values})"] * len(keys)),
-            [value for key in keys for value in key],
-        )
+
+        def write(stream: Stream) -> None:
+            for key in keys:
+                values = ("\0" + text.replace("\0", "\0\0") + "\0" for text in key)
+                stream.write(",".join(values).encode() + b"\n")
+
+        self._target.load(KEYS, self._table, columns, write, enclosure="\0")
+
+    def _ask(self, query: str) -> list[tuple[Any, ...]]:
+        rows = self._target.execute(query)
+        if self.by_digests and self.lacks_texts():
+            raise Failure(
+                f"MySQL can't compare the table {self._table.name}, as the text that stands for a row is larger"
+                " than its max_allowed_packet: set that to 1 MB or more for the server"
+            )
+        return rows
 
     def _part(self, split: _Split | None, parts: Sequence[int] = ()) -> tuple[str, str]:
         """The part's expression, and the condition that is true of the rows."""

@@ -72,7 +72,7 @@ def _compare(
         for difference in logged:
             log.warning("%s %s", table.name, difference)
         if repair:
-            comparer.repair([difference.key for difference in differences])
+            comparer.repair([difference.row for difference in differences])
 
     with replica.target.transaction():
         comparison = comparer.compare(found)

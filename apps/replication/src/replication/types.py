@@ -71,8 +71,19 @@ class MySQLType:
     """MySQL's canonical text for the comparison, as it is or as MySQL's CONCAT makes it."""
     free_text: bool = False
     """Whether the canonical text may be empty or contain a comma."""
+    binary: bool = False
+    """Whether MySQL has bytes, of which the canonical text has two digits each."""
     row_bytes: int = 0
     """A VARCHAR's share of :data:`LONGEST_ROW`."""
+
+    @property
+    def digests(self) -> tuple[str, str] | None:
+        """PostgreSQL's and MySQL's expression for the value's SHA-256; None where the canonical text is short."""
+        if self.binary:
+            return "encode(sha256({}), 'hex')", "SHA2({}, 256)"
+        if self.free_text:
+            return f"encode(sha256(textsend({self.source_text})), 'hex')", f"SHA2({self.target_text}, 256)"
+        return None
 
 
 def _boolean(text: bytes) -> bytes:
@@ -230,6 +241,7 @@ def mysql_type(
             f"VARBINARY({LONGEST_KEY // text_keys})" if text_keys else "LONGBLOB",
             loaded="UNHEX(SUBSTR({}, 3))",
             target_text="CONCAT('\\\\x', LOWER(HEX({})))",
+            binary=True,
         )
     if kind is None or (kind.fit and unfit is Unfit.TEXT):
         length = _LONGEST_TEXT.get(name) if kind is None and length is None else length
