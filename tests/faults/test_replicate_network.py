@@ -83,7 +83,7 @@ def require_sentence(process: "subprocess.Popen[str]") -> None:
     _, log = process.communicate(timeout=LONGEST)
     # A second signal ends a program that has lost its connections in the meantime.
     assert process.returncode in (0, 1, -signal.SIGTERM), log
-    assert " unexpected " not in log
+    assert "--debug shows the traceback" not in log
     assert "Traceback" not in log
     if process.returncode == 1:
         print(log.splitlines()[-1])

@@ -44,7 +44,7 @@ class Follower:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(20) == 0, self.log
         self._reader.join(10)
-        assert "unexpected" not in self.log
+        assert "--debug shows the traceback" not in self.log
 
 
 def wait_for(is_so: Callable[[], bool], what: str, follower: Follower, seconds: float = SECONDS) -> None:
