@@ -39,6 +39,9 @@ def jdbc_options(settings: MySQLSettings) -> dict[str, str]:
         "preferTimestampNTZ": "true",
         # TINYINT(1) is a number here, not a boolean.
         "tinyInt1isBit": "false",
+        # No server gets a file of this machine.
+        "allowLoadLocalInfile": "false",
+        "allowUrlInLocalInfile": "false",
         "rewriteBatchedStatements": "true",
         "batchsize": "5000",
         "sessionVariables": ",".join(f"{name}={value}" for name, value in SESSION.items()),
