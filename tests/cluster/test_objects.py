@@ -8,6 +8,9 @@ from tests.cluster.conftest import Platform
 
 from cluster import programs
 
+# The first test starts the cluster.
+pytestmark = pytest.mark.timeout(1800)
+
 
 @pytest.fixture(scope="session")
 def namespace(platform: Platform) -> str:
