@@ -150,7 +150,8 @@ class Tree:
     def _attach(self, parent: Part, bounds: str, ids: range) -> None:
         part = Part(self._table_name(), parent.name, bounds, ids)
         self._run(f"CREATE TABLE {part.name} (LIKE {self.name} INCLUDING ALL)")
-        if parent.split != "hash" and self._chance.random() < 0.7:
+        # Which rows a partition takes is known here, unless a hash says it, the parent's or that of its parent.
+        if "hash" not in (parent.split, self._root.split) and self._chance.random() < 0.7:
             numbers = ", ".join(f"({number}, 'attached')" for number in ids)
             self._run(f"INSERT INTO {part.name} (id, v) VALUES {numbers}")
         self._attach_again(part)
