@@ -57,6 +57,8 @@ class Folder:
             for name in ("logs", "data", "run"):
                 (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
+            # It tells `martline clean` that the folder is a platform's, also where a start ends early.
+            (self.folder / "lock").touch(mode=0o600)
         except OSError as error:
             raise Failure(
                 f"The state folder {self.folder} can't be made: {error.strerror}; set MARTLINE_HOME"
