@@ -18,6 +18,7 @@ FROM tree JOIN pg_class class ON class.oid = tree.oid JOIN pg_namespace ON pg_na
 WHERE NOT (has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(class.oid, 'SELECT'))
 """
 """Partitions are read by themselves, and each has privileges of its own."""
+OR_ALL = "or run the SQL of `replication-roles postgresql` as the tables' owner"
 
 
 def unreadable(connection: psycopg.Connection, tables: Sequence[Table]) -> dict[str, str]:
@@ -27,9 +28,9 @@ def unreadable(connection: psycopg.Connection, tables: Sequence[Table]) -> dict[
     user = connection.info.user
     return {
         names[root]: (
-            f"PostgreSQL's user {user} may not read {schema}.{name}: GRANT SELECT on it"
+            f"PostgreSQL's user {user} may not read {schema}.{name}: GRANT SELECT on it, {OR_ALL}"
             if may_use_schema
-            else f"PostgreSQL's user {user} may not use the schema {schema} of {name}: GRANT USAGE on it"
+            else f"PostgreSQL's user {user} may not use {name}'s schema {schema}: GRANT USAGE on it, {OR_ALL}"
         )
         for root, schema, name, may_use_schema in rows
     }
