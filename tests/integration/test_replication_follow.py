@@ -276,3 +276,69 @@ def test_a_stopped_follower_does_not_wait_for_the_snapshot_of_a_new_table(
         follower.says("a snapshot waits in PostgreSQL")
         follower.stop()
     assert run("replicate", env=servers).result["copied"] == {"fresh": 0}
+
+
+def test_tables_that_are_new_when_it_starts_hold_up_no_changes_of_the_others(
+    servers: dict[str, str],
+    source: psycopg.Connection,
+    query: Callable[[str], Any],
+    run: Run,
+    follow: Callable[..., Follower],
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)")
+    run("replicate", env=servers)
+    source.execute("CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1)")
+    with transaction(servers, "INSERT INTO other VALUES (1)"):
+        follower = follow()
+        source.execute("INSERT INTO t VALUES (1)")
+        wait_for(lambda: query("SELECT * FROM t") == [(1,)], "row", follower, 10)
+        follower.says("a snapshot waits in PostgreSQL")
+    follower.says("copied fresh")
+    follower.stop()
+
+
+def test_tables_that_cannot_be_copied_are_told_of_and_hold_up_neither_changes_nor_other_new_tables(
+    servers: dict[str, str],
+    source: psycopg.Connection,
+    query: Callable[[str], Any],
+    run: Run,
+    follow: Callable[..., Follower],
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    run("replicate", env=servers)
+    query("CREATE TABLE taken (precious int)")
+    source.execute("CREATE TABLE keyless (v int); CREATE TABLE taken (id int PRIMARY KEY)")
+    follower = follow()
+    assert "keyless is not followed" in follower.log
+    source.execute("INSERT INTO t VALUES (1)")
+    wait_for(lambda: query("SELECT * FROM t") == [(1,)], "row", follower, 10)
+    assert "MySQL has a table taken that did not come from" in follower.says("taken can't be copied yet")
+    source.execute("CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1)")
+    follower.says("copied fresh")
+    assert query("DESCRIBE taken")[0][0] == "precious"
+    query("DROP TABLE taken")
+    follower.says("copied taken")
+    run("replication-compare", "t", "fresh", "taken", env=servers)
+    follower.stop()
+
+
+def test_a_lock_of_a_new_table_that_keeps_it_from_being_published_holds_up_no_changes(
+    servers: dict[str, str],
+    source: psycopg.Connection,
+    query: Callable[[str], Any],
+    follow: Callable[..., Follower],
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    follower = follow()
+    source.execute("CREATE TABLE fresh (id int PRIMARY KEY)")
+    with transaction(servers, "LOCK TABLE fresh IN SHARE ROW EXCLUSIVE MODE"):
+        follower.says("waiting for who holds a lock on a table that is to be published")
+        slowest = 0.0
+        for number in range(10):
+            began = time.monotonic()
+            source.execute(f"INSERT INTO t VALUES ({number})")
+            wait_for(lambda n=number: len(query("SELECT * FROM t")) > n, "row", follower, 10)
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < 4
+    follower.says("copied fresh")
+    follower.stop()

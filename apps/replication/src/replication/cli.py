@@ -16,11 +16,13 @@ from rich.console import Console
 from command import Result, WrongSettings, console_command
 from replication import identity, roles, source
 from replication.catalogue import UnfitRules
+from replication.changes import Applied
 from replication.follower import Follower, Manner
 from replication.metrics import Metrics
 from replication.passing import in_sentences
 from replication.repair import compare_tables
 from replication.replica import open_replica, require, without
+from replication.snapshot import Snapshot
 from replication.status import UNITS, guard_disk, read_status, show_status
 
 log = logging.getLogger(__name__)
@@ -127,22 +129,31 @@ def replicate(
             replica.start_over()
         guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
         wanted, refused = replica.choose_tables(tables, exclude)
-        with metrics.applying(), replica.copying(), replica.locked():
-            replica.copy_again(recopy)
-            copied = replica.copy_new(wanted, exclude, recopy)
-            if follow:  # not before: a signal need not wait for a copy, which the next run does again
-                _set_by_signals(stopped)
-            applied = replica.apply(transactional=transactional, stopped=stopped)
-            # What has happened to a partition meanwhile is seen by the next look only.
-            while (due := replica.due([*exclude, *copied.failed])) and not stopped.is_set():
-                again = replica.copy_new(due, exclude)
-                copied += again
-                applied += replica.apply(transactional=transactional, stopped=stopped)
-                if not (again.rows or again.failed):
-                    break
-        require({**refused, **copied.failed}, without(replica.stopped(), [*exclude, *copied.failed]))
+        copied, applied = Snapshot(), Applied()
+        if follow and not recopy and replica.goes_on():
+            # What is new is copied beside the changes, which wait for nothing.
+            _set_by_signals(stopped)
+        else:
+            with metrics.applying(), replica.copying(), replica.locked():
+                replica.copy_again(recopy)
+                copied = replica.copy_new(wanted, exclude, recopy)
+                if follow:  # not before: a signal need not wait for a copy, which the next run does again
+                    _set_by_signals(stopped)
+                applied = replica.apply(transactional=transactional, stopped=stopped)
+                # What has happened to a partition meanwhile is seen by the next look only.
+                while (due := replica.due([*exclude, *copied.failed])) and not stopped.is_set():
+                    again = replica.copy_new(due, exclude)
+                    copied += again
+                    applied += replica.apply(transactional=transactional, stopped=stopped)
+                    if not (again.rows or again.failed):
+                        break
+        refused |= copied.failed
+        not_followed = without(replica.stopped(), [*exclude, *copied.failed])
         if not follow:
+            require(refused, not_followed)
             replica.require_none_gone()
+        for name, reason in (refused | not_followed).items():
+            log.error("%s is not followed: %s; the other tables are", name, reason)
     if follow:
         metrics.add(applied)
         manner = Manner(transactional, warn_over, tables, exclude)

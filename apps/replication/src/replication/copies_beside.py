@@ -1,11 +1,11 @@
 """Tables that are new while a replica is followed, copied in the background over connections of their own."""
 
 import logging
-import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from command import Failure
 from replication.catch_up import Stopped
@@ -34,8 +34,7 @@ class CopiesBeside:
         self._stopped = stopped
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
-        self._pause = FIRST_PAUSE_SECONDS
-        self._not_before = -math.inf
+        self._pauses: dict[str, _Pause] = {}
 
     def look(self, replica: Replica) -> None:
         """Begin to copy what is new, unless a copy is under way; raises what no copy should have raised."""
@@ -45,9 +44,9 @@ class CopiesBeside:
             self._thread = None
         if self._error:
             raise self._error
-        if time.monotonic() < self._not_before:
-            return
-        if names := replica.to_copy(self._tables, self._exclude):
+        now = time.monotonic()
+        names = replica.to_copy(self._tables, self._exclude)
+        if names := [name for name in names if name not in self._pauses or now > self._pauses[name].until]:
             self._thread = threading.Thread(target=self._copy, args=[names], name="copy")
             self._thread.start()
 
@@ -61,8 +60,7 @@ class CopiesBeside:
         try:
             with self._opened() as replica:
                 replica.target.patience = 0
-                replica.copy_beside(names, self._exclude, self._stopped)
-            self._pause = FIRST_PAUSE_SECONDS
+                failed = replica.copy_beside(names, self._stopped)
         except Stopped:
             return
         except Exception as error:
@@ -72,8 +70,23 @@ class CopiesBeside:
             if cause is None and not isinstance(error, Failure):
                 self._error = error
                 return
-            sentence = cause.sentence if cause else str(error)
-            tables = ", ".join(names)
-            log.warning("%s can't be copied yet: %s; trying again in %d s", tables, sentence, self._pause)
-            self._not_before = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+            self._try_again_later(dict.fromkeys(names, cause.sentence if cause else str(error)))
+            return
+        for name in set(names) - failed.keys():
+            self._pauses.pop(name, None)
+        self._try_again_later(failed)
+
+    def _try_again_later(self, failed: Mapping[str, str]) -> None:
+        """Let each of the tables wait, longer each time: one that can't be copied must not hold up the others."""
+        for name, reason in failed.items():
+            before = self._pauses.get(name)
+            seconds = min(2 * before.seconds, LONGEST_PAUSE_SECONDS) if before else FIRST_PAUSE_SECONDS
+            self._pauses[name] = _Pause(seconds, time.monotonic() + seconds)
+            log.warning("%s can't be copied yet: %s; trying again in %d s", name, reason.rstrip("."), seconds)
+
+
+@dataclass(frozen=True)
+class _Pause:
+    seconds: int
+    until: float
+    """On the monotonic clock."""

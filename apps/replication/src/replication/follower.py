@@ -62,16 +62,19 @@ class Follower:
 
     def run(self) -> Applied:
         """Follow until ``stopped`` is set; return what has been applied."""
-        while not self._stopped.is_set():
-            try:
-                with self._opened() as replica:
-                    self._follow(replica)
-            except Exception as error:
-                cause = cause_of(error)
-                if cause is None:
-                    raise
-                self._wait(cause)
-        self._copies.end()
+        try:
+            while not self._stopped.is_set():
+                try:
+                    with self._opened() as replica:
+                        self._follow(replica)
+                except Exception as error:
+                    cause = cause_of(error)
+                    if cause is None:
+                        raise
+                    self._wait(cause)
+        finally:
+            self._stopped.set()
+            self._copies.end()
         return self._applied
 
     def _follow(self, replica: Replica) -> None:

@@ -23,10 +23,17 @@ WHERE pubname = %s
 """
 
 
-def add(connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[str]) -> None:
+def add(
+    connection: psycopg.Connection,
+    publication: str,
+    schema: str,
+    tables: Sequence[str],
+    attempts: int = ATTEMPTS,
+) -> None:
     """Put tables into the publication, without those that inherit from them, which are tables of their own."""
     names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(schema, table)) for table in tables)
-    _alter(connection, sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(sql.Identifier(publication), names))
+    statement = sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(sql.Identifier(publication), names)
+    alter(connection, [statement], attempts)
 
 
 def withdraw(
@@ -48,7 +55,7 @@ def withdraw(
             sql.Identifier(publication), sql.Identifier(namespace, name)
         )
         try:
-            _alter(connection, statement)
+            alter(connection, [statement])
             log.info("took %s out of the publication %s: %s", name, publication, reason)
         except psycopg.errors.InsufficientPrivilege:
             log.warning(
@@ -62,16 +69,17 @@ def withdraw(
             pass  # it comes with its schema, or with all tables
 
 
-def _alter(connection: psycopg.Connection, statement: sql.Composed) -> None:
-    """Alter the publication; nobody else who wants a lock on the tables is kept waiting behind us."""
-    for attempt in range(ATTEMPTS):
+def alter(connection: psycopg.Connection, statements: Sequence[sql.Composed], attempts: int = ATTEMPTS) -> None:
+    """Alter the publication at once; nobody else who wants a lock on the tables is kept waiting behind us."""
+    for attempt in range(attempts):
         try:
             with connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-                connection.execute(statement)
+                for statement in statements:
+                    connection.execute(statement)
             return
         except psycopg.errors.LockNotAvailable:
-            if attempt == ATTEMPTS - 1:
+            if attempt == attempts - 1:
                 raise
             if attempt == 0:
                 log.info("waiting for who holds a lock on a table that is to be published")

@@ -7,6 +7,7 @@ import psycopg
 from psycopg import sql
 
 from command import Failure
+from replication import members
 from replication.catalogue import SENDS_GENERATED, Table
 
 TELLS_COLUMNS = 150_000
@@ -144,11 +145,10 @@ def _concerns(found: Publication, table: Table) -> bool:
 
 
 def _alter(connection: psycopg.Connection, name: str, found: Publication) -> None:
+    options = sql.SQL(", ").join(map(sql.SQL, found.options))
     try:
-        connection.execute(
-            sql.SQL("ALTER PUBLICATION {} SET ({})").format(
-                sql.Identifier(name), sql.SQL(", ").join(map(sql.SQL, found.options))
-            )
+        members.alter(
+            connection, [sql.SQL("ALTER PUBLICATION {} SET ({})").format(sql.Identifier(name), options)]
         )
     except psycopg.errors.InsufficientPrivilege as error:
         raise Failure(
@@ -159,7 +159,5 @@ def _alter(connection: psycopg.Connection, name: str, found: Publication) -> Non
 
 def _put_in_as_a_whole(connection: psycopg.Connection, name: str, schema: str, table: Table) -> None:
     names = {"publication": sql.Identifier(name), "table": sql.Identifier(schema, table.name)}
-    with connection.transaction():
-        for action in ("DROP", "ADD"):
-            statement = f"ALTER PUBLICATION {{publication}} {action} TABLE ONLY {{table}}"
-            connection.execute(sql.SQL(statement).format(**names))
+    actions = [f"ALTER PUBLICATION {{publication}} {action} TABLE ONLY {{table}}" for action in ("DROP", "ADD")]
+    members.alter(connection, [sql.SQL(action).format(**names) for action in actions])

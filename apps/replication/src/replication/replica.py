@@ -31,6 +31,10 @@ REMIND_SECONDS = 300
 """Between two warnings of the same while a replica is followed."""
 TELL_SECONDS = 5
 """Between two times that the slot and MySQL are told how far a replica is that is followed."""
+TIDY_SECONDS = 5
+"""Between two looks at what only a user's DDL alters: MySQL's unique indexes, the publication's other members."""
+ATTEMPTS_BESIDE = 5
+"""To publish a table beside a replica that is followed; the copy is tried again anyway."""
 
 
 class Replica:
@@ -63,6 +67,7 @@ class Replica:
         self._history = History(None, 0, 0)
         self._reached = 0
         self._told = -math.inf
+        self._tidied = -math.inf
 
     def close(self) -> None:
         """Stop reading the slot's changes; the next step starts again from where the slot is."""
@@ -144,17 +149,8 @@ class Replica:
         if not self._continues(slot):
             self._make_slot(slot, [tables[name] for name in names if name in tables])
         clear(self.target, self.slot)
-        coming = tables_to_copy(self.target, self.slot, tables, names, exclude, self.target.copied(self.slot))
-        failed = unreadable(self.connection, coming)
-        failed |= self._publish(tables, [table.name for table in coming if table.name not in failed])
+        todo, failed = self._admit(tables, names, exclude, recopied)
         copied = self.target.copied(self.slot)
-        todo = [
-            self._with_its_rules(table, copied, recopied)
-            for table in tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
-            if table.name not in failed
-        ]
-        failed |= self.target.claim(self.slot, todo)
-        todo = [table for table in todo if table.name not in failed]
         left_out = {name for name in exclude if name not in copied or not copied[name].joined}
         if left_out:
             self._withdraw(tables, {}, left_out)
@@ -166,39 +162,58 @@ class Replica:
         snapshot.failed |= failed
         return snapshot
 
-    def copy_beside(self, names: Sequence[str], exclude: Collection[str], stopped: threading.Event) -> Snapshot:
-        """Copy tables as :meth:`copy_new` does, while another program or thread goes on with the replica.
+    def copy_beside(self, names: Sequence[str], stopped: threading.Event) -> dict[str, str]:
+        """Copy these tables as :meth:`copy_new` does, while another program or thread goes on with the replica.
 
-        Not to be called with :meth:`locked`; raises :class:`~replication.catch_up.Stopped` if it is ``stopped``.
+        Returns those that can't be copied now but perhaps later, with the reason. Not to be called with
+        :meth:`locked`; raises :class:`~replication.catch_up.Stopped` if it is ``stopped``.
         """
         with self.copying():
+            self._publish_beside(names)
             with self.locked():
-                if not self._continues(source.read_slot(self.connection, self.slot)):
+                if not self.goes_on():
                     raise Failure(
                         f"The slot {self.slot} has lost changes that MySQL lacks: run `replicate` again"
                     )
                 tables, _ = read_tables(self.connection, self.schema, self.unfit)
                 clear(self.target, self.slot)
-                copied = self.target.copied(self.slot)
-                todo = [
-                    self._with_its_rules(table, copied, ())
-                    for table in tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
-                    if table.name in names
-                ]
-                failed = unreadable(self.connection, todo)
-                failed |= self._publish(tables, [table.name for table in todo if table.name not in failed])
-                todo = [table for table in todo if table.name not in failed]
-                failed |= self.target.claim(self.slot, todo)
-                todo = [table for table in todo if table.name not in failed]
+                todo, failed = self._admit(tables, names, exclude=tables.keys() - set(names))
                 self._store_marks([table.name for table in todo])
-            for name, reason in failed.items():
-                log.error("%s is not copied: %s", name, reason)
             if not todo:
-                return Snapshot(failed=failed)
+                return failed
             with source.undisturbed(), source.snapshot(stopped) as moment, self._held(todo):
                 stream = ChangeStream(self.slot, moment)
                 catch_up = CatchUp(self, stream, moment.lsn, stopped)
-                return copy_tables(self.target, self.slot, moment.lsn, moment.reader, todo, catch_up)
+                copy_tables(self.target, self.slot, moment.lsn, moment.reader, todo, catch_up)
+            return failed
+
+    def _publish_beside(self, names: Collection[str]) -> None:
+        """Put tables into the publication, which may wait for a lock of a table, before anybody waits for us."""
+        tables, _ = read_tables(self.connection, self.schema, self.unfit)
+        coming = [tables[name] for name in names if name in tables]
+        unread = unreadable(self.connection, coming)
+        coming = [table for table in coming if table.name not in unread]
+        source.publish(self.connection, self.slot, self.schema, coming, ATTEMPTS_BESIDE)
+
+    def _admit(
+        self,
+        tables: Mapping[str, Table],
+        names: Collection[str],
+        exclude: Collection[str],
+        recopied: Collection[str] = (),
+    ) -> tuple[list[Table], dict[str, str]]:
+        """Publish and claim the tables that are to be copied; return these, and why others of them can't be."""
+        coming, failed = tables_to_copy(
+            self.target, self.slot, tables, names, exclude, self.target.copied(self.slot)
+        )
+        failed |= unreadable(self.connection, coming)
+        failed |= self._publish(tables, [table.name for table in coming if table.name not in failed])
+        copied = self.target.copied(self.slot)  # publishing may have found more that are to be copied again
+        todo, taken = tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
+        failed |= taken
+        todo = [self._with_its_rules(table, copied, recopied) for table in todo if table.name not in failed]
+        failed |= self.target.claim(self.slot, todo)
+        return [table for table in todo if table.name not in failed], failed
 
     @contextmanager
     def _held(self, todo: Sequence[Table]) -> Iterator[None]:
@@ -330,8 +345,11 @@ class Replica:
         """Bring the tables in MySQL to what the catalogue says now; return what it says."""
         tables, refused = read_tables(self.connection, self.schema, self.unfit)
         lsn = source.inserted_lsn(self.connection)
-        copied = self.target.copied(self.slot)
-        make_plain(self.target, {*copied, *(known.table.name for known in copied.values() if known.table)})
+        tidies = time.monotonic() > self._tidied + TIDY_SECONDS
+        if tidies:
+            self._tidied = time.monotonic()
+            copied = self.target.copied(self.slot)
+            make_plain(self.target, {*copied, *(known.table.name for known in copied.values() if known.table)})
         self._let_go(gone.find_gone(self.connection, self.target, self.slot, self.schema, tables, refused))
         follow_tables(
             self.target,
@@ -343,7 +361,8 @@ class Replica:
             lambda leaf: is_empty(self.connection, leaf),
             self.gone.names,
         )
-        self._withdraw(tables, refused)
+        if tidies:
+            self._withdraw(tables, refused)
         return tables
 
     def _withdraw(
@@ -365,8 +384,11 @@ class Replica:
         if self.gone.names:
             raise gone.refusal(self.schema, self.gone)
 
+    def goes_on(self) -> bool:
+        """Whether the replica is there, and its slot still has every change that MySQL lacks."""
+        return self._continues(source.read_slot(self.connection, self.slot))
+
     def _continues(self, slot: Slot | None) -> bool:
-        """Whether the slot still has every change that MySQL lacks."""
         applied = self.target.applied_lsn(self.slot)
         if applied is None or slot is None:
             return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from command import Failure, progress
+from command import progress
 from replication.catalogue import Table
 from replication.catch_up import CatchUp, Joined
 from replication.indexes import create_indexes
@@ -38,24 +38,28 @@ def tables_to_copy(
     wanted: Collection[str],
     exclude: Collection[str],
     copied: Mapping[str, Copied],
-) -> list[Table]:
-    """Those of the wanted tables that MySQL lacks, and those of the replica that are to be copied again."""
+) -> tuple[list[Table], dict[str, str]]:
+    """Those of the wanted tables that MySQL lacks, and those of the replica that are to be copied again.
+
+    Returned too are those that can't be copied, as MySQL has another table of that name, with the reason.
+    """
     in_target = target.table_names()
     todo = []
+    failed = {}
     for name, table in tables.items():
         known = copied.get(name)
         if name not in wanted and (known is None or not known.joined or name in exclude):
             continue
         if known is None:
             if name in in_target:
-                raise Failure(
-                    f"MySQL has a table {name} that did not come from the slot {slot}: rename or drop it,"
-                    " or leave it out with --exclude"
+                failed[name] = (
+                    f"MySQL has a table {name} that did not come from the slot {slot}: rename or drop it there"
                 )
+                continue
         elif known.snapshot_lsn is not None and known.table is not None:
             continue
         todo.append(table)
-    return todo
+    return todo, failed
 
 
 @dataclass

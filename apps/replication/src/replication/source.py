@@ -44,10 +44,19 @@ def choose_slot_name(database: str, chosen: str | None) -> str:
     return chosen
 
 
-def publish(connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[Table]) -> None:
-    """Make the publication, or add the tables that are not in it yet."""
+def publish(
+    connection: psycopg.Connection,
+    publication: str,
+    schema: str,
+    tables: Sequence[Table],
+    attempts: int = members.ATTEMPTS,
+) -> None:
+    """Make the publication, or add the tables that are not in it yet.
+
+    Whoever holds a lock on one of them is waited for in so many ``attempts``.
+    """
     try:
-        _publish(connection, publication, schema, tables)
+        _publish(connection, publication, schema, tables, attempts)
     except psycopg.errors.InsufficientPrivilege as error:
         raise Failure(
             f"PostgreSQL's user {connection.info.user} may not change the publication {publication}"
@@ -55,7 +64,9 @@ def publish(connection: psycopg.Connection, publication: str, schema: str, table
         ) from error
 
 
-def _publish(connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[Table]) -> None:
+def _publish(
+    connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[Table], attempts: int
+) -> None:
     name = sql.Identifier(publication)
     if not connection.execute("SELECT 1 FROM pg_publication WHERE pubname = %s", [publication]).fetchone():
         options = "publish_via_partition_root = true"
@@ -71,7 +82,7 @@ def _publish(connection: psycopg.Connection, publication: str, schema: str, tabl
     }
     missing = [table.name for table in tables if table.name not in published]
     if missing:
-        members.add(connection, publication, schema, missing)
+        members.add(connection, publication, schema, missing, attempts)
 
 
 @dataclass(frozen=True)
