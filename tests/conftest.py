@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,8 +189,25 @@ def kafka(platform: Platform) -> dict[str, str]:
 def spark(platform: Platform) -> dict[str, str]:
     """The settings of Spark in local mode."""
     environment = platform.environment()
-    names = ("JAVA_HOME", "SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "SPARK_LOCAL_IP", "SPARK_MASTER")
+    names = (
+        "JAVA_HOME",
+        "SPARK_CONF_DIR",
+        "SPARK_LOCAL_DIRS",
+        "SPARK_LOCAL_IP",
+        "SPARK_MASTER",
+        "PYSPARK_PYTHON",
+    )
     return {name: environment[name] for name in names}
+
+
+@pytest.fixture
+def spark_cluster(spark: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The settings of a cluster of Spark's: a master and two workers, which the driver starts as processes."""
+    folder = tmp_path / "spark"
+    shutil.copytree(spark["SPARK_CONF_DIR"], folder)
+    with (folder / "spark-defaults.conf").open("a") as defaults:
+        defaults.write(f"spark.authenticate.secret {uuid.uuid4().hex}\n")
+    return {**spark, "SPARK_CONF_DIR": str(folder), "SPARK_MASTER": "local-cluster[2,1,1024]"}
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+import os
+import re
 import secrets
 import time
 from collections import Counter
@@ -26,8 +28,10 @@ log = logging.getLogger(__name__)
 
 LEAST_FOR_SPARK = 128 << 20
 """Bytes in PostgreSQL. Threads copy about as much in the time that Spark needs to start."""
-THREADS = 4
-"""That copy what is too little for Spark."""
+THREADS = len(os.sched_getaffinity(0)) + 1
+"""That copy on this machine: one more than there are cores, as some wait for MySQL's disk."""
+THIS_MACHINE = re.compile(r"(local(\[.*\])?)?")
+"""The values of SPARK_MASTER that name no cluster."""
 POLL_SECONDS = 0.2
 
 
@@ -140,9 +144,10 @@ class _Copying:
 
     @contextmanager
     def running(self) -> Iterator[list["Future[None]"]]:
-        """The work, started: on Spark, or in threads of this process if it is too little for that."""
+        """The work, started: in threads of this process, or on a cluster of Spark's if it is enough for that."""
         todo = tasks(self._ranges)
-        if self._sizes.total() < LEAST_FOR_SPARK:
+        master = os.environ.get("SPARK_MASTER", "")
+        if self._sizes.total() < LEAST_FOR_SPARK or THIS_MACHINE.fullmatch(master):
             self._prepare()
             pool = ThreadPoolExecutor(THREADS)
             try:
@@ -151,14 +156,14 @@ class _Copying:
                 pool.shutdown(cancel_futures=True)
                 self._worker.close()
         else:
-            # Imported where it is used: it takes a second, and most runs have nothing to copy.
+            # Imported where it is used: it takes a second, and nobody else needs it.
             from replication.spark import Spark
 
             # Also where Spark does not start, this waits for what uses the connection to MySQL.
             with ThreadPoolExecutor(1) as pool:
                 prepared = pool.submit(self._prepare)
                 started = time.monotonic()
-                spark = Spark()
+                spark = Spark(master)
                 seconds = time.monotonic() - started
                 self.result.seconds -= seconds
                 log.info("copying in %d tasks on Spark, which has started in %.1f s", len(todo), seconds)

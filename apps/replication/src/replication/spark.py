@@ -1,10 +1,9 @@
-"""The tasks of a snapshot, on Spark."""
+"""The tasks of a snapshot, on a cluster of Spark's."""
 
 import contextlib
 import gc
 import importlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -20,16 +19,11 @@ BROKEN = (PySparkException, Py4JError, OSError)
 
 
 class Spark:
-    """A Spark session on ``SPARK_MASTER`` (this machine unless set); Spark's configuration says the rest."""
+    """A Spark session on the cluster ``master``; Spark's configuration says the rest."""
 
-    def __init__(self) -> None:
-        # One task more than there are cores: some wait for MySQL's disk.
-        master = os.environ.get("SPARK_MASTER") or f"local[{(os.cpu_count() or 1) + 1}]"
+    def __init__(self, master: str) -> None:
         # Spark's own process only hands out tasks: what its compiler takes is taken from the servers.
         os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-        if master.startswith("local"):
-            # Else Spark takes whatever `python3` is on the path.
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         try:
             self._session = (
                 SparkSession.builder.master(master)
