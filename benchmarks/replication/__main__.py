@@ -14,11 +14,17 @@ from benchmarks.replication.changes import measure_changes
 from benchmarks.replication.comparison import measure_comparison
 from benchmarks.replication.earlier import measure_earlier
 from benchmarks.replication.servers import servers
-from benchmarks.replication.snapshots import measure_shapes, measure_sizes, measure_small_tables
+from benchmarks.replication.snapshots import (
+    measure_idle,
+    measure_shapes,
+    measure_sizes,
+    measure_small_tables,
+    measure_tls,
+)
 
 from embedded.java import java_home
 
-PARTS = ("sizes", "shapes", "small-tables", "changes", "compare")
+PARTS = ("sizes", "tls", "shapes", "small-tables", "idle", "changes", "compare")
 
 
 @click.command()
@@ -31,7 +37,7 @@ PARTS = ("sizes", "shapes", "small-tables", "changes", "compare")
     help="Instead, measure beside another installation: its folder of commands, such as ../earlier/.venv/bin.",
 )
 def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) -> None:
-    """Measure replication; PARTs are sizes, shapes, small-tables, changes and compare (all, if none is named)."""
+    """Measure replication: all PARTs, or sizes, tls, shapes, small-tables, idle, changes, compare."""
     chosen = parts or PARTS
     with servers() as made, tempfile.TemporaryDirectory(prefix="martline-bench-") as folder:
         spark = {
@@ -41,10 +47,12 @@ def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) 
         }
         runs: dict[str, Callable[[], Iterator[Measure]]] = {
             "sizes": lambda: measure_sizes(made, spark, more, repeat),
-            "shapes": lambda: measure_shapes(made, spark, repeat),
-            "small-tables": lambda: measure_small_tables(made, spark),
-            "changes": lambda: measure_changes(made, spark, repeat),
-            "compare": lambda: measure_comparison(made, spark, repeat),
+            "tls": lambda: measure_tls(made, repeat),
+            "shapes": lambda: measure_shapes(made, repeat),
+            "small-tables": lambda: measure_small_tables(made),
+            "idle": lambda: measure_idle(made, repeat),
+            "changes": lambda: measure_changes(made, repeat),
+            "compare": lambda: measure_comparison(made, repeat),
         }
         if earlier:
             other = earlier.absolute()

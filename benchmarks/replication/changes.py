@@ -24,9 +24,9 @@ LOOK_SECONDS = 0.01
 DATABASE = "orders"
 
 
-def measure_changes(servers: Servers, spark: dict[str, str], repeat: int) -> Iterator[Measure]:
+def measure_changes(servers: Servers, repeat: int) -> Iterator[Measure]:
     """A million changes in small transactions and as one, in turns; then the lag while following."""
-    environment = {**servers.environment(DATABASE), **spark}
+    environment = servers.environment(DATABASE)
     servers.fresh_source(DATABASE)
     with servers.source(DATABASE) as source:
         orders(ROWS).make(source)
@@ -41,8 +41,8 @@ def measure_changes(servers: Servers, spark: dict[str, str], repeat: int) -> Ite
         servers.settle()
         ended = run(["replicate"], environment)
         assert ended.result["changes"] == CHANGES, ended.result
-        seconds[transactions].append(ended.result["seconds"])
-        memory[transactions] = max(memory[transactions], ended.memory.peak("command"))
+        seconds[transactions].append(ended.seconds)
+        memory[transactions] = max(memory[transactions], ended.memory.peak)
     for transactions, took in seconds.items():
         name = f"{CHANGES:,} changes in {transactions:,} transaction{'s' if transactions > 1 else ''}"
         yield Measure(name, CHANGES / min(took), "changes/s", goal=CHANGES_A_SECOND, at_least=True)
@@ -101,7 +101,7 @@ def _follow(servers: Servers, environment: dict[str, str]) -> Iterator[Measure]:
     name = f"following {FOLLOWED_A_SECOND:,} changes a second"
     yield Measure(f"{name}: lag, median", percentiles[49], "s")
     yield Measure(f"{name}: lag, 95th percentile", percentiles[94], "s", goal=LAG_SECONDS)
-    yield Measure(f"{name}: memory", memory.peak("command"), "MiB", goal=MEMORY_MIB)
+    yield Measure(f"{name}: memory", memory.peak, "MiB", goal=MEMORY_MIB)
 
 
 def _change_steadily(servers: Servers) -> None:

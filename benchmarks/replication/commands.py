@@ -1,4 +1,4 @@
-"""Runs the commands that are measured, and samples the memory of all their processes."""
+"""Runs the commands that are measured, and samples their memory."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +16,18 @@ import psutil
 
 PROGRAMS = Path(sys.executable).parent
 SAMPLE_SECONDS = 0.5
-"""Between two looks at all processes' memory."""
+"""Between two looks at the memory."""
 
 
 @dataclass
 class Memory:
-    """The most that each process has held, in MiB, by what it is.
+    """The most that a process has held, in MiB: what is resident, pages shared with other processes included."""
 
-    It is what is resident, pages shared with other processes included: to tell these apart, the kernel would walk
-    through all pages, and take a fiftieth of what is measured.
-    """
-
-    peaks: dict[int, tuple[str, float]] = field(default_factory=dict)
-
-    def peak(self, kind: str) -> float:
-        """The largest of the processes of that kind; 0 if there was none."""
-        return max((size for known, size in self.peaks.values() if known == kind), default=0)
+    peak: float = 0
 
     def sample(self, process: psutil.Process) -> None:
-        """Look at the process and its descendants."""
-        for one in [process, *process.children(recursive=True)]:
-            try:
-                size = one.memory_info().rss / 2**20
-                known = self.peaks.get(one.pid, ("", 0.0))
-                kind = "command" if one.pid == process.pid else _kind(" ".join(one.cmdline()))
-                self.peaks[one.pid] = (kind, max(size, known[1]))
-            except psutil.Error:
-                continue  # it has ended
-
-
-def _kind(command: str) -> str:
-    return "java" if "java" in command.split(" ")[0] else "worker" if "pyspark" in command else "other"
+        """Look at the process."""
+        self.peak = max(self.peak, process.memory_info().rss / 2**20)
 
 
 @dataclass
@@ -75,7 +56,7 @@ def started(
 
     def sample() -> None:
         while process.poll() is None:
-            with suppress(psutil.Error):  # one of them has just ended
+            with suppress(psutil.Error):  # it has just ended
                 memory.sample(watched)
             time.sleep(SAMPLE_SECONDS)
 

@@ -21,9 +21,9 @@ MYSQL_SCAN = (
 MYSQL_STORED = "CHECKSUM TABLE orders"
 
 
-def measure_comparison(servers: Servers, spark: dict[str, str], repeat: int) -> Iterator[Measure]:
+def measure_comparison(servers: Servers, repeat: int) -> Iterator[Measure]:
     """The best of several runs in turns."""
-    environment = {**servers.environment(DATABASE), **spark}
+    environment = servers.environment(DATABASE)
     servers.fresh_source(DATABASE)
     with servers.source(DATABASE) as source:
         orders(ROWS).make(source)
@@ -34,7 +34,7 @@ def measure_comparison(servers: Servers, spark: dict[str, str], repeat: int) -> 
     for _ in range(repeat):
         ended = run(["replication-compare"], environment)
         assert ended.result["rows_compared"] == ROWS
-        compared.append(ended.result["seconds"])
+        compared.append(ended.seconds)
         with servers.source(DATABASE) as source:
             scans[POSTGRES_SCAN].append(_seconds(source.execute, POSTGRES_SCAN))
         with servers.target(DATABASE) as target, target.cursor() as cursor:

@@ -7,13 +7,15 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pymysql
+import trustme
 
 from embedded.artifacts import fetch_programs
 from embedded.platform import Platform
@@ -25,6 +27,7 @@ MYSQL_OPTIONS = ["local-infile=ON", "innodb-buffer-pool-size=1G", "innodb-redo-l
 START_SECONDS = 120
 SETTLE_SECONDS = 60
 REACH_SECONDS = 5
+RELOAD_SECONDS = 1
 
 
 @dataclass
@@ -37,10 +40,25 @@ class Servers:
     """The command line of PostgreSQL's client; empty where there is none."""
     mysql_client: list[str] = field(default_factory=list)
     settings: list[str] = field(default_factory=list)
+    certify: Callable[[], None] | None = None
+    """Lets PostgreSQL encrypt its connections; MySQL does so by itself. None where that is not at hand."""
 
     def environment(self, database: str) -> dict[str, str]:
         """For the commands, in a database of that name on each side."""
         return {**self.postgres, **self.mysql, "PGDATABASE": database, "MYSQL_DATABASE": database}
+
+    @contextmanager
+    def over_tls(self) -> Iterator[None]:
+        """Let the commands and the clients use encrypted connections only."""
+        assert self.certify
+        self.certify()
+        plain = self.postgres, self.mysql
+        self.postgres = {**self.postgres, "PGSSLMODE": "require"}
+        self.mysql = {**self.mysql, "MYSQL_SSL_MODE": "REQUIRED"}
+        try:
+            yield
+        finally:
+            self.postgres, self.mysql = plain
 
     def source(self, database: str) -> psycopg.Connection:
         """A connection to PostgreSQL that commits each statement."""
@@ -179,6 +197,7 @@ def _containers(folder: Path) -> Iterator[Servers]:
         _wait(made)
         made.psql = _client(started[0], "psql", folder / "psql")
         made.mysql_client = _client(started[1], "mysql", folder / "mysql")
+        made.certify = partial(_certify, made, started[0], folder)
         yield made
     finally:
         if started:
@@ -201,6 +220,22 @@ def _address(container: str, port: int) -> tuple[str, str]:
             continue
         return address, str(port)
     return "127.0.0.1", _run(["docker", "port", container, f"{port}/tcp"]).split(":")[-1]
+
+
+def _certify(made: Servers, container: str, folder: Path) -> None:
+    """Give PostgreSQL a certificate, and let it take encrypted connections too."""
+    certificate = trustme.CA().issue_cert(made.postgres["PGHOST"])
+    certificate.cert_chain_pems[0].write_to_path(folder / "server.crt")
+    certificate.private_key_pem.write_to_path(folder / "server.key")
+    (folder / "server.key").chmod(0o600)
+    for name in ("server.crt", "server.key"):
+        _run(["docker", "cp", str(folder / name), f"{container}:/{name}"])
+        _run(["docker", "exec", "--user", "root", container, "chown", "postgres", f"/{name}"])
+    with made.source("postgres") as connection:
+        for setting, value in (("ssl_cert_file", "/server.crt"), ("ssl_key_file", "/server.key"), ("ssl", "on")):
+            connection.execute(f"ALTER SYSTEM SET {setting} = '{value}'")
+        connection.execute("SELECT pg_reload_conf()")
+    time.sleep(RELOAD_SECONDS)
 
 
 def _client(container: str, name: str, folder: Path) -> list[str]:
