@@ -12,6 +12,7 @@ import click
 from benchmarks.measure import Measure, publish
 from benchmarks.replication.changes import measure_changes
 from benchmarks.replication.comparison import measure_comparison
+from benchmarks.replication.debezium import measure_debezium
 from benchmarks.replication.earlier import measure_earlier
 from benchmarks.replication.servers import servers
 from benchmarks.replication.snapshots import (
@@ -24,7 +25,7 @@ from benchmarks.replication.snapshots import (
 
 from embedded.java import java_home
 
-PARTS = ("sizes", "tls", "shapes", "small-tables", "idle", "changes", "compare")
+PARTS = ("sizes", "tls", "shapes", "small-tables", "idle", "changes", "compare", "debezium")
 
 
 @click.command()
@@ -37,7 +38,8 @@ PARTS = ("sizes", "tls", "shapes", "small-tables", "idle", "changes", "compare")
     help="Instead, measure beside another installation: its folder of commands, such as ../earlier/.venv/bin.",
 )
 def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) -> None:
-    """Measure replication: all PARTs, or sizes, tls, shapes, small-tables, idle, changes, compare."""
+    """Measure replication: all PARTs, or sizes, tls, shapes, small-tables, idle, changes,
+    compare, debezium."""
     chosen = parts or PARTS
     with servers() as made, tempfile.TemporaryDirectory(prefix="martline-bench-") as folder:
         spark = {
@@ -53,6 +55,7 @@ def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) 
             "idle": lambda: measure_idle(made, repeat),
             "changes": lambda: measure_changes(made, repeat),
             "compare": lambda: measure_comparison(made, repeat),
+            "debezium": lambda: measure_debezium(made, spark["JAVA_HOME"], repeat),
         }
         if earlier:
             other = earlier.absolute()

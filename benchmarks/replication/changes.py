@@ -51,16 +51,17 @@ def measure_changes(servers: Servers, repeat: int) -> Iterator[Measure]:
     run(["replication-compare"], environment)
 
 
-def change(servers: Servers, number: int, transactions: int) -> None:
+def change(servers: Servers, number: int, transactions: int, total: int = CHANGES) -> None:
     """Insert, update and delete in the proportions of the whole in each transaction, each time other rows."""
+    updated, deleted = UPDATES * total // CHANGES, DELETES * total // CHANGES
     with servers.source(DATABASE) as source:
         source.execute("SET synchronous_commit = off")
-        inserts, updates, deletes = (n // transactions for n in (INSERTS, UPDATES, DELETES))
+        inserts, updates, deletes = (n // transactions for n in (INSERTS * total // CHANGES, updated, deleted))
         first = ROWS + 1 + number * INSERTS
         rows = ORDER_ROWS.format(
             name="orders", first=f"{first} + t * {inserts}", last=f"{first} + (t + 1) * {inserts} - 1"
         )
-        low = 1 + number * (UPDATES + DELETES)
+        low = 1 + number * (updated + deleted)
         source.execute(f"""
             CREATE OR REPLACE PROCEDURE change() LANGUAGE plpgsql AS $$
             BEGIN
@@ -68,8 +69,8 @@ def change(servers: Servers, number: int, transactions: int) -> None:
                     {rows};
                     UPDATE orders SET status = 'Shipped', total_amount = total_amount + 1
                         WHERE order_id >= {low} + t * {updates} AND order_id < {low} + (t + 1) * {updates};
-                    DELETE FROM orders WHERE order_id >= {low + UPDATES} + t * {deletes}
-                        AND order_id < {low + UPDATES} + (t + 1) * {deletes};
+                    DELETE FROM orders WHERE order_id >= {low + updated} + t * {deletes}
+                        AND order_id < {low + updated} + (t + 1) * {deletes};
                     COMMIT;
                 END LOOP;
             END $$
