@@ -13,6 +13,7 @@ from psycopg import sql
 
 from command import Failure
 from replication.catalogue import Table
+from replication.foreign_keys import pointed_at
 from replication.target import Target
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,11 @@ def let_go(target: Target, slot: str, gone: Gone, allowed: int | None) -> bool:
         return False
     if allowed is None and len(going) > 1 and len(going) == len(copies):
         return False
+    staying = pointed_at(target, gone.names)
     for name in gone.names:
+        if name in staying:
+            log.warning("%s is not in PostgreSQL any more, but its copy is not dropped: %s", name, staying[name])
+            continue
         log.info("%s is not in PostgreSQL any more: dropping its copy", name)
         target.drop_tables([name])
         with target.transaction():

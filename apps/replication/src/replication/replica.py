@@ -15,6 +15,7 @@ from replication.catalogue import Table, UnfitRules, read_tables
 from replication.catch_up import CatchUp
 from replication.changes import Applied, Replicated, apply_changes
 from replication.following import follow_tables
+from replication.foreign_keys import pointed_at
 from replication.gone import Gone
 from replication.history import History
 from replication.partitions import is_empty
@@ -210,7 +211,7 @@ class Replica:
         failed |= self._publish(tables, [table.name for table in coming if table.name not in failed])
         copied = self.target.copied(self.slot)  # publishing may have found more that are to be copied again
         todo, taken = tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
-        failed |= taken
+        failed |= taken | pointed_at(self.target, [table.name for table in todo])
         todo = [self._with_its_rules(table, copied, recopied) for table in todo if table.name not in failed]
         failed |= self.target.claim(self.slot, todo)
         return [table for table in todo if table.name not in failed], failed
