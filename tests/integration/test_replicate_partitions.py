@@ -208,3 +208,45 @@ def test_the_roles_of_replication_roles_may_read_partitions_in_other_schemas(
     assert run("replicate", env=servers, check=False).status == 1
     source.execute(run("replication-roles", "postgresql", "--role", servers["PGUSER"], env=servers).output)
     assert run("replicate", env=servers).result["copied"] == {"ev": 2}
+
+
+def test_a_partition_that_is_detached_concurrently_takes_its_rows_along(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute("""
+        CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (10);
+        CREATE TABLE t_high PARTITION OF t FOR VALUES FROM (10) TO (20);
+        INSERT INTO t VALUES (1), (11);
+    """)
+    run("replicate", env=servers)
+    source.execute("ALTER TABLE t DETACH PARTITION t_high CONCURRENTLY")
+    source.execute("INSERT INTO t VALUES (2); INSERT INTO t_high VALUES (12)")
+    run("replicate", env=servers)
+    assert query("SELECT * FROM t ORDER BY id") == [(1,), (2,)]
+    assert query("SELECT * FROM t_high ORDER BY id") == [(11,), (12,)]
+    run("replication-compare", env=servers)
+
+
+def test_a_partition_that_is_a_foreign_table_stops_its_table_alone_until_it_is_detached(
+    servers: dict[str, str], source: psycopg.Connection, server: Any, pair: tuple[str, str], query: Any, run: Run
+) -> None:
+    source.execute("""
+        CREATE TABLE good (id int PRIMARY KEY); INSERT INTO good VALUES (1);
+        CREATE TABLE t (id int, v int) PARTITION BY RANGE (id);
+        CREATE TABLE t_low PARTITION OF t (PRIMARY KEY (id)) FOR VALUES FROM (0) TO (10);
+    """)
+    with server(pair[0]).admin(servers["PGDATABASE"]) as admin:
+        admin.execute(f"""
+            CREATE FOREIGN DATA WRAPPER w;
+            CREATE SERVER elsewhere FOREIGN DATA WRAPPER w;
+            CREATE FOREIGN TABLE t_far PARTITION OF t FOR VALUES FROM (10) TO (20) SERVER elsewhere;
+            ALTER FOREIGN TABLE t_far OWNER TO {servers["PGUSER"]};
+        """)
+    refused = run("replicate", env=servers, check=False)
+    assert refused.status == 1
+    assert "t: it" in refused.log.splitlines()[-1]
+    assert query("SELECT * FROM good") == [(1,)]
+    source.execute("INSERT INTO t VALUES (1, 1); UPDATE t SET v = 2 WHERE id < 10")
+    source.execute("ALTER TABLE t DETACH PARTITION t_far; ALTER TABLE t ADD PRIMARY KEY (id)")
+    assert run("replicate", env=servers).result["copied"] == {"t": 1}

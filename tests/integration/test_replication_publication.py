@@ -189,3 +189,29 @@ def test_a_follower_mends_the_publication_and_copies_again(
     wait_until_equal()
     change(source)
     wait_until_equal()
+
+
+def test_a_publication_of_all_tables_is_taken_as_it_is(
+    pair: tuple[str, str],
+    server: Callable[[str], Any],
+    servers: dict[str, str],
+    source: psycopg.Connection,
+    query: Any,
+    run: Run,
+) -> None:
+    make_table(source)
+    with server(pair[0]).admin(servers["PGDATABASE"]) as admin:
+        admin.execute(
+            f"CREATE PUBLICATION {publication(servers)} FOR ALL TABLES WITH (publish_via_partition_root = true)"
+        )
+        admin.execute(f"ALTER PUBLICATION {publication(servers)} OWNER TO CURRENT_USER")
+        if pair[0] == "postgresql-18":
+            admin.execute(f"ALTER PUBLICATION {publication(servers)} SET (publish_generated_columns = stored)")
+    run("replicate", env=servers)
+    change(source)
+    source.execute("CREATE TABLE younger (id int PRIMARY KEY); INSERT INTO younger VALUES (1)")
+    assert run("replicate", env=servers).result["copied"] == {"younger": 1}
+    source.execute("INSERT INTO younger VALUES (2)")
+    run("replicate", env=servers)
+    assert query("SELECT * FROM t ORDER BY id") == rows(source)
+    run("replication-compare", env=servers)
