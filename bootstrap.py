@@ -1,5 +1,6 @@
 """Installs the locked Python packages into .venv. Needs nothing but Python itself; `make` calls it."""
 
+import compileall
 import os
 import shutil
 import subprocess
@@ -37,6 +38,8 @@ def main():
         "--python",
         sys.executable,
         "--no-python-downloads",
+        # Once, instead of at each start of a command where Python may not write what it has compiled.
+        "--compile-bytecode",
     ]
     environment = {
         **os.environ,
@@ -45,6 +48,7 @@ def main():
     }
     if subprocess.call(command, env=environment) != 0:
         stop("The Python packages can't be installed: the lines above say why; the first time needs the network")
+    compileall.compile_dir("apps", quiet=2)
     READY.write_text(str(Path.cwd()), encoding="utf-8")
 
 
