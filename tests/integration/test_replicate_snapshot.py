@@ -219,12 +219,24 @@ def test_a_table_that_is_being_altered_ends_the_copy_so_that_nobody_waits_for_th
     assert query("SELECT SUM(rows_copied), MIN(error) FROM ledger") == [(6, None)]
 
 
+@pytest.mark.pairs
+def test_a_single_column_of_odd_texts_is_copied_as_it_is(
+    servers: dict[str, str], source: psycopg.Connection, run: Run
+) -> None:
+    source.execute(r"""
+        CREATE TABLE t (name text PRIMARY KEY);
+        INSERT INTO t VALUES (''), ('\.'), ('NULL'), ('null'), ('"'), ('""'), (','), (E'\n'), (E'a\n'), (E'\r'), ('\');
+    """)
+    assert run("replicate", env=servers).result["copied"] == {"t": 11}
+    run("replication-compare", env=servers)
+
+
 def test_rows_of_any_length_that_look_like_what_is_between_rows_are_copied_as_they_are(
     servers: dict[str, str], source: psycopg.Connection, run: Run
 ) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY, body text)")
     source.execute(r"""
-        INSERT INTO t SELECT n, left(repeat((ARRAY['9876,', E'\n9876,', '"d', E'Z\x05\x04c'])[1 + mod(n, 4)], n), n)
+        INSERT INTO t SELECT n, left(repeat((ARRAY['1,', E'\n1,', '"d', E'Z\x05\x04c'])[1 + mod(n, 4)], n), n)
         FROM generate_series(0, 2600) n;
         INSERT INTO t SELECT n, repeat('9', n) FROM generate_series(14600, 14800) n;
         INSERT INTO t SELECT 100000 + n, repeat(E'"\n', n) FROM generate_series(32760, 32770) n;

@@ -1,4 +1,4 @@
-"""Rows as they come from PostgreSQL's socket: how they end, and that the connection can be used again."""
+"""Rows as PostgreSQL sends them: how they end, and that the connection can be used again."""
 
 import io
 import os
@@ -13,9 +13,9 @@ from tests.connections import to_postgres
 from tests.servers import PostgreSQLContainer, open_server
 
 from command import Failure
-from replication.copy_out import ROW_START, copy_out
+from replication.copy_out import copy_out
 
-ROWS = b"COPY (SELECT 9876, n, repeat('x', 100) FROM generate_series(1, %d) n) TO STDOUT (FORMAT csv)"
+ROWS = b"COPY (SELECT n, repeat('x', 100) FROM generate_series(1, %d) n) TO STDOUT (FORMAT csv)"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLCo
 
 @pytest.fixture(params=["plain", "encrypted"])
 def settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """A database's settings; its rows come by one way and by the other."""
+    """A database's settings, with and without TLS."""
     if request.param == "plain":
         yield request.getfixturevalue("postgres")
     else:
@@ -51,8 +51,9 @@ def copied(reader: psycopg.Connection, rows: int) -> list[int]:
     """The numbers of the rows that MySQL would take from what is written."""
     stream = io.BytesIO()
     assert copy_out(reader, ROWS % rows, stream) == rows
-    lines = re.findall(rb"[^\n]*?%b(\d+),x{100}\n" % ROW_START.encode(), stream.getvalue())
-    return [int(number) for number in lines]
+    lines = re.fullmatch(rb"(?:\d+,x{100}\n)*", stream.getvalue())
+    assert lines
+    return [int(number) for number in re.findall(rb"\d+", lines[0])]
 
 
 @pytest.mark.parametrize("rows", [0, 1, 100_000])
@@ -67,8 +68,8 @@ def test_each_row_is_written_once_and_the_connection_can_be_used_again(
 @pytest.mark.parametrize(
     "statement",
     [
-        b"COPY (SELECT 9876, 1 / 0) TO STDOUT",
-        b"COPY (SELECT 9876, repeat('x', 100), 1 / (99999 - n) FROM generate_series(1, 200000) n) TO STDOUT",
+        b"COPY (SELECT 1 / 0) TO STDOUT",
+        b"COPY (SELECT repeat('x', 100), 1 / (99999 - n) FROM generate_series(1, 200000) n) TO STDOUT",
     ],
     ids=["at the first row", "after many rows"],
 )

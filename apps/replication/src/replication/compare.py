@@ -20,7 +20,7 @@ from psycopg import sql
 
 from command import Failure
 from replication.catalogue import Table, fill
-from replication.copy_out import FIRST_COLUMN, ROW_START, copy_out
+from replication.copy_out import copy_out
 from replication.loading import Stream
 from replication.schema import quote
 from replication.target import Target
@@ -272,7 +272,7 @@ class _Source:
         """Write the keys' rows as a copy does; return their number."""
         columns = [fill(kind.copied, name) for name, kind in zip(self._names, self._table.types, strict=True)]
         statement = sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
-            sql.SQL(", ").join([sql.SQL(FIRST_COLUMN), *columns]), self._from_keys(keys)
+            sql.SQL(", ").join(columns), self._from_keys(keys)
         )
         return copy_out(self._reader, statement.as_bytes(self._reader), stream)
 
@@ -415,7 +415,6 @@ class _Target:
             self._table,
             columns,
             lambda stream: sent.append(copy(stream)),
-            starting_by=ROW_START,
         )
         if sent != [loaded]:
             raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {self._table.name}: see its error log")

@@ -342,14 +342,12 @@ class Target:
         *,
         replace: bool = False,
         enclosure: str = '"',
-        starting_by: str = "",
     ) -> int:
         """Load the rows that ``write`` writes as CSV; return how many there were.
 
         ``columns`` are the names in ``into`` with the indexes in ``table`` that give their types.
-        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A line begins
-        after ``starting_by``: what is before it is skipped. A value that MySQL can't hold is a :class:`Failure`:
-        LOAD DATA LOCAL itself would only warn, and store another value.
+        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A value that
+        MySQL can't hold is a :class:`Failure`: LOAD DATA LOCAL itself would only warn, and store another value.
         """
         fields, assignments = [], []
         for name, index in columns:
@@ -363,7 +361,7 @@ class Target:
             f"LOAD DATA LOCAL INFILE '{name}' {'REPLACE' if replace else ''} INTO TABLE {quote(into)}"
             " CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY"
             f" x'{enclosure.encode().hex()}' ESCAPED BY ''"
-            f" LINES STARTING BY '{starting_by}' TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
+            f" LINES TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
         )
         try:
             answer = self._connection.load(statement, name, write, self._packet_bytes)

@@ -14,7 +14,7 @@ from pymysql.constants import ER
 
 from command import Failure, MySQLSettings, postgres
 from replication.catalogue import fill
-from replication.copy_out import FIRST_COLUMN, ROW_START, copy_out
+from replication.copy_out import copy_out
 from replication.passing import cause_of
 from replication.ranges import Range
 from replication.schema import quote
@@ -119,7 +119,6 @@ class Worker:
                 table,
                 [(column.name, i) for i, column in enumerate(table.columns)],
                 lambda stream: sent.append(copy_out(reader, statement, stream)),
-                starting_by=ROW_START,
             )
         if sent != [loaded]:
             raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
@@ -144,5 +143,5 @@ def _copy_statement(part: Range) -> sql.Composed:
         for column, kind in zip(part.table.columns, part.table.types, strict=True)
     ]
     return sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
-        sql.SQL(", ").join([sql.SQL(FIRST_COLUMN), *columns]), part.from_clause()
+        sql.SQL(", ").join(columns), part.from_clause()
     )
