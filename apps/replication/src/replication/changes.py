@@ -124,7 +124,7 @@ def apply_changes(
                     applied += _write(target, slot, batch, unfit)
                 position = batch.position
                 target.store_position(slot, position.lsn, position.changes, batch.last)
-            bar.update(applied.changes - bar.n)
+            bar.update_to(applied.changes)
             if time.monotonic() > advanced + ADVANCE_SECONDS:
                 source.advance_slot(connection, slot, position.lsn)
                 advanced = time.monotonic()

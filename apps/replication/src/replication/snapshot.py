@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 LEAST_FOR_SPARK = 128 << 20
 """Bytes in PostgreSQL. Threads copy about as much in the time that Spark needs to start."""
-THREADS = len(os.sched_getaffinity(0)) + 1
-"""That copy on this machine: one more than there are cores, as some wait for MySQL's disk."""
+THREADS = max(4, len(os.sched_getaffinity(0)) + 1)
+"""That copy on this machine: more than there are cores, as some wait for a disk."""
 THIS_MACHINE = re.compile(r"(local(\[.*\])?)?")
 """The values of SPARK_MASTER that name no cluster."""
 POLL_SECONDS = 0.2
@@ -176,8 +176,6 @@ class _Copying:
     def put_in_place_until_done(self, work: Sequence["Future[None]"]) -> None:
         """Put each table in place when it is complete; raises what the work raises."""
         with progress(self._sizes.total(), "B", "copying") as bar:
-            bar.unit_scale = True
-            bar.unit_divisor = 1024
             going = set(work)
             while True:
                 ended, going = wait(going, POLL_SECONDS, FIRST_EXCEPTION)
@@ -186,8 +184,7 @@ class _Copying:
                 for future in ended:
                     future.result()
                 rows, size = self._look()
-                bar.set_postfix_str(f"{rows:,} rows", refresh=False)
-                bar.update(size - bar.n)
+                bar.update_to(size, f"{rows:,} rows")
                 if not going:
                     return
 

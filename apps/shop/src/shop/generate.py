@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from tqdm import tqdm
 
 from command import Failure, progress
+from command.progress import Bar
 from shop.names import Names
 from shop.source import Lock
 
@@ -77,7 +77,7 @@ def _is_known(connection: psycopg.Connection, sizes: Sizes, seed: int) -> bool:
 class _Batch:
     """Writes one batch; every choice comes from one generator, in a fixed order."""
 
-    def __init__(self, connection: psycopg.Connection, random: Random, seed: int, bar: "tqdm[Any]") -> None:
+    def __init__(self, connection: psycopg.Connection, random: Random, seed: int, bar: Bar) -> None:
         self._connection = connection
         self._random = random
         self._seed = seed
