@@ -64,7 +64,7 @@ def publish(
                 _copy_again(target, slot, name, mended.refused.get(name))
         if after is not None:
             target.execute("UPDATE _replication SET publication = %s WHERE slot = %s", [after.mark, slot])
-            _store_marks(target, slot, after, {*followed, *coming} - mended.refused.keys())
+            _store_marks(target, slot, after, set(followed) - mended.refused.keys())
     return mended.refused
 
 
