@@ -8,22 +8,21 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from command import Result, WrongSettings, console_command
 from replication import identity, roles, source
 from replication.catalogue import UnfitRules
-from replication.changes import Applied
 from replication.follower import Follower, Manner
-from replication.metrics import Metrics
+from replication.one_run import Wanted, bring_up_to_date, look
 from replication.passing import in_sentences
-from replication.repair import compare_tables
 from replication.replica import open_replica, require, without
-from replication.snapshot import Snapshot
-from replication.status import UNITS, guard_disk, read_status, show_status
+from replication.status import UNITS, guard_disk, read_status
+
+if TYPE_CHECKING:
+    from replication.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -117,56 +116,53 @@ def replicate(
     MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE, and for TLS those of libpq and MYSQL_SSL_MODE,
     MYSQL_SSL_CA, MYSQL_SSL_CERT, MYSQL_SSL_KEY.
     """
-    metrics = Metrics()
-    stopped = threading.Event()
-    if metrics_port:
-        if not follow:
-            raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
-        metrics.serve(metrics_address, metrics_port)
+    if metrics_port and not follow:
+        raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
     rules = UnfitRules.parse(unfit)
-    with open_replica(slot, schema, rules, any_source=start_over, drops=True, drop_gone=drop_gone) as replica:
+    opened = partial(open_replica, slot, schema, rules, drops=True, drop_gone=drop_gone)
+    wanted = Wanted(tables, exclude, recopy)
+    stopped = threading.Event()
+    metrics = _metrics(metrics_address, metrics_port) if follow else None
+    with opened(any_source=start_over) as replica:
         if start_over:
             replica.start_over()
         guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
-        wanted, refused = replica.choose_tables(tables, exclude)
-        copied, applied = Snapshot(), Applied()
         if follow and not recopy and replica.goes_on():
-            # What is new is copied beside the changes, which wait for nothing.
             _set_by_signals(stopped)
+            outcome = look(replica, wanted)  # what is new is copied beside the changes, which wait for nothing
         else:
-            with metrics.applying(), replica.copying(), replica.locked():
-                replica.copy_again(recopy)
-                copied = replica.copy_new(wanted, exclude, recopy)
-                if follow:  # not before: a signal need not wait for a copy, which the next run does again
-                    _set_by_signals(stopped)
-                applied = replica.apply(transactional=transactional, stopped=stopped)
-                # What has happened to a partition meanwhile is seen by the next look only.
-                while (due := replica.due([*exclude, *copied.failed])) and not stopped.is_set():
-                    again = replica.copy_new(due, exclude)
-                    copied += again
-                    applied += replica.apply(transactional=transactional, stopped=stopped)
-                    if not (again.rows or again.failed):
-                        break
-        refused |= copied.failed
-        not_followed = without(replica.stopped(), [*exclude, *copied.failed])
+            # Before, a signal need not wait for a copy, which the next run does again.
+            after_copy = partial(_set_by_signals, stopped) if follow else None
+            outcome = bring_up_to_date(
+                replica, wanted, transactional=transactional, stopped=stopped, after_copy=after_copy
+            )
         if not follow:
-            require(refused, not_followed)
+            require(outcome.refused, outcome.stopped)
             replica.require_none_gone()
-        for name, reason in (refused | not_followed).items():
+    if metrics:
+        metrics.add(outcome.applied)
+        for name, reason in (outcome.refused | outcome.stopped).items():
             log.error("%s is not followed: %s; the other tables are", name, reason)
-    if follow:
-        metrics.add(applied)
         manner = Manner(transactional, warn_over, tables, exclude)
-        opened = partial(open_replica, slot, schema, rules, drops=True, drop_gone=drop_gone)
-        applied += Follower(opened, manner, metrics, stopped).run()
+        outcome.applied += Follower(opened, manner, metrics, stopped).run()
     state = "stopped" if stopped.is_set() else "equal to PostgreSQL"
-    log.info("%s: %s changes since the last run", state, f"{applied.changes:,}")
+    log.info("%s: %s changes since the last run", state, f"{outcome.applied.changes:,}")
     return {
-        "copied": copied.rows,
-        "copy_seconds": round(copied.seconds, 2),
-        "changes": applied.changes,
-        "rows_written": applied.rows_written,
+        "copied": outcome.copied.rows,
+        "copy_seconds": round(outcome.copied.seconds, 2),
+        "changes": outcome.applied.changes,
+        "rows_written": outcome.applied.rows_written,
     }
+
+
+def _metrics(address: str, port: int | None) -> "Metrics":
+    # Imported where it is used: a run that does not follow has no need of it.
+    from replication.metrics import Metrics
+
+    metrics = Metrics()
+    if port:
+        metrics.serve(address, port)
+    return metrics
 
 
 def _set_by_signals(stopped: threading.Event) -> None:
@@ -196,6 +192,8 @@ def replication_compare(
     Both sides are brought to the same moment first, so the source may go on changing. Ends with status 1 if
     a row differs. The settings are those of `replicate`.
     """
+    from replication.repair import compare_tables
+
     with open_replica(slot, schema) as replica:
         names, refused = replica.choose_tables(tables, exclude)
         with replica.locked():
@@ -231,6 +229,10 @@ def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | N
     if status["other_source"]:
         log.warning("%s", status["other_source"])
     if sys.stderr.isatty():
+        from rich.console import Console
+
+        from replication.status_table import show_status
+
         show_status(status, Console(stderr=True))
     return status
 

@@ -11,13 +11,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from replication.changes import Applied
 from replication.copies_beside import CopiesBeside
-from replication.metrics import Metrics
 from replication.passing import Cause, cause_of
 from replication.replica import Replica
 from replication.status import guard_disk, read_status
+
+if TYPE_CHECKING:
+    from replication.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ class Follower:
         self,
         opened: Callable[[], AbstractContextManager[Replica]],
         manner: Manner,
-        metrics: Metrics,
+        metrics: "Metrics",
         stopped: threading.Event,
     ) -> None:
         self._opened = opened

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from rich.console import Console
-from rich.table import Table
 
 from command import Failure
 from replication import source
@@ -122,22 +120,6 @@ def read_tables(replica: Replica) -> dict[str, dict[str, Any]]:
             [replica.slot],
         )
     }
-
-
-def show_status(status: dict[str, Any], console: Console) -> None:
-    """Print the status for a person."""
-    lag = "unknown" if status["lag_seconds"] is None else f"{status['lag_seconds']:.1f} s"
-    behind = "" if status["lag_bytes"] is None else f", {format_size(status['lag_bytes'])} of log"
-    console.print(
-        f"slot {status['slot']}: {status['slot_state']}; PostgreSQL keeps"
-        f" {format_size(status['retained_wal_bytes'])} for it; MySQL is behind: {lag}{behind}"
-    )
-    table = Table("table", "state", "rows copied", "copied at (UTC)", "reason", box=None)
-    for name, known in status["tables"].items():
-        rows = "" if known["rows_copied"] is None else f"{known['rows_copied']:,}"
-        at = f"{known['copied_at']:%Y-%m-%d %H:%M:%S}" if known["copied_at"] else ""
-        table.add_row(name, known["state"], rows, at, known["reason"])
-    console.print(table)
 
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
