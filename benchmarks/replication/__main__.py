@@ -16,7 +16,7 @@ from benchmarks.replication.earlier import measure_earlier
 from benchmarks.replication.servers import servers
 from benchmarks.replication.snapshots import measure_shapes, measure_sizes, measure_small_tables
 
-from embedded.java import java_home
+from martline.embedded.java import java_home
 
 PARTS = ("sizes", "shapes", "small-tables", "changes", "compare")
 

@@ -11,14 +11,15 @@ import psutil
 import psycopg
 import pytest
 
-from command import MySQLSettings, PassingFailure
-from replication import source as replication_source
-from replication.catalogue import read_tables
-from replication.ranges import Range, cut
-from replication.snapshot import LEAST_FOR_SPARK
-from replication.state import TABLES
-from replication.target import Target
-from replication.worker import Worker
+from martline.command import MySQLSettings, PassingFailure
+from pg_to_mysql.mysql.state_tables import TABLES
+from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.postgres import export
+from pg_to_mysql.postgres.catalogue import read_tables
+from pg_to_mysql.postgres.connection import connect
+from pg_to_mysql.snapshot.copy import LEAST_FOR_SPARK
+from pg_to_mysql.snapshot.ranges import Range, cut
+from pg_to_mysql.snapshot.worker import Worker
 
 Run = Callable[..., Any]
 
@@ -176,7 +177,7 @@ def copying(
             target = stack.enter_context(closing(Target(settings)))
             for name, table in tables.items():
                 target.create_table(f"staging_{name}", table)
-            reader = stack.enter_context(replication_source.snapshot()).reader
+            reader = stack.enter_context(export.snapshot()).reader
             ranges = cut(reader, list(tables.values()), [f"staging_{name}" for name in tables])
             [(snapshot,)] = reader.execute("SELECT pg_export_snapshot()").fetchall()
             parameters = {**reader.info.get_parameters(), "password": reader.info.password}
@@ -240,7 +241,7 @@ def test_a_table_that_is_being_copied_is_neither_dropped_nor_written_anew(
         monkeypatch.setenv(name, value)
     source.execute("CREATE TABLE t (id int PRIMARY KEY); SET lock_timeout = '200ms'")
     tables, _ = read_tables(source, "public")
-    with replication_source.locked("public", [tables["t"]]):
+    with export.locked("public", [tables["t"]]):
         for statement in ("VACUUM FULL t", "DROP TABLE t", "ALTER TABLE t ADD v int"):
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 source.execute(statement)
@@ -253,10 +254,10 @@ def test_who_alters_a_table_while_it_is_copied_and_the_copy_do_not_wait_for_each
     for name, value in postgres.items():
         monkeypatch.setenv(name, value)
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    with replication_source.connect() as connection:
+    with connect() as connection:
         table = read_tables(connection, "public")[0]["t"]
     altering = threading.Thread(target=source.execute, args=["ALTER TABLE t ADD v int"])
-    with replication_source.locked("public", [table]), replication_source.snapshot() as moment:
+    with export.locked("public", [table]), export.snapshot() as moment:
         altering.start()
         time.sleep(1)
         with pytest.raises(psycopg.errors.LockNotAvailable):

@@ -1,0 +1,408 @@
+"""MySQL or MariaDB, the side that is written: its tables, the loading of rows, the state of the replication."""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from pymysql.constants import ER
+
+from pg_to_mysql.errors import Failure, PassingFailure, Refused
+from pg_to_mysql.mysql import ddl as mysql_ddl
+from pg_to_mysql.mysql.definitions import create_table
+from pg_to_mysql.mysql.loading import LoadingConnection
+from pg_to_mysql.mysql.quoting import quote
+from pg_to_mysql.mysql.refusal import is_refusal
+from pg_to_mysql.mysql.settings import MySQLSettings
+from pg_to_mysql.mysql.state_tables import upgrade_state
+from pg_to_mysql.rows import Write
+from pg_to_mysql.tables.table import Table
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT_SECONDS = 60
+TELL_SECONDS = 3
+"""After so long the log tells what is waited for."""
+TABLE_WAIT_SECONDS = 5
+"""That a statement waits for a lock of a table or a row. Who is locked out longer is told so, and tries again."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What the target knows of a table: its columns when it was copied, and the moment of the copy."""
+
+    table: Table | None
+    """None if what is stored is of another version of this program."""
+    snapshot_lsn: int | None
+    altering: Table | None = None
+    """What the table becomes, where a run was killed that altered it."""
+    stopped: str | None = None
+    """Why it is not followed any more."""
+    joined: bool = True
+    """Whether it was ever complete; else it has no part in the replica yet."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """The last transaction that MySQL has, by where its commit stands in the log and when it was committed."""
+
+    lsn: int
+    committed_at: int | None
+    """In microseconds since 2000; None if there was none yet, since the slot was made at the LSN."""
+
+
+class TableNames:
+    """The tables of a database; upper and lower case are the same to some servers."""
+
+    def __init__(self, names: Iterable[str], folded: bool) -> None:
+        self._names = tuple(names)
+        self._folded = folded
+        self._known = {self._fold(name) for name in self._names}
+
+    def __contains__(self, name: str) -> bool:
+        return self._fold(name) in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        """As the server tells them."""
+        return iter(self._names)
+
+    def _fold(self, name: str) -> str:
+        return fold_case(name) if self._folded else name
+
+
+def fold_case(name: str) -> str:
+    """The name in lower case, as long as it was."""
+    return "".join(lower if len(lower := character.lower()) == 1 else character for character in name)
+
+
+class Target:
+    """One connection to MySQL, in strict mode and in transactions of the caller's."""
+
+    def __init__(self, settings: MySQLSettings, *, lock_seconds: int = TABLE_WAIT_SECONDS) -> None:
+        self.settings = settings
+        self._connection = settings.connect(LoadingConnection, autocommit=False)
+        self.execute(f"SET SESSION lock_wait_timeout = {lock_seconds}")
+        self.execute(f"SET SESSION innodb_lock_wait_timeout = {lock_seconds}")
+        self.patience: float = mysql_ddl.WAIT_SECONDS
+        """Seconds that a change of tables waits for who uses them."""
+        [(version, self._packet_bytes, case)] = self.execute(
+            "SELECT VERSION(), @@max_allowed_packet, @@lower_case_table_names"
+        )
+        self._folds_names = case != 0
+        # Neither pads with blanks, so that 'a' and 'a ' are two keys, as in PostgreSQL.
+        self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement; return its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())
+
+    def change_tables(self, statement: str, names: Sequence[str]) -> None:
+        """Run a DDL statement on tables that others may be using; see :mod:`pg_to_mysql.mysql.ddl`."""
+        mysql_ddl.change_tables(self._connection, statement, names, seconds=self.patience)
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each of the rows of parameters."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(statement, rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit at the end, or roll back."""
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            if self._connection.open:
+                self._connection.rollback()
+            raise
+        self._connection.commit()
+
+    @contextmanager
+    def lock(self, slot: str, part: str = "") -> Iterator[None]:
+        """Keep other programs from replicating the slot's tables into this database, or from a part of that."""
+        name = _lock_name(slot, part)
+        started = time.monotonic()
+        told = False
+        while self.execute(f"SELECT GET_LOCK({name}, {TELL_SECONDS})") != [(1,)]:
+            waited = time.monotonic() - started
+            [(holder,)] = self.execute(f"SELECT IS_USED_LOCK({name})")
+            what = f"replicating {slot} into {self.settings.database} (MySQL's connection {holder})"
+            if waited > LOCK_WAIT_SECONDS:
+                raise PassingFailure(
+                    f"Another program has been {what} for {LOCK_WAIT_SECONDS} s: wait for it to end, or stop it"
+                )
+            if not told:
+                told = True
+                log.warning("waiting for another program that is %s", what)
+        if told:
+            log.info("the other program is done after %.0f s", time.monotonic() - started)
+        self._connection.commit()  # What others have stored until now is seen from here on.
+        try:
+            yield
+        finally:
+            if self._connection.open:
+                self.execute(f"SELECT RELEASE_LOCK({name})")
+
+    def is_locked(self, slot: str, part: str = "") -> bool:
+        """Whether another program has this lock."""
+        return self.execute(f"SELECT IS_USED_LOCK({_lock_name(slot, part)})") != [(None,)]
+
+    # --- the state of the replication ---
+
+    def create_state(self) -> None:
+        """Create the tables of the replication's state, or upgrade those of an earlier version."""
+        upgrade_state(self.execute, LOCK_WAIT_SECONDS)
+
+    def position(self, slot: str) -> tuple[int, int] | None:
+        """How far the tables are: the LSN up to which all transactions are in them, and so many changes of the
+        next; None before the first run."""
+        rows = self.execute("SELECT applied_lsn, applied_changes FROM _replication WHERE slot = %s", [slot])
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def applied_lsn(self, slot: str) -> int | None:
+        """The LSN up to which all transactions are in the tables; None before the first run."""
+        position = self.position(slot)
+        return position[0] if position else None
+
+    def store_position(self, slot: str, lsn: int, changes: int = 0, last: Transaction | None = None) -> None:
+        """Set the position, in the transaction of its changes; without ``last``, the last transaction stays."""
+        self.execute(
+            "INSERT INTO _replication (slot, applied_lsn, applied_changes) VALUES (%s, %s, %s)"
+            " ON DUPLICATE KEY UPDATE applied_lsn = VALUES(applied_lsn),"
+            " applied_changes = VALUES(applied_changes)",
+            [slot, lsn, changes],
+        )
+        if last is not None:
+            self.execute(
+                "UPDATE _replication SET commit_lsn = %s, committed_at = %s WHERE slot = %s",
+                [last.lsn, last.committed_at, slot],
+            )
+
+    def last_transaction(self, slot: str) -> Transaction | None:
+        """The last transaction of which the tables have something; None if that is not known."""
+        query = "SELECT commit_lsn, committed_at FROM _replication WHERE slot = %s AND commit_lsn IS NOT NULL"
+        rows = self.execute(query, [slot])
+        return Transaction(*rows[0]) if rows else None
+
+    def store_equal(self, slot: str) -> None:
+        """Note that the tables equal the source now."""
+        with self.transaction():
+            self.execute("UPDATE _replication SET equal_at = UTC_TIMESTAMP(6) WHERE slot = %s", [slot])
+
+    def seconds_since_equal(self, slot: str) -> float | None:
+        """How long ago the tables were last known to equal the source; None if never."""
+        query = "SELECT TIMESTAMPDIFF(MICROSECOND, equal_at, UTC_TIMESTAMP(6)) FROM _replication WHERE slot = %s"
+        rows = self.execute(query, [slot])
+        return float(rows[0][0]) / 1e6 if rows and rows[0][0] is not None else None
+
+    def copied(self, slot: str) -> dict[str, Copied]:
+        """What is known of the slot's tables; a table that somebody dropped is as if never copied."""
+        rows = self.execute(
+            "SELECT name, layout, altering, snapshot_lsn, stopped, copied_at FROM _replication_tables"
+            " WHERE slot = %s",
+            [slot],
+        )
+        there = self.table_names()
+        copied = {}
+        for name, layout, altering, lsn, stopped, copied_at in rows:
+            table = Table.from_json(layout)
+            exists = name in there or (table is not None and table.name in there)
+            after = Table.from_json(altering) if altering else None
+            copied[name] = Copied(table, lsn if exists else None, after, stopped, copied_at is not None)
+        return copied
+
+    def store_stopped(self, slot: str, name: str, reason: str) -> None:
+        """Note that the table is not followed any more, in the caller's transaction."""
+        log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
+        self.execute(
+            "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s", [reason, slot, name]
+        )
+
+    def store_unfit(self, slot: str, name: str, reason: str) -> None:
+        """Note, in the caller's transaction, that MySQL can't have the table's changes: it is copied again."""
+        log.error("%s is followed no more: %s; the next `replicate` copies it again", name, reason)
+        self.execute(
+            "UPDATE _replication_tables SET stopped = %s, snapshot_lsn = NULL, altering = NULL"
+            " WHERE slot = %s AND name = %s",
+            [reason, slot, name],
+        )
+
+    def copy_again(self, slot: str, names: Collection[str]) -> None:
+        """Let the next snapshot copy these tables again."""
+        with self.transaction():
+            for name in names:
+                self.execute(
+                    "UPDATE _replication_tables SET snapshot_lsn = NULL, stopped = NULL, altering = NULL"
+                    " WHERE slot = %s AND name = %s",
+                    [slot, name],
+                )
+
+    def column_names(self, table: str) -> list[str]:
+        """The table's columns in their order."""
+        query = (
+            "SELECT column_name FROM information_schema.columns"
+            f" WHERE table_schema = DATABASE() AND {self.named} ORDER BY ordinal_position"
+        )
+        return [name for (name,) in self.execute(query, [table])]
+
+    def table_names(self) -> TableNames:
+        """The tables in the database, whoever made them."""
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+        return TableNames((name for (name,) in self.execute(query)), self._folds_names)
+
+    @property
+    def named(self) -> str:
+        """The condition of a query of ``information_schema`` for one table's name."""
+        return "LOWER(table_name) = LOWER(%s)" if self._folds_names else "table_name = %s"
+
+    def is_one_name(self, name: str, other: str) -> bool:
+        """Whether the server takes both for the same table."""
+        return name in TableNames([other], self._folds_names)
+
+    def taken_names(self, slot: str) -> TableNames:
+        """The names of tables that are in the database, or that another slot's replica has there."""
+        others = self.execute("SELECT name FROM _replication_tables WHERE slot <> %s", [slot])
+        return TableNames([*self.table_names(), *(name for (name,) in others)], self._folds_names)
+
+    def claim(self, slot: str, tables: Sequence[Table]) -> dict[str, str]:
+        """Note that the tables are the slot's, before anything is done to them.
+
+        Returns those that are another slot's, with the reason.
+        """
+        lock = "SHA2(CONCAT('replication', DATABASE(), ' names'), 256)"
+        if self.execute(f"SELECT GET_LOCK({lock}, {LOCK_WAIT_SECONDS})") != [(1,)]:
+            raise Failure("Another program has been choosing names of tables in MySQL: run `replicate` again")
+        try:
+            with self.transaction():
+                others = dict(self.execute("SELECT name, slot FROM _replication_tables WHERE slot <> %s", [slot]))
+                self.execute_many(
+                    "INSERT IGNORE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
+                    [(slot, table.name, table.to_json()) for table in tables if table.name not in others],
+                )
+        finally:
+            self.execute(f"SELECT RELEASE_LOCK({lock})")
+        return {
+            table.name: f"MySQL's table of that name belongs to the replica of the slot {others[table.name]}:"
+            " replicate into another database (MYSQL_DATABASE)"
+            for table in tables
+            if table.name in others
+        }
+
+    def forget_copies(self, slot: str) -> None:
+        """Let the next run copy all of the slot's tables again."""
+        with self.transaction():
+            self.execute(
+                "UPDATE _replication_tables SET snapshot_lsn = NULL, stopped = NULL WHERE slot = %s", [slot]
+            )
+
+    # --- tables and rows ---
+
+    def create_table(self, name: str, table: Table) -> None:
+        """Create ``table`` under ``name``, empty."""
+        try:
+            self.execute(create_table(name, table, self.collation))
+        except pymysql.MySQLError as error:
+            if not is_refusal(error):
+                raise
+            raise Refused(f"MySQL can't have the table {table.name} ({error.args[-1]})") from error
+
+    def column_definitions(self, table: Table) -> list[str]:
+        """Each column's name and type."""
+        return [
+            f"{quote(column.name)} {kind.name}" for column, kind in zip(table.columns, table.types, strict=True)
+        ]
+
+    def drop_tables(self, names: Sequence[str]) -> None:
+        if names:
+            self.change_tables(f"DROP TABLE IF EXISTS {', '.join(map(quote, names))}", names)
+
+    def create_temporary(self, name: str, definitions: Sequence[str]) -> None:
+        """Create a table that this connection alone sees; the open transaction stays open."""
+        self.drop_temporary(name)
+        self.execute(
+            f"CREATE TEMPORARY TABLE {quote(name)} ({', '.join(definitions)})"
+            f" ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE {self.collation}"
+        )
+
+    def drop_temporary(self, name: str) -> None:
+        self.execute(f"DROP TEMPORARY TABLE IF EXISTS {quote(name)}")
+
+    def load(
+        self,
+        into: str,
+        table: Table,
+        columns: Sequence[tuple[str, int]],
+        write: Write,
+        *,
+        replace: bool = False,
+        enclosure: str = '"',
+        starting_by: str = "",
+    ) -> int:
+        """Load the rows that ``write`` writes as CSV; return how many there were.
+
+        ``columns`` are the names in ``into`` with the indexes in ``table`` that give their types.
+        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A line begins
+        after ``starting_by``: what is before it is skipped. A value that MySQL can't hold is a :class:`Failure`:
+        LOAD DATA LOCAL itself would only warn, and store another value.
+        """
+        fields, assignments = [], []
+        for name, index in columns:
+            loaded = table.types[index].loaded
+            fields.append(quote(name) if loaded == "{}" else f"@v{index}")
+            if loaded != "{}":
+                assignments.append(f"{quote(name)} = {loaded.format(fields[-1])}")
+        conversion = f"SET {', '.join(assignments)}" if assignments else ""
+        name = secrets.token_hex(16)
+        statement = (
+            f"LOAD DATA LOCAL INFILE '{name}' {'REPLACE' if replace else ''} INTO TABLE {quote(into)}"
+            " CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY"
+            f" x'{enclosure.encode().hex()}' ESCAPED BY ''"
+            f" LINES STARTING BY '{starting_by}' TERMINATED BY '\\n' ({', '.join(fields)}) {conversion}"
+        )
+        try:
+            answer = self._connection.load(statement, name, write, self._packet_bytes)
+        except (pymysql.OperationalError, pymysql.DataError) as error:
+            if error.args[0] in (ER.NOT_ALLOWED_COMMAND, 3948, 4166):
+                raise Failure("MySQL refuses LOAD DATA LOCAL: set its local_infile=ON") from error
+            # MySQL has this one, of a date that there is not, among those of its operation.
+            if not isinstance(error, pymysql.DataError) and error.args[0] != ER.TRUNCATED_WRONG_VALUE:
+                raise
+            raise Refused(f"MySQL can't hold a value of the table {table.name}: {error.args[-1]}") from error
+        warnings = self.execute("SHOW WARNINGS LIMIT 1")
+        if warnings or answer.warnings:
+            # The server counts also what it is set not to store.
+            what = (
+                warnings[0][2]
+                if warnings
+                else f"it has {answer.warnings} warnings, and tells them where max_error_count is not 0"
+            )
+            raise Refused(f"MySQL can't hold a value of the table {table.name}: {what}")
+        return answer.rows
+
+
+def _lock_name(slot: str, part: str) -> str:
+    return f"SHA2(CONCAT('replication', DATABASE(), '{slot}{part}'), 256)"
+
+
+def name_key(sentence: str, table: Table, find: Callable[[int], Sequence[object] | None]) -> str:
+    """The sentence of a failed load, with the key of the row in place of the number that MySQL counts.
+
+    ``find`` gives the key's values for a number from 1 on, or None. Without either the sentence stays as it is.
+    """
+    counted = re.search(r" at row (\d+)", sentence)
+    key = find(int(counted[1])) if counted else None
+    if counted is None or key is None:
+        return sentence
+    names = (table.columns[i].name for i in table.key)
+    shown = ", ".join(f"{name} = {value}" for name, value in zip(names, key, strict=True))
+    return sentence.replace(counted[0], f" where {shown}")

@@ -1,0 +1,128 @@
+"""What is known of a replica: the slot, how far MySQL is behind, and what was copied when."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from pg_to_mysql.errors import Failure
+from pg_to_mysql.operation.replica import Replica
+from pg_to_mysql.postgres import slots, wal
+
+log = logging.getLogger(__name__)
+NEARLY_LOST = 0.2
+"""Share of ``max_slot_wal_keep_size`` that is left when a warning is due."""
+
+
+@dataclass(frozen=True)
+class RetainedLog:
+    """The log that PostgreSQL keeps for a slot."""
+
+    state: str
+    """`reserved`, `extended`, `unreserved` or `lost`, as ``wal_status`` of ``pg_replication_slots``."""
+    size: int
+    """In bytes; 0 once it is lost."""
+    left: int | None
+    """Bytes until the slot is lost, or None where ``max_slot_wal_keep_size`` sets no limit."""
+
+
+def read_retained_log(connection: psycopg.Connection, slot: str) -> RetainedLog | None:
+    """The log kept for the slot, or None where there is no slot."""
+    row = connection.execute(
+        "SELECT coalesce(wal_status, 'lost'), coalesce(pg_current_wal_lsn() - restart_lsn, 0), safe_wal_size"
+        " FROM pg_replication_slots WHERE slot_name = %s",
+        [slot],
+    ).fetchone()
+    return RetainedLog(row[0], int(row[1]), row[2]) if row else None
+
+
+def guard_disk(
+    connection: psycopg.Connection, slot: str, *, warn_over: int, drop_over: int | None
+) -> RetainedLog | None:
+    """Warn of a slot that fills PostgreSQL's disk, or drop it over a limit; return the log kept afterwards."""
+    retained = read_retained_log(connection, slot)
+    if retained is None:
+        return None
+    if drop_over is not None and retained.size > drop_over:
+        slots.wait_until_free(connection, slot)
+        slots.drop_slot(connection, slot)
+        log.warning(
+            "dropped the slot %s, for which PostgreSQL kept %s of its log (the limit is %s):"
+            " the next `replicate` copies the tables again",
+            slot,
+            format_size(retained.size),
+            format_size(drop_over),
+        )
+        return None
+    if retained.size > warn_over:
+        log.warning(
+            "PostgreSQL keeps %s of its log for the slot %s: run `replicate`, or drop the slot before the disk is"
+            " full (--drop-slot-over)",
+            format_size(retained.size),
+            slot,
+        )
+    elif retained.left is not None and retained.left < NEARLY_LOST * (retained.left + retained.size):
+        log.warning(
+            "the slot %s is lost after %s more of PostgreSQL's log (max_slot_wal_keep_size): run `replicate`",
+            slot,
+            format_size(max(0, retained.left)),
+        )
+    return retained
+
+
+def read_status(replica: Replica) -> dict[str, Any]:
+    """Slot, lag in bytes and seconds, and each table's state; times are UTC."""
+    retained = read_retained_log(replica.connection, replica.slot)
+    applied = replica.target.applied_lsn(replica.slot)
+    other_source = replica.other_source()
+    lag_bytes = None if applied is None or other_source else max(0, wal.current_lsn(replica.connection) - applied)
+    seconds = replica.target.seconds_since_equal(replica.slot)
+    return {
+        "slot": replica.slot,
+        "other_source": other_source,
+        "slot_state": _slot_state(replica, other_source),
+        "retained_wal_bytes": retained.size if retained else 0,
+        "safe_wal_bytes": retained.left if retained else None,
+        "applied_lsn": None if applied is None else wal.format_lsn(applied),
+        "lag_bytes": lag_bytes,
+        # All that was committed before has arrived; of what came since, nothing is known.
+        "lag_seconds": 0.0 if lag_bytes == 0 else seconds,
+        "tables": read_tables(replica),
+    }
+
+
+def _slot_state(replica: Replica, other_source: str | None) -> str:
+    try:
+        slot = slots.read_slot(replica.connection, replica.slot)
+    except Failure:
+        if other_source is None:
+            raise
+        return "missing"  # the one of this name is another database's
+    return "missing" if slot is None else "lost" if slot.lost else "ready"
+
+
+def read_tables(replica: Replica) -> dict[str, dict[str, Any]]:
+    """Each table: copying, copied, or stopped with the reason."""
+    return {
+        name: {
+            "state": "stopped" if stopped else "copying" if lsn is None else "copied",
+            "reason": stopped,
+            "rows_copied": rows_copied,
+            "copied_at": copied_at,
+        }
+        for name, lsn, stopped, rows_copied, copied_at in replica.target.execute(
+            "SELECT name, snapshot_lsn, stopped, rows_copied, copied_at FROM _replication_tables"
+            " WHERE slot = %s ORDER BY name",
+            [replica.slot],
+        )
+    }
+
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def format_size(size: int) -> str:
+    """In the unit that makes it short."""
+    unit = next((unit for unit, factor in reversed(UNITS.items()) if abs(size) >= factor), "")
+    return f"{size / UNITS[unit]:.1f} {unit}iB" if unit else f"{size} B"
