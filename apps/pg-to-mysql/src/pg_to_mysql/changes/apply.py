@@ -22,7 +22,8 @@ from pg_to_mysql.errors import Failure, Refused
 from pg_to_mysql.following.evolution import Stopped
 from pg_to_mysql.identity.history import History, last_begun
 from pg_to_mysql.mysql.refusal import is_refusal
-from pg_to_mysql.mysql.target import Target, Transaction
+from pg_to_mysql.mysql.state import Position, State, Transaction
+from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.postgres import slots
 from pg_to_mysql.postgres.pgoutput import (
     BEGIN,
@@ -51,14 +52,6 @@ class Replicated:
 
     table: Table
     snapshot_lsn: int
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far MySQL is: all transactions before the LSN, and so many changes of the one that follows."""
-
-    lsn: int
-    changes: int = 0
 
 
 @dataclass
@@ -97,8 +90,7 @@ def apply_changes(
     connection: psycopg.Connection,
     stream: ChangeStream,
     history: History,
-    target: Target,
-    slot: str,
+    state: State,
     replicated: Mapping[str, Replicated],
     upto: int,
     *,
@@ -111,12 +103,11 @@ def apply_changes(
     With ``transactional``, what is one transaction in PostgreSQL is in one in MySQL, whatever its size.
     Once ``stopped`` is set it ends with the transaction of MySQL's that is under way.
     """
-    start = target.position(slot)
-    if start is None:
-        raise Failure(f"MySQL knows nothing of the slot {slot}: run `replicate` first")
+    position = state.position()
+    if position is None:
+        raise Failure(f"MySQL knows nothing of the slot {state.slot}: run `replicate` first")
     applied = Applied()
     advanced = time.monotonic()
-    position = Position(*start)
     unfit: set[str] = set()
     reader = _Reader(replicated, position, history)
     with (
@@ -124,22 +115,22 @@ def apply_changes(
         progress("changes", "changes", None) as report,
     ):
         while not stopped.is_set() and (batch := next(batches, None)):
-            with target.transaction():
-                applied += _write(target, slot, batch, unfit)
+            with state.target.transaction():
+                applied += _write(state, batch, unfit)
                 while transactional and batch.position.changes and (batch := next(batches)):
-                    applied += _write(target, slot, batch, unfit)
+                    applied += _write(state, batch, unfit)
                 position = batch.position
-                target.store_position(slot, position.lsn, position.changes, batch.last)
+                state.store_position(position, batch.last)
             report(applied.changes, "")
             if time.monotonic() > advanced + ADVANCE_SECONDS:
-                slots.advance_slot(connection, slot, position.lsn)
+                slots.advance_slot(connection, state.slot, position.lsn)
                 advanced = time.monotonic()
     if stopped.is_set():
         return applied
     history.end()
     if position.lsn < upto:
-        with target.transaction():
-            target.store_position(slot, upto)
+        with state.target.transaction():
+            state.store_position(Position(upto))
     return applied
 
 
@@ -160,15 +151,15 @@ def bring(
     return failed
 
 
-def _write(target: Target, slot: str, batch: Batch, unfit: set[str]) -> Applied:
+def _write(state: State, batch: Batch, unfit: set[str]) -> Applied:
     """Write a batch; ``unfit`` are the tables that can't have their changes, and get no more."""
     refused = dict.fromkeys(unfit, "")
-    rows = _write_tables(target, batch, refused)
+    rows = _write_tables(state.target, batch, refused)
     for name in refused.keys() - unfit:
-        target.store_unfit(slot, name, refused[name])
+        state.store_unfit(name, refused[name])
         unfit.add(name)
     for name, reason in batch.stopped.items():
-        target.store_stopped(slot, name, reason)
+        state.store_stopped(name, reason)
     return Applied(batch.changes, rows, batch.committed_at)
 
 

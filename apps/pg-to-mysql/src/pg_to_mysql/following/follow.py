@@ -15,7 +15,7 @@ from pg_to_mysql.following.partitions import of_first_version, reason_to_copy
 from pg_to_mysql.mysql.indexes import renewed_indexes
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.mysql.refusal import is_refusal
-from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.mysql.state import State
 from pg_to_mysql.tables.table import Partition, Table
 from pg_to_mysql.tables.unfit import UnfitRules
 
@@ -23,8 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def follow_tables(
-    target: Target,
-    slot: str,
+    state: State,
     live: Mapping[str, Table],
     refused: Mapping[str, str],
     lsn: int,
@@ -38,35 +37,35 @@ def follow_tables(
     from PostgreSQL keep their copies as they are, and their names.
     """
     by_oid = {table.oid: table for table in live.values()}
-    applied = target.applied_lsn(slot) or 0
-    _rename(target, slot, {oid: table for oid, table in by_oid.items() if table.name not in gone})
-    for name, copied in target.copied(slot).items():
+    applied = state.applied_lsn() or 0
+    _rename(state, {oid: table for oid, table in by_oid.items() if table.name not in gone})
+    for name, copied in state.copied().items():
         if name in refused and copied.joined and not copied.stopped:
-            stop(target, slot, name, refused[name])
+            stop(state, name, refused[name])
             continue
         if not copied.table or copied.snapshot_lsn is None or copied.stopped or name in gone:
             continue
         stored = copied.table
         if copied.altering:
-            stored = _finish_altering(target, slot, name, stored, copied.altering)
+            stored = _finish_altering(state, name, stored, copied.altering)
         now = by_oid.get(stored.oid, live.get(name))
         if now and (reason := _reason_to_copy(stored, now, is_empty)):
-            copy_again(target, slot, name, reason)
+            copy_again(state, name, reason)
             continue
         evolved = evolve(
             settle(stored) if applied >= stored.settled_lsn else stored, now and rules.kept(stored, now)
         )
         if isinstance(evolved, Stopped):
-            stop(target, slot, name, refused.get(name, evolved.reason))
+            stop(state, name, refused.get(name, evolved.reason))
         elif isinstance(evolved, CopyAgain):
-            copy_again(target, slot, name, evolved.reason)
+            copy_again(state, name, evolved.reason)
         elif evolved.table != stored:
             # Even without a statement, as for a column that has come and gone: changes may have it still.
             table = replace(evolved.table, settled_lsn=lsn)
             if evolved.statement:
-                _alter(target, slot, name, stored, table, evolved.statement)
+                _alter(state, name, stored, table, evolved.statement)
             else:
-                _store(target, slot, name, table)
+                state.store_layout(name, table)
 
 
 def _reason_to_copy(stored: Table, now: Table, is_empty: Callable[[Partition], bool]) -> str | None:
@@ -83,91 +82,76 @@ def _reason_to_copy(stored: Table, now: Table, is_empty: Callable[[Partition], b
     return reason_to_copy(before, now.partitions, is_empty)
 
 
-def copy_again(target: Target, slot: str, name: str, reason: str) -> None:
+def copy_again(state: State, name: str, reason: str) -> None:
     """Let the table be copied again; its copy stays as it is until the new one takes its place."""
     log.warning("%s is to be copied again: %s", name, reason)
-    target.copy_again(slot, [name])
+    state.copy_again([name])
 
 
-def stop(target: Target, slot: str, name: str, reason: str) -> None:
+def stop(state: State, name: str, reason: str) -> None:
     """Let the table be, until it is copied again."""
-    with target.transaction():
-        target.store_stopped(slot, name, reason)
+    with state.target.transaction():
+        state.store_stopped(name, reason)
 
 
-def _alter(target: Target, slot: str, name: str, before: Table, table: Table, statement: str) -> None:
-    if renewed := renewed_indexes(target, name, before, table):
+def _alter(state: State, name: str, before: Table, table: Table, statement: str) -> None:
+    if renewed := renewed_indexes(state.target, name, before, table):
         statement = f"{statement}, {', '.join(renewed)}"
     log.info("%s follows PostgreSQL's: %s", name, statement)
-    with target.transaction():
-        target.execute(
-            "UPDATE _replication_tables SET altering = %s WHERE slot = %s AND name = %s",
-            [table.to_json(), slot, name],
-        )
+    state.store_altering(name, table)
     try:
-        target.change_tables(statement, [name])
+        state.target.change_tables(statement, [name])
     except pymysql.MySQLError as error:
         if not is_refusal(error):
             raise
-        stop(target, slot, name, f"MySQL can't follow its columns ({error.args[-1]})")
+        stop(state, name, f"MySQL can't follow its columns ({error.args[-1]})")
         return
-    _store(target, slot, name, table)
+    state.store_layout(name, table)
 
 
-def _finish_altering(target: Target, slot: str, name: str, before: Table, after: Table) -> Table:
+def _finish_altering(state: State, name: str, before: Table, after: Table) -> Table:
     """What the table is that a killed run has altered, or was about to alter."""
-    names = target.column_names(name)
+    names = state.target.column_names(name)
     done = names == [column.name for column in after.columns]
     # Where names stay, types are altered, which may be done again.
     if done and names != [column.name for column in before.columns]:
-        _store(target, slot, name, after)
+        state.store_layout(name, after)
         return after
     return before
 
 
-def _store(target: Target, slot: str, name: str, table: Table) -> None:
-    with target.transaction():
-        target.execute(
-            "UPDATE _replication_tables SET layout = %s, altering = NULL WHERE slot = %s AND name = %s",
-            [table.to_json(), slot, name],
-        )
-
-
-def _rename(target: Target, slot: str, live: Mapping[int, Table]) -> None:
+def _rename(state: State, live: Mapping[int, Table]) -> None:
     """Rename the copies of renamed tables; one may take the name that another gives up."""
-    while renamed := _renamed(target, slot, live):
-        there = target.taken_names(slot)
-        free = [(old, new) for old, new in renamed if new not in there or target.is_one_name(old, new)]
+    while renamed := _renamed(state, live):
+        there = state.taken_names()
+        free = [(old, new) for old, new in renamed if new not in there or state.target.is_one_name(old, new)]
         for old, new in free:
             log.info("%s is called %s in PostgreSQL now: renaming it", old, new)
-            with target.transaction():
-                target.execute(
-                    "UPDATE _replication_tables SET name = %s WHERE slot = %s AND name = %s", [new, slot, old]
-                )
-            _finish_rename(target, slot, new, old)
+            state.rename(old, new)
+            _finish_rename(state, new, old)
         if not free:
             for old, new in renamed:
-                stop(target, slot, old, f"it is called {new} now, and MySQL has another table of that name")
+                stop(state, old, f"it is called {new} now, and MySQL has another table of that name")
 
 
-def _renamed(target: Target, slot: str, live: Mapping[int, Table]) -> list[tuple[str, str]]:
+def _renamed(state: State, live: Mapping[int, Table]) -> list[tuple[str, str]]:
     renamed = []
-    for name, copied in target.copied(slot).items():
+    for name, copied in state.copied().items():
         if copied.table is None or (copied.snapshot_lsn is None and not copied.joined):
             continue
         if copied.table.name != name:  # a killed run was about to
-            _finish_rename(target, slot, name, copied.table.name)
+            _finish_rename(state, name, copied.table.name)
         now = live.get(copied.table.oid)
-        if now is None or now.name == name or (copied.stopped and now.name in target.taken_names(slot)):
+        if now is None or now.name == name or (copied.stopped and now.name in state.taken_names()):
             continue
         renamed.append((name, now.name))
     return renamed
 
 
-def _finish_rename(target: Target, slot: str, name: str, old: str) -> None:
+def _finish_rename(state: State, name: str, old: str) -> None:
     """Rename the table in MySQL, which is known as ``name`` already."""
-    if name not in target.table_names():
-        target.change_tables(f"RENAME TABLE {quote(old)} TO {quote(name)}", [old])
-    table = target.copied(slot)[name].table
+    if name not in state.target.table_names():
+        state.target.change_tables(f"RENAME TABLE {quote(old)} TO {quote(name)}", [old])
+    table = state.copied()[name].table
     if table:
-        _store(target, slot, name, replace(table, name=name))
+        state.store_layout(name, replace(table, name=name))

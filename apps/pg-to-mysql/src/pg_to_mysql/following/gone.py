@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from pg_to_mysql.errors import Failure
-from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.mysql.state import State
 from pg_to_mysql.tables.table import Table
 
 log = logging.getLogger(__name__)
@@ -33,15 +33,14 @@ class Gone:
 
 def find_gone(
     connection: psycopg.Connection,
-    target: Target,
-    slot: str,
+    state: State,
     schema: str,
     live: Mapping[str, Table],
     refused: Mapping[str, str],
 ) -> Gone:
     """Compare what was copied with PostgreSQL's catalogue, where ``live`` and ``refused`` come from."""
     # Of those that another version of this program wrote, the number is not known.
-    copied = {name: known.table.oid if known.table else 0 for name, known in target.copied(slot).items()}
+    copied = {name: known.table.oid if known.table else 0 for name, known in state.copied().items()}
     there = _existing(connection, schema, [*copied.values()])
     gone = [name for name, oid in copied.items() if oid not in there and name not in refused]
     renamed = {*copied.values()} & there
@@ -60,15 +59,15 @@ def _existing(connection: psycopg.Connection, schema: str, oids: list[int]) -> s
     }
 
 
-def let_go(target: Target, slot: str, gone: Gone, allowed: int | None) -> bool:
+def let_go(state: State, gone: Gone, allowed: int | None) -> bool:
     """Drop the copies of tables that are gone; False if these are more than may go, and all stay.
 
     ``allowed`` is how many may go, or None if nobody has said.
     """
     if not gone.names:
         return True
-    in_target = target.table_names()
-    copies = [name for name in target.copied(slot) if name in in_target]
+    in_target = state.target.table_names()
+    copies = [name for name in state.copied() if name in in_target]
     going = [name for name in gone.names if name in copies]
     if len(going) > (FEW if allowed is None else allowed):
         return False
@@ -76,19 +75,18 @@ def let_go(target: Target, slot: str, gone: Gone, allowed: int | None) -> bool:
         return False
     for name in gone.names:
         log.info("%s is not in PostgreSQL any more: dropping its copy", name)
-        target.drop_tables([name])
-        with target.transaction():
-            target.execute("DELETE FROM _replication_tables WHERE slot = %s AND name = %s", [slot, name])
+        state.target.drop_tables([name])
+        state.forget_table(name)
     return True
 
 
-def copy_anew(target: Target, slot: str, gone: Gone) -> None:
+def copy_anew(state: State, gone: Gone) -> None:
     """Let the tables be copied that have the names of gone ones; the old copies stay until then."""
-    known = target.copied(slot)
+    known = state.copied()
     stale = [name for name in gone.anew if known[name].snapshot_lsn is not None]
     for name in stale:
         log.info("%s was dropped and made anew in PostgreSQL: it is to be copied again", name)
-    target.copy_again(slot, stale)
+    state.copy_again(stale)
 
 
 def refusal(schema: str, gone: Gone) -> Failure:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pg_to_mysql.errors import Failure
 from pg_to_mysql.identity.identity import START_OVER
-from pg_to_mysql.mysql.target import Transaction
+from pg_to_mysql.mysql.state import Transaction
 from pg_to_mysql.postgres import wal
 from pg_to_mysql.postgres.pgoutput import BEGIN, Messages
 

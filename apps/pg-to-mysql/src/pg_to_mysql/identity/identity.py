@@ -1,38 +1,22 @@
 """Which PostgreSQL a replica is a copy of, and whether that is the one which is there now.
 
 A server that was made anew, or put back to an earlier moment, counts its log from the same small numbers: a
-position alone does not tell which history it belongs to. Beside it MySQL holds what does, see :class:`Identity`;
-the last transaction that was applied is looked at by :mod:`pg_to_mysql.identity.history`.
+position alone does not tell which history it belongs to. Beside it MySQL holds what does, see
+:class:`~pg_to_mysql.mysql.state.Identity`; the last transaction that was applied is looked at by
+:mod:`pg_to_mysql.identity.history`.
 """
 
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import replace
 
 import psycopg
 from psycopg import sql
 
 from pg_to_mysql.errors import Failure, Kind, PassingFailure
-from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.mysql.state import Identity, State
 from pg_to_mysql.postgres import wal
 from pg_to_mysql.postgres.connection import connect
 
 START_OVER = "`replicate --start-over` copies everything again from this one"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A database of a PostgreSQL server, and a schema in it."""
-
-    system_identifier: str
-    """Of the server's data folder, and of each copy of it."""
-    timeline: int
-    """Another one since a copy of the folder was promoted."""
-    database_oid: int
-    """Another one since the database was dropped and made anew."""
-    database_name: str
-    schema_name: str
-
-
-COLUMNS = ", ".join(field.name for field in fields(Identity))
 WORDS = {
     "system_identifier": "system identifier",
     "timeline": "timeline",
@@ -67,20 +51,6 @@ def read_identity(connection: psycopg.Connection, schema: str) -> Identity:
     return Identity(system, int(timeline), int(oid), name, schema)
 
 
-def stored_identity(target: Target, slot: str) -> Identity | None:
-    """The identity of the copies' source; None if there are none, or an earlier version made them."""
-    rows = target.execute(
-        f"SELECT {COLUMNS} FROM _replication WHERE slot = %s AND system_identifier IS NOT NULL", [slot]
-    )
-    return Identity(*rows[0]) if rows else None
-
-
-def store_identity(target: Target, slot: str, identity: Identity) -> None:
-    """Note which source the copies are of, in the caller's transaction."""
-    assignments = ", ".join(f"{field.name} = %s" for field in fields(Identity))
-    target.execute(f"UPDATE _replication SET {assignments} WHERE slot = %s", [*astuple(identity), slot])
-
-
 def difference(stored: Identity, found: Identity) -> str | None:
     """How the source that was found is not the copies' source, in a sentence; None if it is the same."""
     differing = [
@@ -101,13 +71,9 @@ def difference(stored: Identity, found: Identity) -> str | None:
     )
 
 
-def lag_behind_copies(connection: psycopg.Connection, target: Target, slot: str) -> str | None:
+def lag_behind_copies(connection: psycopg.Connection, state: State) -> str | None:
     """That PostgreSQL's log ends before what MySQL has, in a sentence; None if it does not."""
-    [(reached,)] = target.execute(
-        "SELECT MAX(lsn) FROM (SELECT applied_lsn AS lsn FROM _replication WHERE slot = %s"
-        " UNION ALL SELECT snapshot_lsn FROM _replication_tables WHERE slot = %s) AS known",
-        [slot, slot],
-    )
+    reached = state.reached()
     end = wal.inserted_lsn(connection)
     if reached is None or reached <= end:
         return None
@@ -118,30 +84,16 @@ def lag_behind_copies(connection: psycopg.Connection, target: Target, slot: str)
     )
 
 
-def strange_tables(connection: psycopg.Connection, target: Target, slot: str, schema: str) -> str | None:
+def strange_tables(connection: psycopg.Connection, state: State, schema: str) -> str | None:
     """That the source has none of the tables that were copied, of which nothing else is known; None if it has."""
-    oids = [copied.table.oid for copied in target.copied(slot).values() if copied.table and copied.snapshot_lsn]
+    oids = [copied.table.oid for copied in state.copied().values() if copied.table and copied.snapshot_lsn]
     namespace = sql.Identifier(schema).as_string(connection)
     query = "SELECT count(*) FROM pg_class WHERE oid = ANY(%s) AND relnamespace = to_regnamespace(%s)"
     [(there,)] = connection.execute(query, [oids, namespace]).fetchall()
     if there or not oids:
         return None
     return (
-        f"None of the tables that came to MySQL by the slot {slot} is a table of the schema {schema} of"
+        f"None of the tables that came to MySQL by the slot {state.slot} is a table of the schema {schema} of"
         f" PostgreSQL's database {connection.info.dbname}: let PGHOST, PGPORT, PGDATABASE and --schema lead to"
         f" their source, or {START_OVER}"
     )
-
-
-def forget_source(target: Target, slot: str) -> None:
-    """Let all of the slot's tables be copied again, from any source; until then they stay as they are."""
-    with target.transaction():
-        target.execute("DELETE FROM _replication WHERE slot = %s", [slot])
-        for name, copied in target.copied(slot).items():
-            # No table of the next source is taken for this one because it has the same number there.
-            layout = replace(copied.table, oid=0).to_json() if copied.table else ""
-            target.execute(
-                "UPDATE _replication_tables SET layout = %s, altering = NULL, stopped = NULL, snapshot_lsn = NULL"
-                " WHERE slot = %s AND name = %s",
-                [layout, slot, name],
-            )

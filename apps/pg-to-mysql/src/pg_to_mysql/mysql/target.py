@@ -1,12 +1,11 @@
-"""MySQL or MariaDB, the side that is written: its tables, the loading of rows, the state of the replication."""
+"""A connection to MySQL or MariaDB, the side that is written: statements, tables, the loading of rows."""
 
 import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pymysql
@@ -16,10 +15,10 @@ from pg_to_mysql.errors import Failure, PassingFailure, Refused
 from pg_to_mysql.mysql import ddl as mysql_ddl
 from pg_to_mysql.mysql.definitions import create_table
 from pg_to_mysql.mysql.loading import LoadingConnection
+from pg_to_mysql.mysql.names import TableNames
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.mysql.refusal import is_refusal
 from pg_to_mysql.mysql.settings import MySQLSettings
-from pg_to_mysql.mysql.state_tables import upgrade_state
 from pg_to_mysql.rows import Write
 from pg_to_mysql.tables.table import Table
 
@@ -30,54 +29,6 @@ TELL_SECONDS = 3
 """After so long the log tells what is waited for."""
 TABLE_WAIT_SECONDS = 5
 """That a statement waits for a lock of a table or a row. Who is locked out longer is told so, and tries again."""
-
-
-@dataclass(frozen=True)
-class Copied:
-    """What the target knows of a table: its columns when it was copied, and the moment of the copy."""
-
-    table: Table | None
-    """None if what is stored is of another version of this program."""
-    snapshot_lsn: int | None
-    altering: Table | None = None
-    """What the table becomes, where a run was killed that altered it."""
-    stopped: str | None = None
-    """Why it is not followed any more."""
-    joined: bool = True
-    """Whether it was ever complete; else it has no part in the replica yet."""
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """The last transaction that MySQL has, by where its commit stands in the log and when it was committed."""
-
-    lsn: int
-    committed_at: int | None
-    """In microseconds since 2000; None if there was none yet, since the slot was made at the LSN."""
-
-
-class TableNames:
-    """The tables of a database; upper and lower case are the same to some servers."""
-
-    def __init__(self, names: Iterable[str], folded: bool) -> None:
-        self._names = tuple(names)
-        self._folded = folded
-        self._known = {self._fold(name) for name in self._names}
-
-    def __contains__(self, name: str) -> bool:
-        return self._fold(name) in self._known
-
-    def __iter__(self) -> Iterator[str]:
-        """As the server tells them."""
-        return iter(self._names)
-
-    def _fold(self, name: str) -> str:
-        return fold_case(name) if self._folded else name
-
-
-def fold_case(name: str) -> str:
-    """The name in lower case, as long as it was."""
-    return "".join(lower if len(lower := character.lower()) == 1 else character for character in name)
 
 
 class Target:
@@ -157,96 +108,6 @@ class Target:
         """Whether another program has this lock."""
         return self.execute(f"SELECT IS_USED_LOCK({_lock_name(slot, part)})") != [(None,)]
 
-    # --- the state of the replication ---
-
-    def create_state(self) -> None:
-        """Create the tables of the replication's state, or upgrade those of an earlier version."""
-        upgrade_state(self.execute, LOCK_WAIT_SECONDS)
-
-    def position(self, slot: str) -> tuple[int, int] | None:
-        """How far the tables are: the LSN up to which all transactions are in them, and so many changes of the
-        next; None before the first run."""
-        rows = self.execute("SELECT applied_lsn, applied_changes FROM _replication WHERE slot = %s", [slot])
-        return (rows[0][0], rows[0][1]) if rows else None
-
-    def applied_lsn(self, slot: str) -> int | None:
-        """The LSN up to which all transactions are in the tables; None before the first run."""
-        position = self.position(slot)
-        return position[0] if position else None
-
-    def store_position(self, slot: str, lsn: int, changes: int = 0, last: Transaction | None = None) -> None:
-        """Set the position, in the transaction of its changes; without ``last``, the last transaction stays."""
-        self.execute(
-            "INSERT INTO _replication (slot, applied_lsn, applied_changes) VALUES (%s, %s, %s)"
-            " ON DUPLICATE KEY UPDATE applied_lsn = VALUES(applied_lsn),"
-            " applied_changes = VALUES(applied_changes)",
-            [slot, lsn, changes],
-        )
-        if last is not None:
-            self.execute(
-                "UPDATE _replication SET commit_lsn = %s, committed_at = %s WHERE slot = %s",
-                [last.lsn, last.committed_at, slot],
-            )
-
-    def last_transaction(self, slot: str) -> Transaction | None:
-        """The last transaction of which the tables have something; None if that is not known."""
-        query = "SELECT commit_lsn, committed_at FROM _replication WHERE slot = %s AND commit_lsn IS NOT NULL"
-        rows = self.execute(query, [slot])
-        return Transaction(*rows[0]) if rows else None
-
-    def store_equal(self, slot: str) -> None:
-        """Note that the tables equal the source now."""
-        with self.transaction():
-            self.execute("UPDATE _replication SET equal_at = UTC_TIMESTAMP(6) WHERE slot = %s", [slot])
-
-    def seconds_since_equal(self, slot: str) -> float | None:
-        """How long ago the tables were last known to equal the source; None if never."""
-        query = "SELECT TIMESTAMPDIFF(MICROSECOND, equal_at, UTC_TIMESTAMP(6)) FROM _replication WHERE slot = %s"
-        rows = self.execute(query, [slot])
-        return float(rows[0][0]) / 1e6 if rows and rows[0][0] is not None else None
-
-    def copied(self, slot: str) -> dict[str, Copied]:
-        """What is known of the slot's tables; a table that somebody dropped is as if never copied."""
-        rows = self.execute(
-            "SELECT name, layout, altering, snapshot_lsn, stopped, copied_at FROM _replication_tables"
-            " WHERE slot = %s",
-            [slot],
-        )
-        there = self.table_names()
-        copied = {}
-        for name, layout, altering, lsn, stopped, copied_at in rows:
-            table = Table.from_json(layout)
-            exists = name in there or (table is not None and table.name in there)
-            after = Table.from_json(altering) if altering else None
-            copied[name] = Copied(table, lsn if exists else None, after, stopped, copied_at is not None)
-        return copied
-
-    def store_stopped(self, slot: str, name: str, reason: str) -> None:
-        """Note that the table is not followed any more, in the caller's transaction."""
-        log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
-        self.execute(
-            "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s", [reason, slot, name]
-        )
-
-    def store_unfit(self, slot: str, name: str, reason: str) -> None:
-        """Note, in the caller's transaction, that MySQL can't have the table's changes: it is copied again."""
-        log.error("%s is followed no more: %s; the next `replicate` copies it again", name, reason)
-        self.execute(
-            "UPDATE _replication_tables SET stopped = %s, snapshot_lsn = NULL, altering = NULL"
-            " WHERE slot = %s AND name = %s",
-            [reason, slot, name],
-        )
-
-    def copy_again(self, slot: str, names: Collection[str]) -> None:
-        """Let the next snapshot copy these tables again."""
-        with self.transaction():
-            for name in names:
-                self.execute(
-                    "UPDATE _replication_tables SET snapshot_lsn = NULL, stopped = NULL, altering = NULL"
-                    " WHERE slot = %s AND name = %s",
-                    [slot, name],
-                )
-
     def column_names(self, table: str) -> list[str]:
         """The table's columns in their order."""
         query = (
@@ -258,7 +119,7 @@ class Target:
     def table_names(self) -> TableNames:
         """The tables in the database, whoever made them."""
         query = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
-        return TableNames((name for (name,) in self.execute(query)), self._folds_names)
+        return self.names(name for (name,) in self.execute(query))
 
     @property
     def named(self) -> str:
@@ -267,45 +128,11 @@ class Target:
 
     def is_one_name(self, name: str, other: str) -> bool:
         """Whether the server takes both for the same table."""
-        return name in TableNames([other], self._folds_names)
+        return name in self.names([other])
 
-    def taken_names(self, slot: str) -> TableNames:
-        """The names of tables that are in the database, or that another slot's replica has there."""
-        others = self.execute("SELECT name FROM _replication_tables WHERE slot <> %s", [slot])
-        return TableNames([*self.table_names(), *(name for (name,) in others)], self._folds_names)
-
-    def claim(self, slot: str, tables: Sequence[Table]) -> dict[str, str]:
-        """Note that the tables are the slot's, before anything is done to them.
-
-        Returns those that are another slot's, with the reason.
-        """
-        lock = "SHA2(CONCAT('replication', DATABASE(), ' names'), 256)"
-        if self.execute(f"SELECT GET_LOCK({lock}, {LOCK_WAIT_SECONDS})") != [(1,)]:
-            raise Failure("Another program has been choosing names of tables in MySQL: run `replicate` again")
-        try:
-            with self.transaction():
-                others = dict(self.execute("SELECT name, slot FROM _replication_tables WHERE slot <> %s", [slot]))
-                self.execute_many(
-                    "INSERT IGNORE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
-                    [(slot, table.name, table.to_json()) for table in tables if table.name not in others],
-                )
-        finally:
-            self.execute(f"SELECT RELEASE_LOCK({lock})")
-        return {
-            table.name: f"MySQL's table of that name belongs to the replica of the slot {others[table.name]}:"
-            " replicate into another database (MYSQL_DATABASE)"
-            for table in tables
-            if table.name in others
-        }
-
-    def forget_copies(self, slot: str) -> None:
-        """Let the next run copy all of the slot's tables again."""
-        with self.transaction():
-            self.execute(
-                "UPDATE _replication_tables SET snapshot_lsn = NULL, stopped = NULL WHERE slot = %s", [slot]
-            )
-
-    # --- tables and rows ---
+    def names(self, names: Iterable[str]) -> TableNames:
+        """The names as the server tells them apart."""
+        return TableNames(names, self._folds_names)
 
     def create_table(self, name: str, table: Table) -> None:
         """Create ``table`` under ``name``, empty."""

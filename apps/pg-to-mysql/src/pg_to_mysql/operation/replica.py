@@ -17,7 +17,9 @@ from pg_to_mysql.following.gone import Gone
 from pg_to_mysql.identity import identity
 from pg_to_mysql.identity.history import History
 from pg_to_mysql.mysql.settings import MySQLSettings
-from pg_to_mysql.mysql.target import Copied, Target, Transaction
+from pg_to_mysql.mysql.state import Copied, Identity, Position, State, Transaction
+from pg_to_mysql.mysql.state_tables import upgrade_state
+from pg_to_mysql.mysql.target import LOCK_WAIT_SECONDS, Target
 from pg_to_mysql.mysql.unique import make_plain
 from pg_to_mysql.postgres import export, members, publication, slots, wal
 from pg_to_mysql.postgres.catalogue import read_tables
@@ -62,6 +64,7 @@ class Replica:
         self.connection = connection
         self.target = target
         self.slot = slot
+        self.state = State(target, slot)
         self.schema = schema
         self.unfit = unfit or UnfitRules()
         self.gone = Gone()
@@ -70,7 +73,7 @@ class Replica:
         self._drop_gone = drop_gone
         self._progress = progress
         self._reminded = -math.inf
-        self._found: identity.Identity | None = None
+        self._found: Identity | None = None
         self._checked = False
         self._stream: ChangeStream | None = None
         self._history = History(None, 0, 0)
@@ -102,7 +105,7 @@ class Replica:
         return self.target.lock(self.slot, " copies")
 
     @property
-    def found(self) -> identity.Identity:
+    def found(self) -> Identity:
         """What the source is that this connection leads to."""
         if self._found is None:
             self._found = identity.read_identity(self.connection, self.schema)
@@ -110,23 +113,23 @@ class Replica:
 
     def other_source(self) -> str | None:
         """Why the source that was found is not that of the copies in MySQL, in a sentence; None if it is."""
-        if self.target.position(self.slot) is None:
+        if self.state.position() is None:
             return None
-        stored = identity.stored_identity(self.target, self.slot)
+        stored = self.state.identity()
         reason = identity.difference(stored, self.found) if stored else None
-        reason = reason or identity.lag_behind_copies(self.connection, self.target, self.slot)
+        reason = reason or identity.lag_behind_copies(self.connection, self.state)
         if reason is None and stored is None:
-            reason = identity.strange_tables(self.connection, self.target, self.slot, self.schema)
+            reason = identity.strange_tables(self.connection, self.state, self.schema)
         return reason
 
     def _require_same_source(self) -> None:
         # Each time, as another program may have started over from elsewhere.
-        if identity.stored_identity(self.target, self.slot) == self.found and self._checked:
+        if self.state.identity() == self.found and self._checked:
             return
         if reason := self.other_source():
             raise Failure(reason)
         with self.target.transaction():
-            identity.store_identity(self.target, self.slot, self.found)
+            self.state.store_identity(self.found)
         self._checked = True
 
     def start_over(self) -> None:
@@ -134,7 +137,7 @@ class Replica:
         with self.locked(any_source=True):
             log.warning("starting over: every table is copied again; what MySQL has stays until then")
             self.close()
-            identity.forget_source(self.target, self.slot)
+            self.state.forget_source()
 
     def choose_tables(self, names: Collection[str], exclude: Collection[str]) -> tuple[list[str], dict[str, str]]:
         """The tables named (all, if none is) and not excluded; and those that can't be, with the reason."""
@@ -157,9 +160,9 @@ class Replica:
         slot = slots.read_slot(self.connection, self.slot)
         if not self._continues(slot):
             self._make_slot(slot, [tables[name] for name in names if name in tables])
-        clear(self.target, self.slot)
+        clear(self.state)
         todo, failed = self._admit(tables, names, exclude, recopied)
-        copied = self.target.copied(self.slot)
+        copied = self.state.copied()
         left_out = {name for name in exclude if name not in copied or not copied[name].joined}
         if left_out:
             self._withdraw(tables, {}, left_out)
@@ -167,9 +170,7 @@ class Replica:
             return Snapshot(failed=failed)
         self._store_marks([table.name for table in todo])
         with export.snapshot() as moment, self._held(todo):
-            snapshot = copy_tables(
-                self.target, self.slot, moment.lsn, moment.reader, todo, progress=self._progress
-            )
+            snapshot = copy_tables(self.state, moment.lsn, moment.reader, todo, progress=self._progress)
         snapshot.failed |= failed
         return snapshot
 
@@ -187,7 +188,7 @@ class Replica:
                         f"The slot {self.slot} has lost changes that MySQL lacks: run `replicate` again"
                     )
                 tables, _ = read_tables(self.connection, self.schema, self.unfit)
-                clear(self.target, self.slot)
+                clear(self.state)
                 todo, failed = self._admit(tables, names, exclude=tables.keys() - set(names))
                 self._store_marks([table.name for table in todo])
             if not todo:
@@ -195,7 +196,7 @@ class Replica:
             with export.undisturbed(), export.snapshot(stopped) as moment, self._held(todo):
                 stream = ChangeStream(self.slot, moment)
                 catch_up = CatchUp(self, stream, moment.lsn, stopped)
-                copy_tables(self.target, self.slot, moment.lsn, moment.reader, todo, catch_up, self._progress)
+                copy_tables(self.state, moment.lsn, moment.reader, todo, catch_up, self._progress)
             return failed
 
     def _publish_beside(self, names: Collection[str]) -> None:
@@ -214,16 +215,14 @@ class Replica:
         recopied: Collection[str] = (),
     ) -> tuple[list[Table], dict[str, str]]:
         """Publish and claim the tables that are to be copied; return these, and why others of them can't be."""
-        coming, failed = tables_to_copy(
-            self.target, self.slot, tables, names, exclude, self.target.copied(self.slot)
-        )
+        coming, failed = tables_to_copy(self.state, tables, names, exclude, self.state.copied())
         failed |= unreadable(self.connection, coming)
         failed |= self._publish(tables, [table.name for table in coming if table.name not in failed])
-        copied = self.target.copied(self.slot)  # publishing may have found more that are to be copied again
-        todo, taken = tables_to_copy(self.target, self.slot, tables, names, exclude, copied)
+        copied = self.state.copied()  # publishing may have found more that are to be copied again
+        todo, taken = tables_to_copy(self.state, tables, names, exclude, copied)
         failed |= taken
         todo = [self._with_its_rules(table, copied, recopied) for table in todo if table.name not in failed]
-        failed |= self.target.claim(self.slot, todo)
+        failed |= self.state.claim(todo)
         return [table for table in todo if table.name not in failed], failed
 
     @contextmanager
@@ -240,15 +239,15 @@ class Replica:
             yield
 
     def _publish(self, tables: Mapping[str, Table], coming: Sequence[str]) -> dict[str, str]:
-        return publishing.publish(self.connection, self.target, self.slot, self.schema, tables, coming)
+        return publishing.publish(self.connection, self.state, self.schema, tables, coming)
 
     def _store_marks(self, names: Sequence[str]) -> None:
-        publishing.store_marks(self.connection, self.target, self.slot, self.schema, names)
+        publishing.store_marks(self.connection, self.state, self.schema, names)
 
     def mend_publication(self) -> None:
         """If somebody has altered the publication, let the tables be due of which changes may be lost."""
-        if publishing.is_altered(self.connection, self.target, self.slot, self.schema):
-            if not publishing.continues(self.connection, self.target, self.slot, self.schema):
+        if publishing.is_altered(self.connection, self.state, self.schema):
+            if not publishing.continues(self.connection, self.state, self.schema):
                 raise Failure(f"PostgreSQL's publication {self.slot} is gone: run `replicate` again")
             self._publish(read_tables(self.connection, self.schema, self.unfit)[0], [])
 
@@ -273,8 +272,8 @@ class Replica:
             self._reached = upto
         if time.monotonic() > self._told + TELL_SECONDS:
             self._told = time.monotonic()
-            self.target.store_equal(self.slot)
-            slots.advance_slot(self.connection, self.slot, self.target.applied_lsn(self.slot) or 0)
+            self.state.store_equal()
+            slots.advance_slot(self.connection, self.slot, self.state.applied_lsn() or 0)
         return applied
 
     def _apply(self, upto: int, transactional: bool, stopped: threading.Event) -> Applied:
@@ -282,15 +281,14 @@ class Replica:
         self._follow_catalogue()
         if self._stream is None:
             self._stream = ChangeStream(self.slot)
-            last, applied = self.target.last_transaction(self.slot), self.target.applied_lsn(self.slot)
+            last, applied = self.state.last_transaction(), self.state.applied_lsn()
             self._history = History(last, self._stream.since, applied or 0)
         try:
             return apply_changes(
                 self.connection,
                 self._stream,
                 self._history,
-                self.target,
-                self.slot,
+                self.state,
                 self.replicated(),
                 upto,
                 transactional=transactional,
@@ -305,7 +303,7 @@ class Replica:
         """The tables whose copies are complete and go on."""
         return {
             name: Replicated(copied.table, copied.snapshot_lsn)
-            for name, copied in self.target.copied(self.slot).items()
+            for name, copied in self.state.copied().items()
             if copied.table is not None and copied.snapshot_lsn is not None and copied.stopped is None
         }
 
@@ -313,7 +311,7 @@ class Replica:
         """The same tables, but those that another program is copying for the first time."""
         if not self.target.is_locked(self.slot, " copies"):
             return list(names)
-        copied = self.target.copied(self.slot)
+        copied = self.state.copied()
         return [name for name in names if name not in copied or copied[name].snapshot_lsn is not None]
 
     def to_copy(self, names: Collection[str], exclude: Collection[str]) -> list[str]:
@@ -322,14 +320,14 @@ class Replica:
         Those of which it is known why MySQL can't have them are left out.
         """
         tables, _ = read_tables(self.connection, self.schema, self.unfit)
-        copied = self.target.copied(self.slot)
+        copied = self.state.copied()
         done = {name for name, known in copied.items() if known.snapshot_lsn is not None or known.stopped}
         wanted = set(names or tables) | set(self.due(exclude))
         return sorted((wanted & tables.keys()) - set(exclude) - done)
 
     def stopped(self) -> dict[str, str]:
         """The tables of the replica that are not followed any more, and why."""
-        copied = self.target.copied(self.slot)
+        copied = self.state.copied()
         return {
             name: known.stopped for name, known in copied.items() if known.joined and known.stopped is not None
         }
@@ -338,7 +336,7 @@ class Replica:
         """The tables of the replica that are to be copied again, and have not failed to be."""
         return [
             name
-            for name, known in self.target.copied(self.slot).items()
+            for name, known in self.state.copied().items()
             if known.joined
             and known.snapshot_lsn is None
             and known.stopped is None
@@ -348,10 +346,10 @@ class Replica:
 
     def copy_again(self, names: Collection[str]) -> None:
         """Let :meth:`copy_new` copy these tables once more, also those that are stopped."""
-        unknown = sorted(set(names) - self.target.copied(self.slot).keys())
+        unknown = sorted(set(names) - self.state.copied().keys())
         if unknown:
             raise WrongSettings(f"--recopy is {unknown[0]}: no such table is replicated")
-        self.target.copy_again(self.slot, names)
+        self.state.copy_again(names)
 
     def _follow_catalogue(self) -> dict[str, Table]:
         """Bring the tables in MySQL to what the catalogue says now; return what it says."""
@@ -360,12 +358,11 @@ class Replica:
         tidies = time.monotonic() > self._tidied + TIDY_SECONDS
         if tidies:
             self._tidied = time.monotonic()
-            copied = self.target.copied(self.slot)
+            copied = self.state.copied()
             make_plain(self.target, {*copied, *(known.table.name for known in copied.values() if known.table)})
-        self._let_go(gone.find_gone(self.connection, self.target, self.slot, self.schema, tables, refused))
+        self._let_go(gone.find_gone(self.connection, self.state, self.schema, tables, refused))
         follow_tables(
-            self.target,
-            self.slot,
+            self.state,
             tables,
             refused,
             lsn,
@@ -380,12 +377,12 @@ class Replica:
     def _withdraw(
         self, tables: Mapping[str, Table], refused: Mapping[str, str], left_out: Collection[str] = ()
     ) -> None:
-        known = {copied.table.oid for copied in self.target.copied(self.slot).values() if copied.table}
+        known = {copied.table.oid for copied in self.state.copied().values() if copied.table}
         members.withdraw(self.connection, self.slot, self.schema, known, refused, left_out)
 
     def _let_go(self, found: Gone) -> None:
-        gone.copy_anew(self.target, self.slot, found)
-        dropped = self._drops and gone.let_go(self.target, self.slot, found, self._drop_gone)
+        gone.copy_anew(self.state, found)
+        dropped = self._drops and gone.let_go(self.state, found, self._drop_gone)
         self.gone = Gone() if dropped or not found.names else found
         if self._drops and self.gone.names and time.monotonic() > self._reminded + REMIND_SECONDS:
             self._reminded = time.monotonic()
@@ -401,17 +398,17 @@ class Replica:
         return self._continues(slots.read_slot(self.connection, self.slot))
 
     def _continues(self, slot: Slot | None) -> bool:
-        applied = self.target.applied_lsn(self.slot)
+        applied = self.state.applied_lsn()
         if applied is None or slot is None:
             return False
         if slot.lost or slot.confirmed > applied:
             return False
-        return publishing.continues(self.connection, self.target, self.slot, self.schema)
+        return publishing.continues(self.connection, self.state, self.schema)
 
     def _make_slot(self, slot: Slot | None, tables: Sequence[Table]) -> None:
-        if any(copied.snapshot_lsn is not None for copied in self.target.copied(self.slot).values()):
+        if any(copied.snapshot_lsn is not None for copied in self.state.copied().values()):
             log.warning("the slot %s has lost changes that MySQL lacks: copying its tables again", self.slot)
-            self.target.forget_copies(self.slot)
+            self.state.forget_copies()
         self.close()
         if slot is not None:
             slots.drop_slot(self.connection, self.slot)
@@ -419,8 +416,8 @@ class Replica:
         publication.publish(self.connection, self.slot, self.schema, tables)
         lsn = slots.create_slot(self.connection, self.slot)
         with self.target.transaction():
-            self.target.store_position(self.slot, lsn, 0, Transaction(lsn, None))
-            identity.store_identity(self.target, self.slot, self.found)
+            self.state.store_position(Position(lsn), Transaction(lsn, None))
+            self.state.store_identity(self.found)
 
 
 @contextmanager
@@ -441,7 +438,7 @@ def open_replica(
     """
     target = Target(MySQLSettings.from_environment())
     try:
-        target.create_state()
+        upgrade_state(target.execute, LOCK_WAIT_SECONDS)
         with (
             connect(autocommit=True) as connection,
             closing(

@@ -74,10 +74,10 @@ def guard_disk(
 def read_status(replica: Replica) -> dict[str, Any]:
     """Slot, lag in bytes and seconds, and each table's state; times are UTC."""
     retained = read_retained_log(replica.connection, replica.slot)
-    applied = replica.target.applied_lsn(replica.slot)
+    applied = replica.state.applied_lsn()
     other_source = replica.other_source()
     lag_bytes = None if applied is None or other_source else max(0, wal.current_lsn(replica.connection) - applied)
-    seconds = replica.target.seconds_since_equal(replica.slot)
+    seconds = replica.state.seconds_since_equal()
     return {
         "slot": replica.slot,
         "other_source": other_source,
@@ -105,17 +105,13 @@ def _slot_state(replica: Replica, other_source: str | None) -> str:
 def read_tables(replica: Replica) -> dict[str, dict[str, Any]]:
     """Each table: copying, copied, or stopped with the reason."""
     return {
-        name: {
-            "state": "stopped" if stopped else "copying" if lsn is None else "copied",
-            "reason": stopped,
-            "rows_copied": rows_copied,
-            "copied_at": copied_at,
+        known.name: {
+            "state": "stopped" if known.stopped else "copying" if known.snapshot_lsn is None else "copied",
+            "reason": known.stopped,
+            "rows_copied": known.rows_copied,
+            "copied_at": known.copied_at,
         }
-        for name, lsn, stopped, rows_copied, copied_at in replica.target.execute(
-            "SELECT name, snapshot_lsn, stopped, rows_copied, copied_at FROM _replication_tables"
-            " WHERE slot = %s ORDER BY name",
-            [replica.slot],
-        )
+        for known in replica.state.known_tables()
     }
 
 

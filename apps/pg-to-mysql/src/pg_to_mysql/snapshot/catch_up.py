@@ -17,7 +17,7 @@ from typing import Protocol
 
 from pg_to_mysql.changes.apply import Replicated, bring
 from pg_to_mysql.errors import Failure, PassingFailure
-from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.mysql.state import Position, State
 from pg_to_mysql.postgres.stream import ChangeStream
 from pg_to_mysql.tables.table import Table
 
@@ -30,8 +30,7 @@ REMIND_SECONDS = 60
 class Followed(Protocol):
     """The replica that goes on meanwhile."""
 
-    target: Target
-    slot: str
+    state: State
 
     def locked(self) -> AbstractContextManager[None]:
         """Let it stand still."""
@@ -86,28 +85,28 @@ class CatchUp:
 
     def _join_now(self, copies: Mapping[str, Table], put_in_place: Callable[[Joined], None]) -> bool:
         with self._replica.locked():
-            lsn, changes = self._position()
-            if changes or lsn < self._reached:
+            position = self._position()
+            if position.changes or position.lsn < self._reached:
                 return False
-            self._bring(copies, lsn)
-            put_in_place(Joined(lsn, self._failed))
+            self._bring(copies, position.lsn)
+            put_in_place(Joined(position.lsn, self._failed))
         return True
 
     def _wait_for_replica(self) -> int:
         """Its position, once it is past the snapshot."""
         while True:
-            lsn, _ = self._position()
-            if lsn >= self._reached:
-                return lsn
+            position = self._position()
+            if position.lsn >= self._reached:
+                return position.lsn
             self._stopped.wait(PAUSE_SECONDS)
             self.go_on()
 
-    def _position(self) -> tuple[int, int]:
-        target = self._replica.target
-        with target.transaction():  # which sees what has been stored by now
-            position = target.position(self._replica.slot)
+    def _position(self) -> Position:
+        state = self._replica.state
+        with state.target.transaction():  # which sees what has been stored by now
+            position = state.position()
         if position is None:
-            raise Failure(f"The replica of the slot {self._replica.slot} starts over: its copies are given up")
+            raise Failure(f"The replica of the slot {state.slot} starts over: its copies are given up")
         return position
 
     def _bring(self, copies: Mapping[str, Table], upto: int) -> None:
@@ -120,7 +119,7 @@ class CatchUp:
         }
         started = time.monotonic()
         self._broken = True  # the slot gives nothing twice
-        failed = bring(self._stream, self._replica.target, going, self._reached, upto)
+        failed = bring(self._stream, self._replica.state.target, going, self._reached, upto)
         self._broken = False
         self._reached = upto
         self._failed |= {name: reason.replace(name, copies[name].name) for name, reason in failed.items()}

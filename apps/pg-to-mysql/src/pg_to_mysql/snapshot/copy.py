@@ -17,7 +17,8 @@ import psycopg
 from pg_to_mysql.errors import Refused
 from pg_to_mysql.mysql.indexes import create_indexes
 from pg_to_mysql.mysql.quoting import quote
-from pg_to_mysql.mysql.target import Copied, Target
+from pg_to_mysql.mysql.state import Copied, State
+from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.progress import Progress, unseen
 from pg_to_mysql.snapshot.catch_up import CatchUp, Joined
 from pg_to_mysql.snapshot.ranges import cut, tasks
@@ -36,8 +37,7 @@ POLL_SECONDS = 0.2
 
 
 def tables_to_copy(
-    target: Target,
-    slot: str,
+    state: State,
     tables: Mapping[str, Table],
     wanted: Collection[str],
     exclude: Collection[str],
@@ -47,7 +47,7 @@ def tables_to_copy(
 
     Returned too are those that can't be copied, as MySQL has another table of that name, with the reason.
     """
-    in_target = target.table_names()
+    in_target = state.target.table_names()
     todo = []
     failed = {}
     for name, table in tables.items():
@@ -57,7 +57,8 @@ def tables_to_copy(
         if known is None:
             if name in in_target:
                 failed[name] = (
-                    f"MySQL has a table {name} that did not come from the slot {slot}: rename or drop it there"
+                    f"MySQL has a table {name} that did not come from the slot {state.slot}:"
+                    " rename or drop it there"
                 )
                 continue
         elif known.snapshot_lsn is not None and known.table is not None:
@@ -81,8 +82,7 @@ class Snapshot:
 
 
 def copy_tables(
-    target: Target,
-    slot: str,
+    state: State,
     lsn: int,
     reader: psycopg.Connection,
     tables: Sequence[Table],
@@ -94,18 +94,18 @@ def copy_tables(
     With ``catch_up``, all are put in place together, where the replica is by then that goes on meanwhile.
     """
     started = time.monotonic()
-    copying = _Copying(target, slot, lsn, reader, tables, catch_up, progress)
+    copying = _Copying(state, lsn, reader, tables, catch_up, progress)
     with copying.running() as work:
         copying.put_in_place_until_done(work)
         copying.result.seconds += time.monotonic() - started
-    clear(target, slot)
+    clear(state)
     return copying.result
 
 
-def clear(target: Target, slot: str) -> None:
+def clear(state: State) -> None:
     """Drop what a snapshot has left that was killed."""
-    prefix = _prefix(slot)
-    target.drop_tables([name for name in target.table_names() if name.startswith(prefix)])
+    prefix = _prefix(state.slot)
+    state.target.drop_tables([name for name in state.target.table_names() if name.startswith(prefix)])
 
 
 def _prefix(slot: str) -> str:
@@ -118,8 +118,7 @@ class _Copying:
 
     def __init__(
         self,
-        target: Target,
-        slot: str,
+        state: State,
         lsn: int,
         reader: psycopg.Connection,
         tables: Sequence[Table],
@@ -127,10 +126,10 @@ class _Copying:
         progress: Progress,
     ) -> None:
         # A name of its own for each run: tasks that outlive a killed run don't write into the next one.
-        name = f"{_prefix(slot)}{secrets.token_hex(4)}"
+        name = f"{_prefix(state.slot)}{secrets.token_hex(4)}"
         self.result = Snapshot()
-        self._target = target
-        self._slot = slot
+        self._state = state
+        self._target = state.target
         self._lsn = lsn
         self._catch_up = catch_up
         self._progress = progress
@@ -143,7 +142,7 @@ class _Copying:
             self._sizes[part.staging] += part.size
         [(snapshot,)] = reader.execute("SELECT pg_export_snapshot()").fetchall()
         parameters = {**reader.info.get_parameters(), "password": reader.info.password}
-        self._worker = Worker(snapshot, self._ledger, target.settings, parameters)
+        self._worker = Worker(snapshot, self._ledger, state.target.settings, parameters)
 
     @contextmanager
     def running(self) -> Iterator[list["Future[None]"]]:
@@ -192,19 +191,13 @@ class _Copying:
                     return
 
     def _prepare(self) -> None:
-        target = self._target
-        target.execute(
+        self._target.execute(
             f"CREATE TABLE {quote(self._ledger)} (staging VARCHAR(64), number INT UNSIGNED,"
             " rows_copied BIGINT UNSIGNED NOT NULL DEFAULT 0, error LONGTEXT, PRIMARY KEY (staging, number))"
             " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
         )
-        with target.transaction():
-            # Before anything else: should this end half-way, the next run knows the tables as its own.
-            target.execute_many(
-                "INSERT INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE"
-                " layout = VALUES(layout), altering = NULL, stopped = NULL, snapshot_lsn = NULL",
-                [(self._slot, table.name, table.to_json()) for table in self._waiting.values()],
-            )
+        # Before anything else: should this end half-way, the next run knows the tables as its own.
+        self._state.store_copying(self._waiting.values())
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(self._create, range(THREADS)))
 
@@ -250,11 +243,7 @@ class _Copying:
         table = self._waiting.pop(staging)
         log.error("%s is not copied: %s", table.name, reason)
         self.result.failed[table.name] = reason
-        with self._target.transaction():
-            self._target.execute(
-                "UPDATE _replication_tables SET stopped = %s WHERE slot = %s AND name = %s",
-                [reason, self._slot, table.name],
-            )
+        self._state.store_not_copied(table.name, reason)
 
     def _put_in_place(self, rows: Mapping[str, int]) -> None:
         for staging in rows:
@@ -286,12 +275,7 @@ class _Copying:
             renames.append(f"{quote(staging)} TO {quote(name)}")
         names = [self._waiting[staging].name for staging in rows]
         target.change_tables(f"RENAME TABLE {', '.join(renames)}", names)
-        with target.transaction():
-            target.execute_many(
-                "UPDATE _replication_tables SET snapshot_lsn = %s, rows_copied = %s, copied_at = UTC_TIMESTAMP(6)"
-                " WHERE slot = %s AND name = %s",
-                [(lsn, rows[staging], self._slot, self._waiting[staging].name) for staging in rows],
-            )
+        self._state.store_copied({self._waiting[staging].name: rows[staging] for staging in rows}, lsn)
         target.drop_tables(old)
         for staging, count in rows.items():
             table = self._waiting.pop(staging)
