@@ -13,7 +13,7 @@ import pymysql
 from martline.cluster import programs
 from martline.cluster.forwarding import forward
 from martline.cluster.kind import Cluster
-from martline.command import Failure, MySQLSettings, port_is_free
+from martline.command import Failure, mysql_from_environment, port_is_free
 from martline.demo import AirflowLogin, Login
 
 
@@ -128,4 +128,4 @@ def connect_postgres(cluster: Cluster, port: int) -> psycopg.Connection:
 def connect_mysql(cluster: Cluster, port: int) -> "pymysql.Connection[Any]":
     """A connection to MySQL behind a forwarded port, as the shop's user."""
     login = {**credentials(cluster, MYSQL), "MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": str(port)}
-    return MySQLSettings.from_environment(login).connect()
+    return mysql_from_environment(login).connect()

@@ -13,7 +13,8 @@ import numpy as np
 from pg_to_mysql.changes.fold import Fold, Key
 from pg_to_mysql.errors import Refused
 from pg_to_mysql.mysql.quoting import quote
-from pg_to_mysql.mysql.target import Target, name_key
+from pg_to_mysql.mysql.refusal import name_key
+from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.postgres.pgoutput import NULL, SPARE, TEXT, UNCHANGED, Messages, Positions
 from pg_to_mysql.rows import Stream, Write
 from pg_to_mysql.tables.table import Table
@@ -70,7 +71,7 @@ def _naming_keys(table: Table, fold: Fold, text: bytes, rows: Sequence[int]) -> 
     try:
         yield
     except Refused as refused:
-        raise Refused(name_key(str(refused), table, find)) from refused
+        raise name_key(refused, table, find) from refused
 
 
 def _rows(table: Table, fold: Fold, text: bytes, columns: Sequence[int], rows: Sequence[int]) -> Write:

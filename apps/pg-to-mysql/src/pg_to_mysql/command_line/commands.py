@@ -7,28 +7,27 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import asdict
 from typing import Any
 
 import click
 from rich.console import Console
 
-from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.command_line.console import Result, console_command
-from pg_to_mysql.command_line.passing import in_sentences
+from pg_to_mysql.command_line.environment import (
+    mysql_from_environment,
+    source_from_environment,
+    spark_master_from_environment,
+)
 from pg_to_mysql.command_line.progress import bar
 from pg_to_mysql.command_line.status_table import show_status
-from pg_to_mysql.comparison.repair import compare_tables
 from pg_to_mysql.errors import WrongSettings
-from pg_to_mysql.identity import identity
 from pg_to_mysql.operation import roles
-from pg_to_mysql.operation.follower import Follower, Manner
-from pg_to_mysql.operation.metrics import Metrics
-from pg_to_mysql.operation.replica import open_replica, require, without
-from pg_to_mysql.operation.status import UNITS, guard_disk, read_status
+from pg_to_mysql.operation.observer import Observer
+from pg_to_mysql.operation.run import Plan, Run
+from pg_to_mysql.operation.status import UNITS
 from pg_to_mysql.postgres import slots
-from pg_to_mysql.postgres.connection import connect
-from pg_to_mysql.snapshot.copy import Snapshot
+from pg_to_mysql.replica import Replica
 from pg_to_mysql.tables.unfit import UnfitRules
 
 log = logging.getLogger(__name__)
@@ -99,7 +98,6 @@ warn_option = click.option(
 @warn_option
 @slot_option
 @schema_option
-@in_sentences
 def replicate(
     tables: Sequence[str],
     exclude: Sequence[str],
@@ -123,56 +121,44 @@ def replicate(
     MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE, and for TLS those of libpq and MYSQL_SSL_MODE,
     MYSQL_SSL_CA, MYSQL_SSL_CERT, MYSQL_SSL_KEY.
     """
-    metrics = Metrics()
-    stopped = threading.Event()
-    if metrics_port:
-        if not follow:
-            raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
-        metrics.serve(metrics_address, metrics_port)
-    rules = UnfitRules.parse(unfit)
-    opened = partial(open_replica, slot, schema, rules, drops=True, drop_gone=drop_gone, progress=bar)
-    with opened(any_source=start_over) as replica:
-        if start_over:
-            replica.start_over()
-        guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
-        wanted, refused = replica.choose_tables(tables, exclude)
-        copied, applied = Snapshot(), Applied()
-        if follow and not recopy and replica.goes_on():
-            # What is new is copied beside the changes, which wait for nothing.
-            _set_by_signals(stopped)
-        else:
-            with metrics.applying(), replica.copying(), replica.locked():
-                replica.copy_again(recopy)
-                copied = replica.copy_new(wanted, exclude, recopy)
-                if follow:  # not before: a signal need not wait for a copy, which the next run does again
-                    _set_by_signals(stopped)
-                applied = replica.apply(transactional=transactional, stopped=stopped)
-                # What has happened to a partition meanwhile is seen by the next look only.
-                while (due := replica.due([*exclude, *copied.failed])) and not stopped.is_set():
-                    again = replica.copy_new(due, exclude)
-                    copied += again
-                    applied += replica.apply(transactional=transactional, stopped=stopped)
-                    if not (again.rows or again.failed):
-                        break
-        refused |= copied.failed
-        not_followed = without(replica.stopped(), [*exclude, *copied.failed])
-        if not follow:
-            require(refused, not_followed)
-            replica.require_none_gone()
-        for name, reason in (refused | not_followed).items():
-            log.error("%s is not followed: %s; the other tables are", name, reason)
-    if follow:
-        metrics.add(applied)
-        manner = Manner(transactional, warn_over, tables, exclude)
-        applied += Follower(opened, manner, metrics, stopped).run()
-    state = "stopped" if stopped.is_set() else "equal to PostgreSQL"
-    log.info("%s: %s changes since the last run", state, f"{applied.changes:,}")
+    if metrics_port and not follow:
+        raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
+    replica = _replica(slot, schema, unfit=UnfitRules.parse(unfit), drop_gone=drop_gone)
+    plan = Plan(tables, exclude, recopy, start_over, transactional, warn_over)
+    run = _follow(replica, plan, metrics_address, metrics_port) if follow else replica.replicate(plan)
     return {
-        "copied": copied.rows,
-        "copy_seconds": round(copied.seconds, 2),
-        "changes": applied.changes,
-        "rows_written": applied.rows_written,
+        "copied": run.copied.rows,
+        "copy_seconds": round(run.copied.seconds, 2),
+        "changes": run.applied.changes,
+        "rows_written": run.applied.rows_written,
     }
+
+
+def _follow(replica: Replica, plan: Plan, address: str, port: int | None) -> Run:
+    stopped = threading.Event()
+    observer = Observer()
+    if port:
+        # Imported where it is used: who serves no metrics needs no library for them.
+        from pg_to_mysql.operation.metrics import Metrics
+
+        observer = Metrics()
+        observer.serve(address, port)
+    return replica.follow(plan, stopped=stopped, begins=lambda: _set_by_signals(stopped), observer=observer)
+
+
+def _replica(
+    slot: str | None, schema: str, *, unfit: UnfitRules | None = None, drop_gone: int | None = None
+) -> Replica:
+    return Replica(
+        source_from_environment(),
+        mysql_from_environment(),
+        schema=schema,
+        slot=slot,
+        unfit=unfit,
+        drop_gone=drop_gone,
+        spark_master=spark_master_from_environment(),
+        progress=bar,
+    )
 
 
 def _set_by_signals(stopped: threading.Event) -> None:
@@ -193,7 +179,6 @@ def _set_by_signals(stopped: threading.Event) -> None:
 @click.option("--repair", is_flag=True, help="Bring the rows that differ again, and compare again.")
 @slot_option
 @schema_option
-@in_sentences
 def replication_compare(
     tables: Sequence[str], exclude: Sequence[str], repair: bool, slot: str | None, schema: str
 ) -> Result:
@@ -202,14 +187,14 @@ def replication_compare(
     Both sides are brought to the same moment first, so the source may go on changing. Ends with status 1 if
     a row differs. The settings are those of `replicate`.
     """
-    with open_replica(slot, schema, progress=bar) as replica:
-        names, refused = replica.choose_tables(tables, exclude)
-        with replica.locked():
-            if not tables:
-                names = replica.without_copied_now(names)
-            result = compare_tables(replica, names, repair=repair)
-        require(refused, without(replica.stopped(), exclude))
-        return result
+    replica = _replica(slot, schema)
+    compared = (replica.repair if repair else replica.compare)(tables, exclude=exclude)
+    return {
+        "equal": True,
+        "rows_compared": sum(compared.rows.values()),
+        "rows_repaired": compared.rows_repaired,
+        "tables": {name: {"rows": rows} for name, rows in compared.rows.items()},
+    }
 
 
 @console_command
@@ -221,24 +206,20 @@ def replication_compare(
 )
 @slot_option
 @schema_option
-@in_sentences
 def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | None, schema: str) -> Result:
     """Show how far MySQL is behind, and the state of each table.
 
     The settings are those of `replicate`. The slot is looked at first, and dropped if that is asked for, also
     when MySQL can't be reached.
     """
-    with connect(autocommit=True) as connection:
-        identity.refuse_standby(connection)
-        name = slots.slot_name(connection, slot)
-        guard_disk(connection, name, warn_over=warn_over, drop_over=drop_slot_over)
-    with open_replica(slot, schema, any_source=True) as replica:
-        status = read_status(replica)
-    if status["other_source"]:
-        log.warning("%s", status["other_source"])
+    replica = _replica(slot, schema)
+    replica.guard_disk(warn_over=warn_over, drop_over=drop_slot_over)
+    status = replica.status()
+    if status.other_source:
+        log.warning("%s", status.other_source)
     if sys.stderr.isatty():
         show_status(status, Console(stderr=True))
-    return status
+    return asdict(status)
 
 
 @console_command
@@ -270,3 +251,15 @@ def _setting(name: str) -> str:
     if not value:
         raise WrongSettings(f"{name} is not set: set it to the database that is replicated")
     return value
+
+
+pg_to_mysql = click.Group(
+    "pg-to-mysql",
+    {
+        "replicate": replicate,
+        "compare": replication_compare,
+        "status": replication_status,
+        "roles": replication_roles,
+    },
+    help="Keep tables of MySQL equal to those of a PostgreSQL database.",
+)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from pg_to_mysql.errors import Failure
+from pg_to_mysql.errors import Failure, WrongSettings
 
 log = logging.getLogger(__name__)
 Result = Mapping[str, Any]
@@ -40,7 +40,7 @@ def console_command(function: Callable[..., Result | None]) -> click.Command:
         except KeyboardInterrupt:
             _end("interrupted", 130, debug)
         except Failure as failure:
-            _end(str(failure), failure.exit_status, debug)
+            _end(str(failure), 2 if isinstance(failure, WrongSettings) else 1, debug)
         except Exception as error:
             what = " ".join(str(error).split())
             _end(f"unexpected {type(error).__name__}: {what} (--debug shows the traceback)", 1, debug)

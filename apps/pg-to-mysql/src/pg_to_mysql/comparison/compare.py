@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 
-from pg_to_mysql.errors import Failure
+from pg_to_mysql.errors import Failure, RowDifference
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.postgres.copy_out import FIRST_COLUMN, ROW_START, copy_out
@@ -61,13 +61,10 @@ class Differing:
 
 @dataclass(frozen=True)
 class Difference:
-    """The same, and how the row differs in a few words."""
+    """The same, and what is told of it."""
 
     row: Differing
-    what: str
-
-    def __str__(self) -> str:
-        return f"{','.join(self.row.key)} {self.what}"
+    told: RowDifference
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,18 @@ class Comparer:
         # Only of keys that it has: another may be no value of PostgreSQL's type.
         both = [row.key for row in differing if row.in_source and row.in_target]
         rows, target_rows = self._both(lambda side: side.texts(both)) if both else ({}, {})
-        return [Difference(row, self._what(row, rows, target_rows)) for row in differing]
+        names = [self._table.columns[i].name for i in self._table.key]
+        return [
+            Difference(
+                row,
+                RowDifference(
+                    self._table.name,
+                    dict(zip(names, row.key, strict=True)),
+                    self._what(row, rows, target_rows),
+                ),
+            )
+            for row in differing
+        ]
 
     def _what(self, row: Differing, rows: Texts, target_rows: Texts) -> str:
         if not row.in_target:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pg_to_mysql.errors import Failure
+from pg_to_mysql.errors import TablesGone
 from pg_to_mysql.mysql.state import State
 from pg_to_mysql.tables.table import Table
 
@@ -89,11 +89,12 @@ def copy_anew(state: State, gone: Gone) -> None:
     state.copy_again(stale)
 
 
-def refusal(schema: str, gone: Gone) -> Failure:
+def refusal(schema: str, gone: Gone) -> TablesGone:
     """What is said of copies that were not dropped."""
     number = len(gone.names)
-    return Failure(
+    return TablesGone(
         f"PostgreSQL's schema {schema} has {number} of the tables no longer that MySQL has copies of:"
         f" {', '.join(gone.names)}; to drop so many copies at once, say `replicate --drop-gone {number}`"
-        f" (REPLICATION_DROP_GONE={number}); the other tables are done"
+        f" (REPLICATION_DROP_GONE={number}); the other tables are done",
+        gone.names,
     )

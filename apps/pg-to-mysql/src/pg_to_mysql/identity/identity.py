@@ -14,7 +14,7 @@ from psycopg import sql
 from pg_to_mysql.errors import Failure, Kind, PassingFailure
 from pg_to_mysql.mysql.state import Identity, State
 from pg_to_mysql.postgres import wal
-from pg_to_mysql.postgres.connection import connect
+from pg_to_mysql.postgres.connection import connect_as, parameters_of
 
 START_OVER = "`replicate --start-over` copies everything again from this one"
 WORDS = {
@@ -40,7 +40,7 @@ def refuse_standby(connection: psycopg.Connection) -> None:
 def read_identity(connection: psycopg.Connection, schema: str) -> Identity:
     """What the source is now. IDENTIFY_SYSTEM alone tells the timeline at once after a promotion."""
     refuse_standby(connection)
-    with connect(replication="database", autocommit=True) as sender:
+    with connect_as(parameters_of(connection), replication="database", autocommit=True) as sender:
         answer = sender.pgconn.exec_(b"IDENTIFY_SYSTEM")
         if answer.status != psycopg.pq.ExecStatus.TUPLES_OK:
             raise Failure(f"PostgreSQL does not tell its identity: {answer.get_error_message()}")

@@ -1,7 +1,13 @@
 """What a server refuses of one table, told from what concerns all of them: the other tables can go on."""
 
+import re
+from collections.abc import Callable, Sequence
+
 import pymysql
 from pymysql.constants import CR, ER
+
+from pg_to_mysql.errors import Refused
+from pg_to_mysql.tables.table import Table
 
 NOT_OF_THE_TABLE = frozenset(
     {
@@ -27,3 +33,38 @@ def is_refusal(error: pymysql.MySQLError) -> bool:
         return False
     of_the_client = CR.CR_ERROR_FIRST <= number <= CR.CR_ERROR_LAST
     return not of_the_client and number not in NOT_OF_THE_TABLE
+
+
+PLACE = re.compile(r"(?: for column (?P<column>'.*'|`.*`))? at row (?P<row>\d+)")
+"""The servers tell the place of a value in their words alone, which are English; see mysql.session."""
+
+
+def refused_value(table: str, message: str) -> Refused:
+    """A server's refusal of a value of the table, with the place that its message names."""
+    sentence = f"MySQL can't hold a value of the table {table}: {message}"
+    place = PLACE.search(message)
+    if place is None:
+        return Refused(sentence, table)
+    return Refused(sentence, table, column=_column(place["column"]), row=int(place["row"]))
+
+
+def _column(name: str | None) -> str | None:
+    """MySQL quotes a column's name alone, MariaDB with its database and table."""
+    if name is None or name.startswith("'"):
+        return name and name[1:-1]
+    return name[1:-1].rpartition("`.`")[2].replace("``", "`")
+
+
+def name_key(refused: Refused, table: Table, find: Callable[[int], Sequence[object] | None]) -> Refused:
+    """The refusal of a load, with the key of its row in place of the number that the server counts.
+
+    ``find`` gives the key's values for a number from 1 on, or None. Without either the refusal stays as it is.
+    """
+    values = None if refused.row is None else find(refused.row)
+    if values is None:
+        return refused
+    names = (table.columns[i].name for i in table.key)
+    key = {name: str(value) for name, value in zip(names, values, strict=True)}
+    shown = ", ".join(f"{name} = {value}" for name, value in key.items())
+    sentence = str(refused).replace(f" at row {refused.row}", f" where {shown}")
+    return Refused(sentence, refused.table, column=refused.column, key=key)

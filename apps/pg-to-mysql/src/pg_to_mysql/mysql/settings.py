@@ -1,8 +1,6 @@
-"""The MySQL (or MariaDB) that the commands write to, under the names that MySQL's own clients use."""
+"""The MySQL or MariaDB database that is written to, and connections to it."""
 
-import os
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar, overload
@@ -45,28 +43,6 @@ class MySQLSettings:
     """A file with the client's certificate."""
     ssl_key: str | None = None
     """A file with its key."""
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "MySQLSettings":
-        """Read ``MYSQL_HOST``, ``MYSQL_TCP_PORT``, ``MYSQL_USER``, ``MYSQL_PWD``, ``MYSQL_DATABASE``, and for TLS
-        ``MYSQL_SSL_MODE``, ``MYSQL_SSL_CA``, ``MYSQL_SSL_CERT`` and ``MYSQL_SSL_KEY``."""
-        for name in ("MYSQL_HOST", "MYSQL_USER", "MYSQL_DATABASE"):
-            if not environment.get(name):
-                raise WrongSettings(f"{name} is not set: set it to say where MySQL is")
-        port = environment.get("MYSQL_TCP_PORT") or "3306"
-        if not port.isdecimal() or not 0 < int(port) < 65536:
-            raise WrongSettings(f"MYSQL_TCP_PORT is {port!r}: a port from 1 to 65535 is allowed")
-        return cls(
-            host=environment["MYSQL_HOST"],
-            port=int(port),
-            user=environment["MYSQL_USER"],
-            database=environment["MYSQL_DATABASE"],
-            password=environment.get("MYSQL_PWD", ""),
-            ssl_mode=_ssl_mode(environment),
-            ssl_ca=_file(environment, "MYSQL_SSL_CA"),
-            ssl_cert=_file(environment, "MYSQL_SSL_CERT"),
-            ssl_key=_file(environment, "MYSQL_SSL_KEY"),
-        )
 
     @overload
     def connect(self, **options: Any) -> SafeConnection: ...
@@ -120,22 +96,3 @@ class MySQLSettings:
         if self.ssl_mode is SSLMode.REQUIRED:
             context.verify_mode = ssl.CERT_NONE
         return {"ssl": context}
-
-
-def _ssl_mode(environment: Mapping[str, str]) -> SSLMode:
-    """An authority alone asks for its check, and a client's certificate for encryption."""
-    mode = environment.get("MYSQL_SSL_MODE")
-    if mode:
-        if mode.upper() not in SSLMode.__members__:
-            raise WrongSettings(f"MYSQL_SSL_MODE is {mode!r}: {', '.join(SSLMode)} are allowed")
-        return SSLMode(mode.upper())
-    if environment.get("MYSQL_SSL_CA"):
-        return SSLMode.VERIFY_CA
-    return SSLMode.REQUIRED if environment.get("MYSQL_SSL_CERT") else SSLMode.PREFERRED
-
-
-def _file(environment: Mapping[str, str], name: str) -> str | None:
-    path = environment.get(name)
-    if path and not os.access(path, os.R_OK):
-        raise WrongSettings(f"{name} is {path!r}: no file there can be read")
-    return path or None

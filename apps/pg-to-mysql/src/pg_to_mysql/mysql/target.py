@@ -1,10 +1,9 @@
 """A connection to MySQL or MariaDB, the side that is written: statements, tables, the loading of rows."""
 
 import logging
-import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +16,7 @@ from pg_to_mysql.mysql.definitions import create_table
 from pg_to_mysql.mysql.loading import LoadingConnection
 from pg_to_mysql.mysql.names import TableNames
 from pg_to_mysql.mysql.quoting import quote
-from pg_to_mysql.mysql.refusal import is_refusal
+from pg_to_mysql.mysql.refusal import is_refusal, refused_value
 from pg_to_mysql.mysql.settings import MySQLSettings
 from pg_to_mysql.rows import Write
 from pg_to_mysql.tables.table import Table
@@ -141,7 +140,7 @@ class Target:
         except pymysql.MySQLError as error:
             if not is_refusal(error):
                 raise
-            raise Refused(f"MySQL can't have the table {table.name} ({error.args[-1]})") from error
+            raise Refused(f"MySQL can't have the table {table.name} ({error.args[-1]})", table.name) from error
 
     def column_definitions(self, table: Table) -> list[str]:
         """Each column's name and type."""
@@ -204,7 +203,7 @@ class Target:
             # MySQL has this one, of a date that there is not, among those of its operation.
             if not isinstance(error, pymysql.DataError) and error.args[0] != ER.TRUNCATED_WRONG_VALUE:
                 raise
-            raise Refused(f"MySQL can't hold a value of the table {table.name}: {error.args[-1]}") from error
+            raise refused_value(table.name, str(error.args[-1])) from error
         warnings = self.execute("SHOW WARNINGS LIMIT 1")
         if warnings or answer.warnings:
             # The server counts also what it is set not to store.
@@ -213,23 +212,9 @@ class Target:
                 if warnings
                 else f"it has {answer.warnings} warnings, and tells them where max_error_count is not 0"
             )
-            raise Refused(f"MySQL can't hold a value of the table {table.name}: {what}")
+            raise refused_value(table.name, what)
         return answer.rows
 
 
 def _lock_name(slot: str, part: str) -> str:
     return f"SHA2(CONCAT('replication', DATABASE(), '{slot}{part}'), 256)"
-
-
-def name_key(sentence: str, table: Table, find: Callable[[int], Sequence[object] | None]) -> str:
-    """The sentence of a failed load, with the key of the row in place of the number that MySQL counts.
-
-    ``find`` gives the key's values for a number from 1 on, or None. Without either the sentence stays as it is.
-    """
-    counted = re.search(r" at row (\d+)", sentence)
-    key = find(int(counted[1])) if counted else None
-    if counted is None or key is None:
-        return sentence
-    names = (table.columns[i].name for i in table.key)
-    shown = ", ".join(f"{name} = {value}" for name, value in zip(names, key, strict=True))
-    return sentence.replace(counted[0], f" where {shown}")

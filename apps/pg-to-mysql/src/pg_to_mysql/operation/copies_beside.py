@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pg_to_mysql.errors import Failure
-from pg_to_mysql.operation.replica import Replica
+from pg_to_mysql.operation.open_replica import OpenReplica
 from pg_to_mysql.passing import cause_of
 from pg_to_mysql.snapshot.catch_up import Stopped
 
@@ -23,7 +23,7 @@ class CopiesBeside:
 
     def __init__(
         self,
-        opened: Callable[[], AbstractContextManager[Replica]],
+        opened: Callable[[], AbstractContextManager[OpenReplica]],
         tables: Sequence[str],
         exclude: Sequence[str],
         stopped: threading.Event,
@@ -36,7 +36,7 @@ class CopiesBeside:
         self._error: Exception | None = None
         self._pauses: dict[str, _Pause] = {}
 
-    def look(self, replica: Replica) -> None:
+    def look(self, replica: OpenReplica) -> None:
         """Begin to copy what is new, unless a copy is under way; raises what no copy should have raised."""
         if self._thread:
             if self._thread.is_alive():

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.operation.copies_beside import CopiesBeside
-from pg_to_mysql.operation.metrics import Metrics
-from pg_to_mysql.operation.replica import Replica
+from pg_to_mysql.operation.observer import Observer
+from pg_to_mysql.operation.open_replica import OpenReplica
 from pg_to_mysql.operation.status import guard_disk, read_status
 from pg_to_mysql.passing import Cause, cause_of
 
@@ -45,14 +45,14 @@ class Follower:
 
     def __init__(
         self,
-        opened: Callable[[], AbstractContextManager[Replica]],
+        opened: Callable[[], AbstractContextManager[OpenReplica]],
         manner: Manner,
-        metrics: Metrics,
+        observer: Observer,
         stopped: threading.Event,
     ) -> None:
         self._opened = opened
         self._manner = manner
-        self._metrics = metrics
+        self._observer = observer
         self._stopped = stopped
         self._copies = CopiesBeside(opened, manner.tables, manner.exclude, stopped)
         self._applied = Applied()
@@ -77,14 +77,14 @@ class Follower:
             self._copies.end()
         return self._applied
 
-    def _follow(self, replica: Replica) -> None:
+    def _follow(self, replica: OpenReplica) -> None:
         replica.target.patience = 0  # what can't be had at once is tried again, and other tables go on
         if self._failed_at is None:
             log.info("following: SIGTERM or Ctrl-C ends it")
         while not self._stopped.wait(POLL_SECONDS):
-            with self._metrics.applying(), replica.locked():
+            with self._observer.applying(), replica.locked():
                 applied = replica.apply(transactional=self._manner.transactional, stopped=self._stopped)
-            self._metrics.add(applied)
+            self._observer.add(applied)
             self._applied += applied
             self._goes_on()
             if time.monotonic() > self._looked + STATUS_SECONDS:
@@ -94,14 +94,14 @@ class Follower:
                 self._copies.look(replica)
                 warn_over = self._manner.warn_over
                 guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
-                self._metrics.show(read_status(replica))
+                self._observer.show(read_status(replica))
 
     def _wait(self, cause: Cause) -> None:
         """Tell why nothing can be applied, and pause: each time longer."""
         if self._failed_at is None:
             self._failed_at = time.monotonic()
         log.warning("%s; trying again in %d s", cause.sentence.rstrip("."), self._pause)
-        self._metrics.interrupted(cause.kind)
+        self._observer.interrupted(cause.kind)
         self._stopped.wait(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
@@ -110,4 +110,4 @@ class Follower:
             log.info("following again after %.0f s", time.monotonic() - self._failed_at)
             self._failed_at = None
             self._pause = FIRST_PAUSE_SECONDS
-            self._metrics.goes_on()
+            self._observer.goes_on()

@@ -4,15 +4,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
 from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.errors import Failure, Kind
+from pg_to_mysql.operation.observer import Observer
+from pg_to_mysql.operation.status import Status
 
 
-class Metrics:
+class Metrics(Observer):
     """What a follower tells; documented in docs/replication.md. HTTP reads it at any time."""
 
     def __init__(self) -> None:
@@ -83,15 +84,15 @@ class Metrics:
         if applied.committed_at:
             self._committed.set(applied.committed_at)
 
-    def show(self, status: dict[str, Any]) -> None:
+    def show(self, status: Status) -> None:
         """Tell what :func:`pg_to_mysql.operation.status.read_status` has read."""
-        self._lag_bytes.set(status["lag_bytes"] or 0)
-        self._retained.set(status["retained_wal_bytes"])
-        self._safe.set(float("nan") if status["safe_wal_bytes"] is None else status["safe_wal_bytes"])
-        for name, table in status["tables"].items():
-            self._rows_copied.labels(name).set(table["rows_copied"] or 0)
+        self._lag_bytes.set(status.lag_bytes or 0)
+        self._retained.set(status.retained_wal_bytes)
+        self._safe.set(float("nan") if status.safe_wal_bytes is None else status.safe_wal_bytes)
+        for name, table in status.tables.items():
+            self._rows_copied.labels(name).set(table.rows_copied or 0)
             for state in ("copying", "copied", "stopped"):
-                self._state.labels(name, state).set(state == table["state"])
+                self._state.labels(name, state).set(state == table.state)
 
     def _interrupted(self) -> float:
         with self._lock:

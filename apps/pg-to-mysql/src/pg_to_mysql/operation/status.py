@@ -2,15 +2,17 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Literal
 
 import psycopg
 
-from pg_to_mysql.errors import Failure
-from pg_to_mysql.operation.replica import Replica
+from pg_to_mysql.mysql.state import KnownTable
+from pg_to_mysql.operation.open_replica import OpenReplica
 from pg_to_mysql.postgres import slots, wal
 
 log = logging.getLogger(__name__)
+WARN_OVER = 5 << 30
 NEARLY_LOST = 0.2
 """Share of ``max_slot_wal_keep_size`` that is left when a warning is due."""
 
@@ -71,48 +73,72 @@ def guard_disk(
     return retained
 
 
-def read_status(replica: Replica) -> dict[str, Any]:
-    """Slot, lag in bytes and seconds, and each table's state; times are UTC."""
+@dataclass(frozen=True)
+class TableStatus:
+    """What is known of a table."""
+
+    state: Literal["copying", "copied", "stopped"]
+    reason: str | None
+    """Why it is stopped."""
+    rows_copied: int | None
+    copied_at: datetime | None
+    """In UTC."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a replica."""
+
+    slot: str
+    other_source: str | None
+    """Why the source is not that of the copies, in a sentence; None if it is."""
+    slot_state: Literal["missing", "lost", "ready"]
+    retained_wal_bytes: int
+    """PostgreSQL's log that is kept for the slot."""
+    safe_wal_bytes: int | None
+    """Until the slot is lost; None where nothing sets a limit."""
+    applied_lsn: str | None
+    lag_bytes: int | None
+    lag_seconds: float | None
+    tables: dict[str, TableStatus]
+
+
+def read_status(replica: OpenReplica) -> Status:
+    """Slot, lag in bytes and seconds, and each table's state."""
     retained = read_retained_log(replica.connection, replica.slot)
     applied = replica.state.applied_lsn()
     other_source = replica.other_source()
     lag_bytes = None if applied is None or other_source else max(0, wal.current_lsn(replica.connection) - applied)
     seconds = replica.state.seconds_since_equal()
-    return {
-        "slot": replica.slot,
-        "other_source": other_source,
-        "slot_state": _slot_state(replica, other_source),
-        "retained_wal_bytes": retained.size if retained else 0,
-        "safe_wal_bytes": retained.left if retained else None,
-        "applied_lsn": None if applied is None else wal.format_lsn(applied),
-        "lag_bytes": lag_bytes,
+    return Status(
+        slot=replica.slot,
+        other_source=other_source,
+        slot_state=_slot_state(replica, other_source),
+        retained_wal_bytes=retained.size if retained else 0,
+        safe_wal_bytes=retained.left if retained else None,
+        applied_lsn=None if applied is None else wal.format_lsn(applied),
+        lag_bytes=lag_bytes,
         # All that was committed before has arrived; of what came since, nothing is known.
-        "lag_seconds": 0.0 if lag_bytes == 0 else seconds,
-        "tables": read_tables(replica),
-    }
+        lag_seconds=0.0 if lag_bytes == 0 else seconds,
+        tables={known.name: _table_status(known) for known in replica.state.known_tables()},
+    )
 
 
-def _slot_state(replica: Replica, other_source: str | None) -> str:
+def _slot_state(replica: OpenReplica, other_source: str | None) -> Literal["missing", "lost", "ready"]:
     try:
         slot = slots.read_slot(replica.connection, replica.slot)
-    except Failure:
+    except slots.NotOurs:
         if other_source is None:
             raise
         return "missing"  # the one of this name is another database's
     return "missing" if slot is None else "lost" if slot.lost else "ready"
 
 
-def read_tables(replica: Replica) -> dict[str, dict[str, Any]]:
-    """Each table: copying, copied, or stopped with the reason."""
-    return {
-        known.name: {
-            "state": "stopped" if known.stopped else "copying" if known.snapshot_lsn is None else "copied",
-            "reason": known.stopped,
-            "rows_copied": known.rows_copied,
-            "copied_at": known.copied_at,
-        }
-        for known in replica.state.known_tables()
-    }
+def _table_status(known: KnownTable) -> TableStatus:
+    state: Literal["copying", "copied", "stopped"] = (
+        "stopped" if known.stopped else "copying" if known.snapshot_lsn is None else "copied"
+    )
+    return TableStatus(state, known.stopped, known.rows_copied, known.copied_at)
 
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from pg_to_mysql.errors import Failure, PassingFailure
-from pg_to_mysql.postgres.connection import connect
+from pg_to_mysql.postgres.connection import Source
 from pg_to_mysql.postgres.waiting import told
 from pg_to_mysql.tables.table import Table
 
@@ -30,7 +30,7 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def locked(schema: str, tables: Sequence[Table]) -> Iterator[None]:
+def locked(source: Source, schema: str, tables: Sequence[Table]) -> Iterator[None]:
     """Keep the tables from being dropped, altered or written anew; rows may change.
 
     Rows must keep their places while several connections read them by their places.
@@ -40,7 +40,7 @@ def locked(schema: str, tables: Sequence[Table]) -> Iterator[None]:
         sql.SQL("ONLY {}" if table.partitions is None else "{}").format(sql.Identifier(schema, table.name))
         for table in tables
     )
-    with connect(IMPATIENT) as holder:
+    with source.connect(IMPATIENT) as holder:
         holder.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
         yield
 
@@ -58,14 +58,14 @@ class Exported:
 
 
 @contextmanager
-def snapshot(stopped: threading.Event | None = None) -> Iterator[Exported]:
+def snapshot(source: Source, stopped: threading.Event | None = None) -> Iterator[Exported]:
     """The source at one moment.
 
     A temporary slot exports the snapshot. It waits for the transactions that run at this moment, or until
     ``stopped`` is set. See *CREATE_REPLICATION_SLOT* in PostgreSQL's documentation of the streaming replication
     protocol.
     """
-    with connect(replication="database", autocommit=True) as exporter:
+    with source.connect(replication="database", autocommit=True) as exporter:
         slot = f"snapshot_{exporter.info.backend_pid}"
         statement = f"CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT"
         try:
@@ -74,7 +74,7 @@ def snapshot(stopped: threading.Event | None = None) -> Iterator[Exported]:
         except psycopg.Error as error:
             raise Failure(f"PostgreSQL exports no snapshot: {str(error).splitlines()[0]}") from error
         high, low = consistent.split("/")
-        with connect(IMPATIENT) as reader:
+        with source.connect(IMPATIENT) as reader:
             reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             reader.read_only = True
             reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))

@@ -38,6 +38,10 @@ class Slot:
     lost: bool
 
 
+class NotOurs(Failure):
+    """There is a slot of that name, but not for this."""
+
+
 def read_slot(connection: psycopg.Connection, name: str) -> Slot | None:
     """The slot, or None where there is none."""
     row = connection.execute(
@@ -50,7 +54,7 @@ def read_slot(connection: psycopg.Connection, name: str) -> Slot | None:
         return None
     confirmed, lost, ours = row
     if not ours:
-        raise Failure(f"The slot {name} is another database's or plugin's: choose another name with --slot")
+        raise NotOurs(f"The slot {name} is another database's or plugin's: choose another name with --slot")
     return Slot(int(confirmed), lost)
 
 

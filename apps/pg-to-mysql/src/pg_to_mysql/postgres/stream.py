@@ -16,7 +16,7 @@ from psycopg import sql
 
 from pg_to_mysql.errors import Failure
 from pg_to_mysql.postgres import export, slots, wal
-from pg_to_mysql.postgres.connection import connect
+from pg_to_mysql.postgres.connection import Source
 from pg_to_mysql.postgres.pgoutput import COMMIT, SPARE, Messages
 
 MESSAGES_AT_ONCE = 300_000
@@ -46,9 +46,9 @@ class ChangeStream:
     With ``exported``, these are the changes since a snapshot, from the slot that exported it.
     """
 
-    def __init__(self, slot: str, exported: export.Exported | None = None) -> None:
+    def __init__(self, source: Source, slot: str, exported: export.Exported | None = None) -> None:
         self._publication = slot
-        self._connection = exported.connection if exported else connect(autocommit=True)
+        self._connection = exported.connection if exported else source.connect(autocommit=True)
         self._connection.execute(sql.SQL("SET logical_decoding_work_mem = {}").format(DECODING_MEMORY))
         if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             # Else PostgreSQL itself refuses a value that is no UTF-8, and with it the changes of all tables.

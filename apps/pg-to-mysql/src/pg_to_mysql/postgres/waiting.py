@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from pg_to_mysql.errors import Failure
-from pg_to_mysql.postgres import connection as postgres
+from pg_to_mysql.postgres.connection import connect_as, parameters_of
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class _Watch(threading.Thread):
     def __init__(self, connection: psycopg.Connection, doing: str, stopped: threading.Event) -> None:
         super().__init__(daemon=True)
         self._connection = connection
+        self._parameters = parameters_of(connection)
         self._pid = connection.info.backend_pid
         self._doing = doing
         self._stopped = stopped
@@ -74,6 +75,9 @@ class _Watch(threading.Thread):
             log.info("%s has waited for %.0f s", self._doing, time.monotonic() - self._began)
 
     def _blockers(self) -> str | None:
-        with suppress(psycopg.OperationalError, Failure), postgres.connect(autocommit=True) as watcher:
+        with (
+            suppress(psycopg.OperationalError, Failure),
+            connect_as(self._parameters, autocommit=True) as watcher,
+        ):
             return ", ".join(found for (found,) in watcher.execute(BLOCKERS, {"pid": self._pid}).fetchall())
         return None

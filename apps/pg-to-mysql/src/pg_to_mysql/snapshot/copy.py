@@ -19,8 +19,10 @@ from pg_to_mysql.mysql.indexes import create_indexes
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.mysql.state import Copied, State
 from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.postgres.connection import parameters_of
 from pg_to_mysql.progress import Progress, unseen
 from pg_to_mysql.snapshot.catch_up import CatchUp, Joined
+from pg_to_mysql.snapshot.ledger import Ledger
 from pg_to_mysql.snapshot.ranges import cut, tasks
 from pg_to_mysql.snapshot.worker import Worker
 from pg_to_mysql.tables.table import Table
@@ -32,7 +34,7 @@ LEAST_FOR_SPARK = 128 << 20
 THREADS = len(os.sched_getaffinity(0)) + 1
 """That copy on this machine: one more than there are cores, as some wait for MySQL's disk."""
 THIS_MACHINE = re.compile(r"(local(\[.*\])?)?")
-"""The values of SPARK_MASTER that name no cluster."""
+"""The names of Spark's masters that are no cluster."""
 POLL_SECONDS = 0.2
 
 
@@ -67,12 +69,21 @@ def tables_to_copy(
     return todo, failed
 
 
+@dataclass(frozen=True)
+class Means:
+    """What helps to copy."""
+
+    spark_master: str = ""
+    """The cluster of Spark's that copies what is large; without one, this process does."""
+    progress: Progress = unseen
+
+
 @dataclass
 class Snapshot:
     """What a snapshot has brought: the rows of each table, and why others could not be copied."""
 
     rows: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Refused] = field(default_factory=dict)
     seconds: float = 0
     """It took, without the start of Spark."""
 
@@ -86,15 +97,15 @@ def copy_tables(
     lsn: int,
     reader: psycopg.Connection,
     tables: Sequence[Table],
+    means: Means,
     catch_up: CatchUp | None = None,
-    progress: Progress = unseen,
 ) -> Snapshot:
     """Copy the tables as ``reader`` sees them, at the LSN; each is put in place as soon as it is complete.
 
     With ``catch_up``, all are put in place together, where the replica is by then that goes on meanwhile.
     """
     started = time.monotonic()
-    copying = _Copying(state, lsn, reader, tables, catch_up, progress)
+    copying = _Copying(state, lsn, reader, tables, means, catch_up)
     with copying.running() as work:
         copying.put_in_place_until_done(work)
         copying.result.seconds += time.monotonic() - started
@@ -122,8 +133,8 @@ class _Copying:
         lsn: int,
         reader: psycopg.Connection,
         tables: Sequence[Table],
+        means: Means,
         catch_up: CatchUp | None,
-        progress: Progress,
     ) -> None:
         # A name of its own for each run: tasks that outlive a killed run don't write into the next one.
         name = f"{_prefix(state.slot)}{secrets.token_hex(4)}"
@@ -132,8 +143,8 @@ class _Copying:
         self._target = state.target
         self._lsn = lsn
         self._catch_up = catch_up
-        self._progress = progress
-        self._ledger = f"{name}_ranges"
+        self._means = means
+        self._ledger = Ledger(f"{name}_ranges")
         self._waiting = {f"{name}_{i}": table for i, table in enumerate(tables)}
         self._ranges = cut(reader, tables, list(self._waiting))
         self._counts = Counter(part.staging for part in self._ranges)
@@ -141,15 +152,13 @@ class _Copying:
         for part in self._ranges:
             self._sizes[part.staging] += part.size
         [(snapshot,)] = reader.execute("SELECT pg_export_snapshot()").fetchall()
-        parameters = {**reader.info.get_parameters(), "password": reader.info.password}
-        self._worker = Worker(snapshot, self._ledger, state.target.settings, parameters)
+        self._worker = Worker(snapshot, self._ledger, state.target.settings, parameters_of(reader))
 
     @contextmanager
     def running(self) -> Iterator[list["Future[None]"]]:
         """The work, started: in threads of this process, or on a cluster of Spark's if it is enough for that."""
         todo = tasks(self._ranges)
-        master = os.environ.get("SPARK_MASTER", "")
-        if self._sizes.total() < LEAST_FOR_SPARK or THIS_MACHINE.fullmatch(master):
+        if self._sizes.total() < LEAST_FOR_SPARK or THIS_MACHINE.fullmatch(self._means.spark_master):
             self._prepare()
             pool = ThreadPoolExecutor(THREADS)
             try:
@@ -165,7 +174,7 @@ class _Copying:
             with ThreadPoolExecutor(1) as pool:
                 prepared = pool.submit(self._prepare)
                 started = time.monotonic()
-                spark = Spark(master)
+                spark = Spark(self._means.spark_master)
                 seconds = time.monotonic() - started
                 self.result.seconds -= seconds
                 log.info("copying in %d tasks on Spark, which has started in %.1f s", len(todo), seconds)
@@ -177,7 +186,7 @@ class _Copying:
 
     def put_in_place_until_done(self, work: Sequence["Future[None]"]) -> None:
         """Put each table in place when it is complete; raises what the work raises."""
-        with self._progress("copying", "B", self._sizes.total()) as report:
+        with self._means.progress("copying", "B", self._sizes.total()) as report:
             going = set(work)
             while True:
                 ended, going = wait(going, POLL_SECONDS, FIRST_EXCEPTION)
@@ -191,11 +200,7 @@ class _Copying:
                     return
 
     def _prepare(self) -> None:
-        self._target.execute(
-            f"CREATE TABLE {quote(self._ledger)} (staging VARCHAR(64), number INT UNSIGNED,"
-            " rows_copied BIGINT UNSIGNED NOT NULL DEFAULT 0, error LONGTEXT, PRIMARY KEY (staging, number))"
-            " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-        )
+        self._ledger.create(self._target)
         # Before anything else: should this end half-way, the next run knows the tables as its own.
         self._state.store_copying(self._waiting.values())
         with ThreadPoolExecutor(THREADS) as pool:
@@ -210,40 +215,33 @@ class _Copying:
                         target.create_table(staging, table)
                     except Refused as refused:  # so its ranges are left out
                         with target.transaction():
-                            target.execute(
-                                f"INSERT INTO {quote(self._ledger)} (staging, number, error) VALUES (%s, 0, %s)",
-                                [staging, str(refused)],
-                            )
+                            self._ledger.store_refusal(target, staging, 0, refused)
 
     def _look(self) -> tuple[int, int]:
         """Put in place what is complete; return the rows and bytes that are copied so far."""
         complete = {}
         all_rows = all_bytes = 0
-        with self._target.transaction():
-            lines = self._target.execute(
-                "SELECT staging, COUNT(*), SUM(rows_copied), MIN(error)"
-                f" FROM {quote(self._ledger)} GROUP BY staging"
-            )
-        for staging, count, rows, error in lines:
-            all_rows += int(rows)
-            all_bytes += self._sizes[staging] * count // max(1, self._counts[staging])
+        for line in self._ledger.read(self._target):
+            staging, count = line.staging, self._counts[line.staging]
+            all_rows += line.rows
+            all_bytes += self._sizes[staging] * line.ranges // max(1, count)
             if staging not in self._waiting:
                 continue
-            if error is not None:
-                self._give_up(staging, error)
-            elif count == self._counts[staging]:
-                complete[staging] = int(rows)
+            if line.refused:
+                self._give_up(staging, line.refused)
+            elif line.ranges == count:
+                complete[staging] = line.rows
         # A partitioned table without partitions.
         complete |= {staging: 0 for staging in self._waiting if not self._counts[staging]}
         if complete and (self._catch_up is None or complete.keys() == self._waiting.keys()):
             self._put_in_place(complete)
         return all_rows, all_bytes
 
-    def _give_up(self, staging: str, reason: str) -> None:
+    def _give_up(self, staging: str, refused: Refused) -> None:
         table = self._waiting.pop(staging)
-        log.error("%s is not copied: %s", table.name, reason)
-        self.result.failed[table.name] = reason
-        self._state.store_not_copied(table.name, reason)
+        log.error("%s is not copied: %s", table.name, refused)
+        self.result.failed[table.name] = refused
+        self._state.store_not_copied(table.name, str(refused))
 
     def _put_in_place(self, rows: Mapping[str, int]) -> None:
         for staging in rows:
@@ -255,7 +253,8 @@ class _Copying:
 
         def put_in_place(joined: Joined) -> None:
             for staging in joined.failed.keys() & self._waiting.keys():
-                self._give_up(staging, joined.failed[staging])
+                reason = joined.failed[staging]
+                self._give_up(staging, Refused(reason, self._waiting[staging].name))
             self._rename({staging: rows[staging] for staging in rows if staging in self._waiting}, joined.lsn)
 
         self._catch_up.join({staging: self._waiting[staging] for staging in rows}, put_in_place)

@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import importlib
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -22,8 +21,6 @@ class Spark:
     """A Spark session on the cluster ``master``; Spark's configuration says the rest."""
 
     def __init__(self, master: str) -> None:
-        # Spark's own process only hands out tasks: what its compiler takes is taken from the servers.
-        os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
         try:
             self._session = (
                 SparkSession.builder.master(master)

@@ -1,30 +1,28 @@
 """One task of a snapshot, wherever it runs: some ranges of PostgreSQL's tables into staging tables of MySQL."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import psycopg
-import pymysql
 from psycopg import sql
-from pymysql.constants import ER
 
-from pg_to_mysql.errors import Failure
-from pg_to_mysql.mysql.quoting import quote
+from pg_to_mysql.errors import Failure, Refused
+from pg_to_mysql.mysql.refusal import name_key
 from pg_to_mysql.mysql.settings import MySQLSettings
-from pg_to_mysql.mysql.target import Target, name_key
+from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.passing import cause_of
-from pg_to_mysql.postgres import connection as postgres
+from pg_to_mysql.postgres.connection import Parameters, connect_as
 from pg_to_mysql.postgres.copy_out import FIRST_COLUMN, ROW_START, copy_out
 from pg_to_mysql.postgres.expressions import fill
+from pg_to_mysql.snapshot.ledger import Ledger
 from pg_to_mysql.snapshot.ranges import Range
 
 OTHER_ATTEMPT_SECONDS = 50
 """That a task waits for another attempt at its ranges, whose end it may not have been told."""
-_idle: dict[str, list[tuple[Target, psycopg.Connection]]] = defaultdict(list)
+_idle: dict[Ledger, list[tuple[Target, psycopg.Connection]]] = defaultdict(list)
 """By ledger. A process has many tasks, and to connect takes as long as to copy thousands of rows."""
 
 
@@ -36,11 +34,9 @@ class Worker:
     """
 
     snapshot: str
-    ledger: str
-    """The table in MySQL that says which ranges are done."""
+    ledger: Ledger
     target: MySQLSettings
-    source: Mapping[str, Any] = field(repr=False)
-    """psycopg's parameters."""
+    source: Parameters = field(repr=False)
 
     def copy(self, ranges: Sequence[Range]) -> None:
         """Copy the ranges that are not done yet.
@@ -50,7 +46,7 @@ class Worker:
         """
         with self._connected() as (target, reader), self._in_snapshot(reader), target.transaction():
             for part in ranges:
-                if not self._claim(target, part):
+                if not self.ledger.claim(target, part):
                     continue
                 target.execute("SAVEPOINT claimed")
                 try:
@@ -59,11 +55,9 @@ class Worker:
                     if cause_of(failure):
                         raise
                     target.execute("ROLLBACK TO SAVEPOINT claimed")
-                    error = name_key(str(failure), part.table, partial(self._key, part))
-                    target.execute(
-                        f"UPDATE {quote(self.ledger)} SET error = %s WHERE staging = %s AND number = %s",
-                        [error, part.staging, part.number],
-                    )
+                    refused = failure if isinstance(failure, Refused) else Refused(str(failure), part.table.name)
+                    refused = name_key(refused, part.table, partial(self._key, part))
+                    self.ledger.store_refusal(target, part.staging, part.number, refused)
 
     def close(self) -> None:
         """Close what this process keeps open for more tasks; where it ends with them, that does the same."""
@@ -79,7 +73,7 @@ class Worker:
             target, reader = idle.pop()
         except IndexError:
             target = Target(self.target, lock_seconds=OTHER_ATTEMPT_SECONDS)
-            reader = postgres.connect_as(self.source, autocommit=True)
+            reader = connect_as(self.source, autocommit=True)
         try:
             yield target, reader
         except BaseException:
@@ -97,20 +91,6 @@ class Worker:
             reader.execute("SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off")
             yield
 
-    def _claim(self, target: Target, part: Range) -> bool:
-        """Write the range's line, and so wait for another attempt; False if there is nothing left to do."""
-        failed = f"SELECT 1 FROM {quote(self.ledger)} WHERE staging = %s AND error IS NOT NULL LIMIT 1"
-        if target.execute(failed, [part.staging]):
-            return False
-        line = f"INSERT INTO {quote(self.ledger)} (staging, number) VALUES (%s, %s)"
-        try:
-            target.execute(line, [part.staging, part.number])
-        except pymysql.IntegrityError as error:
-            if error.args[0] == ER.DUP_ENTRY:
-                return False
-            raise
-        return True
-
     def _copy(self, reader: psycopg.Connection, target: Target, part: Range) -> None:
         table = part.table
         statement = _copy_statement(part).as_bytes(reader)
@@ -125,10 +105,7 @@ class Worker:
             )
         if sent != [loaded]:
             raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
-        target.execute(
-            f"UPDATE {quote(self.ledger)} SET rows_copied = %s WHERE staging = %s AND number = %s",
-            [loaded, part.staging, part.number],
-        )
+        self.ledger.store_rows(target, part, loaded)
 
     def _key(self, part: Range, number: int) -> Sequence[object] | None:
         """The key of a range's row, counted from 1."""
@@ -136,7 +113,7 @@ class Worker:
         query = sql.SQL("SELECT {} {} OFFSET {} LIMIT 1").format(
             sql.SQL(", ").join(keys), part.from_clause(), number - 1
         )
-        with postgres.connect_as(self.source, autocommit=True) as reader, self._in_snapshot(reader):
+        with connect_as(self.source, autocommit=True) as reader, self._in_snapshot(reader):
             return reader.execute(query).fetchone()
 
 

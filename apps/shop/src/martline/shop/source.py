@@ -5,8 +5,7 @@ from importlib import resources
 
 import psycopg
 
-from martline.command import Failure
-from pg_to_mysql.postgres import connection as postgres
+from martline.command import Failure, source_from_environment
 
 
 class Lock(IntEnum):
@@ -22,7 +21,7 @@ def connect() -> psycopg.Connection:
 
     Else it could be taken for one of the bookkeeping's schema, where the user is called as that is.
     """
-    connection = postgres.connect({"search_path": "public"})
+    connection = source_from_environment().connect({"search_path": "public"})
     # Who has waited for a lock sees what its holder has written, whatever the server's default is.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     connection.read_only = False

@@ -1,4 +1,4 @@
-"""A replica: the slot in PostgreSQL, the tables in MySQL, and the steps that make them equal."""
+"""A replica at work: the slot in PostgreSQL, the tables in MySQL, and the steps that make them equal."""
 
 import logging
 import math
@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, field
 
 import psycopg
 
 from pg_to_mysql.changes.apply import Applied, Replicated, apply_changes
-from pg_to_mysql.errors import Failure, PassingFailure, WrongSettings
+from pg_to_mysql.errors import Failure, OtherSource, PassingFailure, WrongSettings
 from pg_to_mysql.following import gone, publishing
 from pg_to_mysql.following.follow import follow_tables
 from pg_to_mysql.following.gone import Gone
@@ -21,16 +22,16 @@ from pg_to_mysql.mysql.state import Copied, Identity, Position, State, Transacti
 from pg_to_mysql.mysql.state_tables import upgrade_state
 from pg_to_mysql.mysql.target import LOCK_WAIT_SECONDS, Target
 from pg_to_mysql.mysql.unique import make_plain
+from pg_to_mysql.operation.left_out import as_refusals
 from pg_to_mysql.postgres import export, members, publication, slots, wal
 from pg_to_mysql.postgres.catalogue import read_tables
-from pg_to_mysql.postgres.connection import connect
+from pg_to_mysql.postgres.connection import Source
 from pg_to_mysql.postgres.partitions import is_empty
 from pg_to_mysql.postgres.privileges import unreadable
 from pg_to_mysql.postgres.slots import Slot
 from pg_to_mysql.postgres.stream import ChangeStream
-from pg_to_mysql.progress import Progress, unseen
 from pg_to_mysql.snapshot.catch_up import CatchUp
-from pg_to_mysql.snapshot.copy import Snapshot, clear, copy_tables, tables_to_copy
+from pg_to_mysql.snapshot.copy import Means, Snapshot, clear, copy_tables, tables_to_copy
 from pg_to_mysql.tables.table import Table
 from pg_to_mysql.tables.unfit import UnfitRules
 
@@ -46,32 +47,40 @@ ATTEMPTS_BESIDE = 5
 """To publish a table beside a replica that is followed; the copy is tried again anyway."""
 
 
-class Replica:
-    """The replica of one slot. Its steps need :meth:`locked`."""
+@dataclass(frozen=True)
+class Settings:
+    """Where a replica is, and how it is kept."""
+
+    source: Source
+    target: MySQLSettings
+    schema: str = "public"
+    slot: str | None = None
+    """The name of slot and publication; without it, one is made of the database's name."""
+    unfit: UnfitRules = field(default_factory=UnfitRules)
+    """For values that MySQL can't hold."""
+    drop_gone: int | None = None
+    """How many copies of tables that are gone from PostgreSQL may be dropped; None for a few."""
+    means: Means = field(default_factory=Means)
+
+
+class OpenReplica:
+    """The replica of one slot, connected to both servers. Its steps need :meth:`locked`."""
 
     def __init__(
-        self,
-        connection: psycopg.Connection,
-        target: Target,
-        slot: str,
-        schema: str,
-        unfit: UnfitRules | None = None,
-        *,
-        drops: bool = False,
-        drop_gone: int | None = None,
-        progress: Progress = unseen,
+        self, settings: Settings, connection: psycopg.Connection, target: Target, *, drops: bool = False
     ) -> None:
         self.connection = connection
         self.target = target
-        self.slot = slot
-        self.state = State(target, slot)
-        self.schema = schema
-        self.unfit = unfit or UnfitRules()
+        self.slot = slots.slot_name(connection, settings.slot)
+        self.state = State(target, self.slot)
+        self.source = settings.source
+        self.schema = settings.schema
+        self.unfit = settings.unfit
         self.gone = Gone()
         """What was found gone from PostgreSQL, and stays in MySQL."""
+        self._means = settings.means
         self._drops = drops
-        self._drop_gone = drop_gone
-        self._progress = progress
+        self._drop_gone = settings.drop_gone
         self._reminded = -math.inf
         self._found: Identity | None = None
         self._checked = False
@@ -127,7 +136,7 @@ class Replica:
         if self.state.identity() == self.found and self._checked:
             return
         if reason := self.other_source():
-            raise Failure(reason)
+            raise OtherSource(reason)
         with self.target.transaction():
             self.state.store_identity(self.found)
         self._checked = True
@@ -167,11 +176,11 @@ class Replica:
         if left_out:
             self._withdraw(tables, {}, left_out)
         if not todo:
-            return Snapshot(failed=failed)
+            return Snapshot(failed=as_refusals(failed))
         self._store_marks([table.name for table in todo])
-        with export.snapshot() as moment, self._held(todo):
-            snapshot = copy_tables(self.state, moment.lsn, moment.reader, todo, progress=self._progress)
-        snapshot.failed |= failed
+        with export.snapshot(self.source) as moment, self._held(todo):
+            snapshot = copy_tables(self.state, moment.lsn, moment.reader, todo, self._means)
+        snapshot.failed |= as_refusals(failed)
         return snapshot
 
     def copy_beside(self, names: Sequence[str], stopped: threading.Event) -> dict[str, str]:
@@ -193,10 +202,10 @@ class Replica:
                 self._store_marks([table.name for table in todo])
             if not todo:
                 return failed
-            with export.undisturbed(), export.snapshot(stopped) as moment, self._held(todo):
-                stream = ChangeStream(self.slot, moment)
+            with export.undisturbed(), export.snapshot(self.source, stopped) as moment, self._held(todo):
+                stream = ChangeStream(self.source, self.slot, moment)
                 catch_up = CatchUp(self, stream, moment.lsn, stopped)
-                copy_tables(self.state, moment.lsn, moment.reader, todo, catch_up, self._progress)
+                copy_tables(self.state, moment.lsn, moment.reader, todo, self._means, catch_up)
             return failed
 
     def _publish_beside(self, names: Collection[str]) -> None:
@@ -228,7 +237,7 @@ class Replica:
     @contextmanager
     def _held(self, todo: Sequence[Table]) -> Iterator[None]:
         """Keep the tables as they are, after a snapshot: that waits for who may be about to alter them."""
-        with export.locked(self.schema, todo):
+        with export.locked(self.source, self.schema, todo):
             tables, _ = read_tables(self.connection, self.schema, self.unfit)
             for table in todo:
                 now = tables.get(table.name)
@@ -280,7 +289,7 @@ class Replica:
         # Read after the LSN: the changes up to it are not of younger tables than these.
         self._follow_catalogue()
         if self._stream is None:
-            self._stream = ChangeStream(self.slot)
+            self._stream = ChangeStream(self.source, self.slot)
             last, applied = self.state.last_transaction(), self.state.applied_lsn()
             self._history = History(last, self._stream.since, applied or 0)
         try:
@@ -293,7 +302,7 @@ class Replica:
                 upto,
                 transactional=transactional,
                 stopped=stopped,
-                progress=self._progress,
+                progress=self._means.progress,
             )
         except BaseException:
             self.close()  # it is further than MySQL
@@ -421,59 +430,19 @@ class Replica:
 
 
 @contextmanager
-def open_replica(
-    slot: str | None,
-    schema: str,
-    unfit: UnfitRules | None = None,
-    *,
-    any_source: bool = False,
-    drops: bool = False,
-    drop_gone: int | None = None,
-    progress: Progress = unseen,
-) -> Iterator[Replica]:
-    """Connect to both servers, as the environment says.
+def open_replica(settings: Settings, *, any_source: bool = False, drops: bool = False) -> Iterator[OpenReplica]:
+    """Connect to both servers.
 
     Fails if the source is not that of the copies in MySQL, unless it may be ``any_source``. With ``drops``,
-    copies of tables that are gone from PostgreSQL are dropped, ``drop_gone`` at most.
+    copies of tables that are gone from PostgreSQL are dropped.
     """
-    target = Target(MySQLSettings.from_environment())
-    try:
+    with closing(Target(settings.target)) as target:
         upgrade_state(target.execute, LOCK_WAIT_SECONDS)
         with (
-            connect(autocommit=True) as connection,
-            closing(
-                Replica(
-                    connection,
-                    target,
-                    slots.slot_name(connection, slot),
-                    schema,
-                    unfit,
-                    drops=drops,
-                    drop_gone=drop_gone,
-                    progress=progress,
-                )
-            ) as replica,
+            settings.source.connect(autocommit=True) as connection,
+            closing(OpenReplica(settings, connection, target, drops=drops)) as replica,
         ):
             identity.refuse_standby(connection)
             if not any_source and (reason := replica.other_source()):
-                raise Failure(reason)
+                raise OtherSource(reason)
             yield replica
-    finally:
-        target.close()
-
-
-def without(reasons: Mapping[str, str], exclude: Collection[str]) -> dict[str, str]:
-    """The reasons of the tables that are not to exclude."""
-    return {name: reason for name, reason in reasons.items() if name not in exclude}
-
-
-def require(refused: Mapping[str, str], stopped: Mapping[str, str] | None = None) -> None:
-    """Fail, once the other tables are done, if there are tables that can't be replicated."""
-    if stopped:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in stopped.items())
-        raise Failure(
-            f"Not followed any more: {reasons}. `replicate --recopy TABLE` copies it again. The others are done"
-        )
-    if refused:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-        raise Failure(f"Not replicated: {reasons}, or leave it out with --exclude. The other tables are done")
