@@ -22,6 +22,7 @@ from pg_to_mysql.command_line.environment import (
 from pg_to_mysql.command_line.progress import bar
 from pg_to_mysql.command_line.status_table import show_status
 from pg_to_mysql.errors import WrongSettings
+from pg_to_mysql.extras import extra
 from pg_to_mysql.operation import roles
 from pg_to_mysql.operation.observer import Observer
 from pg_to_mysql.operation.run import Plan, Run
@@ -139,7 +140,8 @@ def _follow(replica: Replica, plan: Plan, address: str, port: int | None) -> Run
     observer = Observer()
     if port:
         # Imported where it is used: who serves no metrics needs no library for them.
-        from pg_to_mysql.operation.metrics import Metrics
+        with extra("metrics"):
+            from pg_to_mysql.operation.metrics import Metrics
 
         observer = Metrics()
         observer.serve(address, port)

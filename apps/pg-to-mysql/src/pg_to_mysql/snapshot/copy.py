@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pg_to_mysql.errors import Refused
+from pg_to_mysql.extras import extra
 from pg_to_mysql.mysql.indexes import create_indexes
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.mysql.state import Copied, State
@@ -168,7 +169,8 @@ class _Copying:
                 self._worker.close()
         else:
             # Imported where it is used: it takes a second, and nobody else needs it.
-            from pg_to_mysql.snapshot.spark import Spark
+            with extra("spark"):
+                from pg_to_mysql.snapshot.spark import Spark
 
             # Also where Spark does not start, this waits for what uses the connection to MySQL.
             with ThreadPoolExecutor(1) as pool:
