@@ -19,7 +19,7 @@ from filelock import FileLock
 from tests.connections import to_mysql, to_postgres
 from tests.servers import MySQL, PostgreSQL, Server, open_server
 
-from embedded.platform import Platform
+from martline.embedded.platform import Platform
 
 CHECKOUT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent

@@ -6,6 +6,8 @@ from typing import Any
 import psycopg
 import pymysql
 
+from pg_to_mysql import Source
+
 
 def to_postgres(settings: Mapping[str, str], **options: Any) -> psycopg.Connection:
     """A connection to PostgreSQL that commits each statement."""
@@ -29,4 +31,15 @@ def to_mysql(settings: Mapping[str, str]) -> "pymysql.Connection[Any]":
         password=settings["MYSQL_PWD"],
         database=settings["MYSQL_DATABASE"],
         autocommit=True,
+    )
+
+
+def to_source(settings: Mapping[str, str]) -> Source:
+    """The same, as the replicator takes it."""
+    return Source(
+        host=settings["PGHOST"],
+        port=settings["PGPORT"],
+        user=settings["PGUSER"],
+        password=settings["PGPASSWORD"],
+        dbname=settings["PGDATABASE"],
     )

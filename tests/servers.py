@@ -20,12 +20,12 @@ import trustme
 from psycopg import sql
 from tests.postgres_binaries import postgres_programs
 
-from command import port_is_free
-from embedded import mariadb
-from embedded.artifacts import fetch_programs
-from embedded.server import as_ordinary_user
-from embedded.settings import Settings
-from embedded.state import State
+from martline.command import port_is_free
+from martline.embedded import mariadb
+from martline.embedded.artifacts import fetch_programs
+from martline.embedded.server import as_ordinary_user
+from martline.embedded.settings import Settings
+from martline.embedded.state import State
 
 START_SECONDS = 180
 POSTGRES_SETTINGS = {

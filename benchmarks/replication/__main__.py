@@ -23,7 +23,7 @@ from benchmarks.replication.snapshots import (
     measure_tls,
 )
 
-from embedded.java import java_home
+from martline.embedded.java import java_home
 
 PARTS = ("sizes", "tls", "shapes", "small-tables", "idle", "changes", "compare", "debezium")
 

@@ -25,7 +25,7 @@ from benchmarks.replication.commands import run
 from benchmarks.replication.servers import Servers
 from benchmarks.replication.shapes import orders
 
-from embedded.artifacts import Artifact, cache_folder, download, fetch_programs
+from martline.embedded.artifacts import Artifact, cache_folder, download, fetch_programs
 
 ROWS = 300_000
 CHANGES, TRANSACTIONS = 300_000, 30_000
@@ -154,6 +154,13 @@ class Connect:
             f"{self._address}/connectors", json={"name": name, "config": settings}, timeout=60
         ).raise_for_status()
 
+    def is_ready(self) -> bool:
+        """Whether it takes connectors already."""
+        try:
+            return httpx.get(f"{self._address}/connectors", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
     def require_running(self) -> None:
         """Raise :class:`RuntimeError` with what is said of a process or a connector that has failed."""
         for process in self._processes:
@@ -205,8 +212,9 @@ def _connect(java_home: str) -> Iterator[Connect]:
                 )
             )
         )
-        _wait_for(lambda: _listens(rest_port), "Kafka Connect")
-        yield Connect(f"http://127.0.0.1:{rest_port}", processes, folder)
+        connect = Connect(f"http://127.0.0.1:{rest_port}", processes, folder)
+        _wait_for(connect.is_ready, "Kafka Connect")
+        yield connect
 
 
 def _broker(folder: Path, port: int, controller_port: int) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.replication.servers import Servers
 from benchmarks.replication.shapes import Shape
 
-from embedded.artifacts import Artifact, cache_folder, download, fetch_programs
+from martline.embedded.artifacts import Artifact, cache_folder, download, fetch_programs
 
 JDBC = Path(__file__).parent / "jdbc.py"
 POSTGRES_DRIVER = Artifact(

@@ -17,8 +17,8 @@ import psycopg
 import pymysql
 import trustme
 
-from embedded.artifacts import fetch_programs
-from embedded.platform import Platform
+from martline.embedded.artifacts import fetch_programs
+from martline.embedded.platform import Platform
 
 POSTGRES_IMAGE = "postgres:17"
 POSTGRES_OPTIONS = ["wal_level=logical", "max_wal_size=4GB", "shared_buffers=512MB"]

@@ -22,7 +22,7 @@ from tests.charts.rendering import SERVICES, Object, Refused, pods, rendered
 from tests.charts.test_values import schema
 from tests.postgres_binaries import postgres_programs
 
-from embedded.java import java_home
+from martline.embedded.java import java_home
 
 Place = tuple[str, ...]
 TEXT = 'it\'s "quoted" \\t \\ %d # $$ $(HOME) ${x} {{ y }}; é: <&> \t end'

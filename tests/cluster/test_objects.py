@@ -6,7 +6,7 @@ from tests.charts.cases import CASES, case
 from tests.charts.rendering import NAMESPACE
 from tests.cluster.conftest import Platform
 
-from cluster import programs
+from martline.cluster import programs
 
 # The first test starts the cluster.
 pytestmark = pytest.mark.timeout(1800)

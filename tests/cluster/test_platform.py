@@ -21,9 +21,9 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from tests.cluster.conftest import Platform
 from tests.marts import require_marts, rows
 
-from cluster import access, programs
-from command import port_is_free
-from demo import FINISHED, DagRun
+from martline.cluster import access, programs
+from martline.command import port_is_free
+from martline.demo import FINISHED, DagRun
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -283,7 +283,7 @@ def test_spark_runs_without_standing_workers_and_its_executors_carry_no_secret(
 
 
 def test_after_an_interrupted_upgrade_the_next_one_succeeds(platform: Platform) -> None:
-    change(platform, "apps/marts/src/marts/checks.py")
+    change(platform, "apps/marts/src/martline/marts/checks.py")
     process = platform.start("up")
     assert process.stderr
     for line in process.stderr:
@@ -300,7 +300,7 @@ def test_after_an_interrupted_upgrade_the_next_one_succeeds(platform: Platform) 
 def test_an_upgrade_keeps_passwords_data_and_the_pods_that_did_not_change(platform: Platform) -> None:
     databases = "app.kubernetes.io/name in (postgres, mysql, kafka, zookeeper, jupyter)"
     pods, secrets = platform.pods(databases), platform.secrets()
-    change(platform, "apps/shop/src/shop/generate.py")
+    change(platform, "apps/shop/src/martline/shop/generate.py")
     platform.run("up")
     assert platform.pods(databases) == pods
     assert platform.secrets() == secrets

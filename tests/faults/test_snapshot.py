@@ -9,8 +9,8 @@ from typing import Any
 import psutil
 import psycopg
 
-from replication.snapshot import LEAST_FOR_SPARK
-from replication.state import TABLES
+from pg_to_mysql.mysql.state_tables import TABLES
+from pg_to_mysql.snapshot.copy import LEAST_FOR_SPARK
 
 KILLS = 12
 MOST_TABLES = 8

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.false_servers import FalseMySQL, FalsePostgreSQL, false_server
 
-from command import Failure, MySQLSettings
-from replication.loading import LoadingConnection
+from martline.command import Failure, MySQLSettings
+from pg_to_mysql.mysql.loading import LoadingConnection
 
 PASSWORD = "very secret"
 

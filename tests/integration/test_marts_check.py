@@ -8,9 +8,9 @@ import pytest
 from pyspark.sql.types import DecimalType, StructType
 from tests.connections import to_mysql
 
-from marts import publish
-from marts.catalogue import MARTS
-from marts.checks import CHECKS
+from martline.marts import publish
+from martline.marts.catalogue import MARTS
+from martline.marts.checks import CHECKS
 
 COMPUTED = StructType().add("amount_spent", DecimalType(22, 2))
 """As Spark would compute the columns whose digits follow from the sources."""

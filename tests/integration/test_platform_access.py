@@ -8,9 +8,9 @@ import pymysql
 import pytest
 from tests.connections import to_postgres
 
-from embedded import postgres
-from embedded.artifacts import fetch_programs
-from embedded.platform import Platform
+from martline.embedded import postgres
+from martline.embedded.artifacts import fetch_programs
+from martline.embedded.platform import Platform
 
 
 def shop(platform: Platform) -> dict[str, str]:

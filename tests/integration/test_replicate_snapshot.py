@@ -10,15 +10,19 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from tests.connections import to_source
 
-from command import MySQLSettings, PassingFailure
-from replication import source as replication_source
-from replication.catalogue import read_tables
-from replication.ranges import Range, cut
-from replication.snapshot import LEAST_FOR_SPARK
-from replication.state import TABLES
-from replication.target import Target
-from replication.worker import Worker
+from pg_to_mysql import PassingFailure
+from pg_to_mysql.command_line.environment import mysql_from_environment
+from pg_to_mysql.mysql.state_tables import TABLES
+from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.postgres import export
+from pg_to_mysql.postgres.catalogue import read_tables
+from pg_to_mysql.postgres.connection import parameters_of
+from pg_to_mysql.snapshot.copy import LEAST_FOR_SPARK
+from pg_to_mysql.snapshot.ledger import Ledger
+from pg_to_mysql.snapshot.ranges import Range, cut
+from pg_to_mysql.snapshot.worker import Worker
 
 Run = Callable[..., Any]
 
@@ -161,12 +165,10 @@ def test_rows_that_move_while_they_are_copied_are_copied_once(
 
 @pytest.fixture
 def copying(
-    servers: dict[str, str], source: psycopg.Connection, query: Any, monkeypatch: pytest.MonkeyPatch
+    servers: dict[str, str], source: psycopg.Connection, query: Any
 ) -> Iterator[Callable[[], tuple[Worker, list[Range]]]]:
     """Makes the worker of a snapshot, and the ranges of all tables; a table's rows go to ``staging_`` and its name."""
-    for name, value in servers.items():
-        monkeypatch.setenv(name, value)
-    settings = MySQLSettings.from_environment(servers)
+    settings = mysql_from_environment(servers)
     with ExitStack() as stack:
 
         def copying() -> tuple[Worker, list[Range]]:
@@ -176,11 +178,10 @@ def copying(
             target = stack.enter_context(closing(Target(settings)))
             for name, table in tables.items():
                 target.create_table(f"staging_{name}", table)
-            reader = stack.enter_context(replication_source.snapshot()).reader
+            reader = stack.enter_context(export.snapshot(to_source(servers))).reader
             ranges = cut(reader, list(tables.values()), [f"staging_{name}" for name in tables])
             [(snapshot,)] = reader.execute("SELECT pg_export_snapshot()").fetchall()
-            parameters = {**reader.info.get_parameters(), "password": reader.info.password}
-            worker = Worker(snapshot, "ledger", settings, parameters)
+            worker = Worker(snapshot, Ledger("ledger"), settings, parameters_of(reader))
             stack.callback(worker.close)
             return worker, ranges
 
@@ -246,13 +247,11 @@ def test_rows_of_any_length_that_look_like_what_is_between_rows_are_copied_as_th
 
 
 def test_a_table_that_is_being_copied_is_neither_dropped_nor_written_anew(
-    servers: dict[str, str], source: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    servers: dict[str, str], source: psycopg.Connection
 ) -> None:
-    for name, value in servers.items():
-        monkeypatch.setenv(name, value)
     source.execute("CREATE TABLE t (id int PRIMARY KEY); SET lock_timeout = '200ms'")
     tables, _ = read_tables(source, "public")
-    with replication_source.locked("public", [tables["t"]]):
+    with export.locked(to_source(servers), "public", [tables["t"]]):
         for statement in ("VACUUM FULL t", "DROP TABLE t", "ALTER TABLE t ADD v int"):
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 source.execute(statement)
@@ -260,15 +259,14 @@ def test_a_table_that_is_being_copied_is_neither_dropped_nor_written_anew(
 
 
 def test_who_alters_a_table_while_it_is_copied_and_the_copy_do_not_wait_for_each_other(
-    postgres: dict[str, str], source: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    postgres: dict[str, str], source: psycopg.Connection
 ) -> None:
-    for name, value in postgres.items():
-        monkeypatch.setenv(name, value)
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    with replication_source.connect() as connection:
+    settings = to_source(postgres)
+    with settings.connect() as connection:
         table = read_tables(connection, "public")[0]["t"]
     altering = threading.Thread(target=source.execute, args=["ALTER TABLE t ADD v int"])
-    with replication_source.locked("public", [table]), replication_source.snapshot() as moment:
+    with export.locked(settings, "public", [table]), export.snapshot(settings) as moment:
         altering.start()
         time.sleep(1)
         with pytest.raises(psycopg.errors.LockNotAvailable):

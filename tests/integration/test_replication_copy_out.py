@@ -12,8 +12,8 @@ import trustme
 from tests.connections import to_postgres
 from tests.servers import PostgreSQLContainer, open_server
 
-from command import Failure
-from replication.copy_out import copy_out
+from martline.command import Failure
+from pg_to_mysql.postgres.copy_out import copy_out
 
 ROWS = b"COPY (SELECT n, repeat('x', 100) FROM generate_series(1, %d) n) TO STDOUT (FORMAT csv)"
 

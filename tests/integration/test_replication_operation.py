@@ -14,7 +14,7 @@ import trustme
 from tests.connections import to_mysql, to_postgres
 from tests.servers import MySQLContainer, PostgreSQLContainer, open_server
 
-from command import port_is_free
+from martline.command import port_is_free
 
 Run = Callable[..., Any]
 

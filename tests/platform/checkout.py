@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from embedded.supervision import MARK
+from martline.embedded.supervision import MARK
 
 CHECKOUT = Path(__file__).parent.parent.parent
 MARTLINE = Path(sys.executable).with_name("martline")

@@ -16,9 +16,9 @@ import pytest
 from tests.marts import require_marts, rows
 from tests.platform.checkout import Checkout
 
-from demo import FINISHED, AirflowClient, DagRun
-from embedded import airflow as embedded_airflow
-from embedded.platform import Platform
+from martline.demo import FINISHED, AirflowClient, DagRun
+from martline.embedded import airflow as embedded_airflow
+from martline.embedded.platform import Platform
 
 # Every character that has a meaning in somebody's settings or lists, and more bytes than a socket's path may have.
 FOLDER = "Кириллица 👍, #1; 50% of \"x\" $HOME='y'\\n:z=~ !&*?[]{}()|<>^` " + "long" * 20

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.images import Image, images
+from martline.cluster.images import Image, images
 
 CHECKOUT = Path(__file__).parent.parent.parent
 
@@ -44,17 +44,17 @@ def changed(checkout: Path, file: str) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("apps/shop/src/shop/generate.py", {"shop"}),
-        ("apps/marts/src/marts/build.py", {"spark"}),
-        ("apps/replication/src/replication/copy.py", {"spark"}),
-        ("apps/command/src/command/run.py", {"shop", "spark"}),
+        ("apps/shop/src/martline/shop/generate.py", {"shop"}),
+        ("apps/marts/src/martline/marts/build.py", {"spark"}),
+        ("apps/pg-to-mysql/src/pg_to_mysql/snapshot/copy.py", {"shop", "spark"}),
+        ("apps/command/src/martline/command/confirm.py", {"shop", "spark"}),
         ("dags/replicate.py", {"airflow"}),
         ("images/jupyter/Dockerfile", {"jupyter"}),
         ("images/spark/entrypoint.py", {"spark"}),
         ("images/base/install", {"airflow", "jupyter", "shop", "spark"}),
         ("uv.lock", {"airflow", "jupyter", "shop", "spark"}),
-        ("apps/embedded/src/embedded/platform.py", set()),
-        ("apps/shop/src/shop/__pycache__/generate.cpython-313.pyc", set()),
+        ("apps/embedded/src/martline/embedded/platform.py", set()),
+        ("apps/shop/src/martline/shop/__pycache__/generate.cpython-313.pyc", set()),
     ],
 )
 def test_a_change_gives_those_images_a_new_tag_that_hold_the_file(

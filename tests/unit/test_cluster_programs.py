@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import programs
-from command import Failure
+from martline.cluster import programs
+from martline.command import Failure
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from command import Failure
-from demo import AirflowClient, AirflowLogin, DagRun
+from martline.command import Failure
+from martline.demo import AirflowClient, AirflowLogin, DagRun
 
 CUT = 0
 """Instead of a status: the connection is closed without an answer."""
@@ -63,7 +63,7 @@ class Api:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    monkeypatch.setattr("demo.airflow_client.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("martline.demo.airflow_client.PAUSE_SECONDS", 0.01)
     api = Api()
     thread = threading.Thread(target=api.server.serve_forever, args=[0.01])
     thread.start()

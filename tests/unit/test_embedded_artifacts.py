@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from command import Failure
-from embedded.artifacts import Artifact, cache_folder, download
+from martline.command import Failure
+from martline.embedded.artifacts import Artifact, cache_folder, download
 
 CONTENT = b"a program" * 1000
 

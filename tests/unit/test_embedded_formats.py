@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from embedded.environment import inherited
-from embedded.folder import Folder
-from embedded.java import java_home
-from embedded.kafka import java_property
-from embedded.server import quoted
+from martline.embedded.environment import inherited
+from martline.embedded.folder import Folder
+from martline.embedded.java import java_home
+from martline.embedded.kafka import java_property
+from martline.embedded.server import quoted
 
 WORDS = [
     "plain",

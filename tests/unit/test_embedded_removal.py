@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from embedded.cli import clean as clean_command
-from embedded.cli import down as down_command
-from embedded.settings import Settings
-from embedded.state import make_folder, open_state
+from martline.embedded.cli import clean as clean_command
+from martline.embedded.cli import down as down_command
+from martline.embedded.settings import Settings
+from martline.embedded.state import make_folder, open_state
 
 MARTLINE = str(Path(sys.executable).with_name("martline"))
 SERVERS = ("postgres", "mariadb", "zookeeper", "kafka")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from command import WrongSettings
-from embedded.settings import Settings, read_settings
+from martline.command import WrongSettings
+from martline.embedded.settings import Settings, read_settings
 
 CHECKOUT = Path(__file__).parent.parent.parent
 

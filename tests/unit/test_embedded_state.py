@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from command import Failure, WrongSettings
-from embedded import kafka
-from embedded.folder import PLAIN, Folder
-from embedded.settings import Settings
-from embedded.state import make_folder, open_state, read_ports
+from martline.command import Failure, WrongSettings
+from martline.embedded import kafka
+from martline.embedded.folder import PLAIN, Folder
+from martline.embedded.settings import Settings
+from martline.embedded.state import make_folder, open_state, read_ports
 
 
 def test_passwords_and_ports_stay_from_start_to_start(tmp_path: Path) -> None:

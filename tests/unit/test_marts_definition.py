@@ -2,11 +2,11 @@
 
 import pytest
 
-from command import MySQLSettings
-from marts.catalogue import MARTS, chosen
-from marts.definition import Mart
-from marts.sources import SOURCES
-from marts.spark import jdbc_options
+from martline.command import MySQLSettings
+from martline.marts.catalogue import MARTS, chosen
+from martline.marts.definition import Mart
+from martline.marts.sources import SOURCES
+from martline.marts.spark import jdbc_options
 
 
 def test_all_marts_are_chosen_when_none_is_named() -> None:

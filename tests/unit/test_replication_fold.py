@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from replication.fold import Fold, fold
-from replication.pgoutput import SPARE, UNCHANGED, Messages
-from replication.write import enclose
+from pg_to_mysql.changes.fold import Fold, fold
+from pg_to_mysql.changes.write import enclose
+from pg_to_mysql.postgres.pgoutput import SPARE, UNCHANGED, Messages
 
 Row = list[bytes | None]
 Table = dict[bytes, Row]
@@ -45,7 +45,7 @@ def folded(messages: list[bytes], columns: int, key: Sequence[int]) -> tuple[Fol
 
 
 def effect(fold: Fold, text: bytes, table: Table) -> Table:
-    """What writing the fold makes of a table; see `replication.write`."""
+    """What writing the fold makes of a table; see `pg_to_mysql.changes.write`."""
 
     def row(number: int, base: bytes | None = None) -> Row:
         values: Row = []

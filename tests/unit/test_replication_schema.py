@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from replication.catalogue import Column, Table
-from replication.schema import Evolved, Stopped, evolve, places, seen_by
+from pg_to_mysql.changes.views import places, seen_by
+from pg_to_mysql.following.evolution import Evolved, Stopped, evolve
+from pg_to_mysql.tables.table import Column, Table
 
 ID = Column(1, "id", 23, -1, "int4", not_null=True)
 WORDS = Column(2, "words", 25, -1, "text")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from replication.types import LONGEST_KEY, Unfit, mysql_type
+from pg_to_mysql.tables.types import LONGEST_KEY, Unfit, mysql_type
 
 
 @pytest.mark.parametrize(

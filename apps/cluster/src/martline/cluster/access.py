@@ -1,0 +1,131 @@
+"""The way from this machine to the services: port-forwards, and the logins that the cluster keeps."""
+
+import base64
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pymysql
+
+from martline.cluster import programs
+from martline.cluster.forwarding import forward
+from martline.cluster.kind import Cluster
+from martline.command import Failure, mysql_from_environment, port_is_free
+from martline.demo import AirflowLogin, Login
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the platform that people look at, and the port where they expect it."""
+
+    title: str
+    name: str
+    port: str
+    local_port: int
+    secret: str = ""
+    """The Secret with what lets people in."""
+
+
+POSTGRES = Service("PostgreSQL", "postgres", "5432", 5432, "postgres-client")
+MYSQL = Service("MySQL", "mysql", "3306", 3306, "mysql-client")
+AIRFLOW = Service("Airflow", "airflow-api-server", "8080", 8080, "airflow-login")
+KAFKA = Service("Kafka", "kafka", "forwarded", 9092)
+JUPYTER = Service("Jupyter", "jupyter", "8888", 8888, "jupyter-token")
+SPARK = Service("Spark", "spark-master", "web", 8081)
+# The clients in the servers' own pods; they take the password there.
+_EXPORT = 'for file in /run/secrets/shop/*; do export "$(basename "$file")=$(cat "$file")"; done; '
+PSQL = f"{_EXPORT} exec psql"
+MYSQL_CLIENT = f'{_EXPORT} exec mysql --user="$MYSQL_USER" "$MYSQL_DATABASE"'
+SERVICES = (POSTGRES, MYSQL, AIRFLOW, KAFKA, JUPYTER, SPARK)
+
+
+def require_free_ports(services: Sequence[Service]) -> None:
+    """Raise :class:`Failure` that names the services' ports that are taken on this machine."""
+    taken = [
+        f"{service.local_port} ({service.title})" for service in services if not port_is_free(service.local_port)
+    ]
+    if taken:
+        raise Failure(f"{', '.join(taken)}: taken by another program; stop it")
+
+
+@contextmanager
+def forwarded(cluster: Cluster, *services: Service, usual: bool = False) -> Iterator[dict[Service, int]]:
+    """Forward a free local port to each service, or its ``usual`` one; yield the ports."""
+    with ExitStack() as stack:
+        yield {
+            service: stack.enter_context(
+                forward(
+                    cluster.kubectl("port-forward", f"service/{service.name}"),
+                    service.title,
+                    service.port,
+                    service.local_port if usual else 0,
+                )
+            )
+            for service in services
+        }
+
+
+def wait_for_interrupt() -> None:
+    """Wait for Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def installed(cluster: Cluster) -> list[Service]:
+    """The services that run in the cluster; a database may be an external one instead."""
+    names = programs.read(*cluster.kubectl("get", "services", "--output", "name")).split()
+    return [service for service in SERVICES if f"service/{service.name}" in names]
+
+
+def logins(cluster: Cluster, services: Sequence[Service]) -> list[Login]:
+    """Where each service is while its usual port is forwarded, and how to get in."""
+    return [_login(service, credentials(cluster, service)) for service in services]
+
+
+def _login(service: Service, secret: Mapping[str, str]) -> Login:
+    address = f"127.0.0.1:{service.local_port}"
+    if service == POSTGRES:
+        database = f"{address}/{secret['PGDATABASE']}"
+        return Login(service.title, database, secret["PGUSER"], secret["PGPASSWORD"])
+    if service == MYSQL:
+        database = f"{address}/{secret['MYSQL_DATABASE']}"
+        return Login(service.title, database, secret["MYSQL_USER"], secret["MYSQL_PWD"])
+    if service == KAFKA:
+        return Login(service.title, address)
+    password = secret.get("password") or secret.get("token") or ""
+    return Login(service.title, f"http://{address}", secret.get("username", ""), password)
+
+
+def credentials(cluster: Cluster, service: Service) -> dict[str, str]:
+    """The entries of the service's Secret; none, if it lets in without."""
+    if not service.secret:
+        return {}
+    found = programs.read_json(*cluster.kubectl("get", "secret", service.secret, "--output", "json"))
+    return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
+
+
+def airflow_login(cluster: Cluster, port: int) -> AirflowLogin:
+    """The login of Airflow's web server behind a forwarded port."""
+    login = credentials(cluster, AIRFLOW)
+    return AirflowLogin(f"http://127.0.0.1:{port}", login["username"], login["password"])
+
+
+def connect_postgres(cluster: Cluster, port: int) -> psycopg.Connection:
+    """A connection to PostgreSQL behind a forwarded port, as the shop's user."""
+    login = credentials(cluster, POSTGRES)
+    return psycopg.connect(
+        host="127.0.0.1",
+        port=port,
+        user=login["PGUSER"],
+        password=login["PGPASSWORD"],
+        dbname=login["PGDATABASE"],
+    )
+
+
+def connect_mysql(cluster: Cluster, port: int) -> "pymysql.Connection[Any]":
+    """A connection to MySQL behind a forwarded port, as the shop's user."""
+    login = {**credentials(cluster, MYSQL), "MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": str(port)}
+    return mysql_from_environment(login).connect()

@@ -1,0 +1,23 @@
+"""What every command of the platform has in common: settings, log, progress, result, errors, exit status."""
+
+from martline.command.confirm import confirm_removal
+from martline.command.network import port_is_free
+from pg_to_mysql.command_line.console import Result, console_command
+from pg_to_mysql.command_line.environment import mysql_from_environment, source_from_environment
+from pg_to_mysql.command_line.progress import progress
+from pg_to_mysql.errors import Failure, PassingFailure, WrongSettings
+from pg_to_mysql.mysql.settings import MySQLSettings
+
+__all__ = [
+    "Failure",
+    "MySQLSettings",
+    "PassingFailure",
+    "Result",
+    "WrongSettings",
+    "confirm_removal",
+    "console_command",
+    "mysql_from_environment",
+    "port_is_free",
+    "progress",
+    "source_from_environment",
+]

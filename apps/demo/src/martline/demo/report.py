@@ -1,0 +1,97 @@
+"""What the demo shows at its end."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import psycopg
+import pymysql
+from psycopg import sql
+from rich.table import Table
+
+from martline.demo.run import Step
+from martline.demo.terminal import results as terminal
+
+MARTS = ("mart_user_activity", "mart_product_rating", "mart_average_check")
+TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
+FIRST_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where a server is for the person who reads the report."""
+
+    server: str
+    address: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+def report(
+    source: psycopg.Connection,
+    replica: "pymysql.Connection[Any]",
+    steps: Sequence[Step],
+    logins: Sequence[Login],
+    start_seconds: float | None = None,
+) -> None:
+    """Print the marts' first rows, the counts at every stage, where the time went, and the logins.
+
+    ``start_seconds`` is what the servers took to start, if that was part of it.
+    """
+    for mart in MARTS:
+        _print_rows(replica, mart)
+    _print_counts(source, replica, steps)
+    _print_times(steps, start_seconds)
+    print_logins(logins)
+
+
+def _print_rows(replica: "pymysql.Connection[Any]", mart: str) -> None:
+    with replica.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {mart} ORDER BY 1, 2 LIMIT {FIRST_ROWS}")  # noqa: S608
+        table = Table(*(column[0] for column in cursor.description or ()), title=mart, title_justify="left")
+        for row in cursor.fetchall():
+            table.add_row(*("" if value is None else str(value) for value in row))
+    terminal.print(table)
+
+
+def _print_counts(source: psycopg.Connection, replica: "pymysql.Connection[Any]", steps: Sequence[Step]) -> None:
+    results = {(step.run.dag, step.task.name): step.result for step in steps}
+    generated: Any = results["shop_generate", "generate"]["rows"]
+    stored = results["shop_events", "consume"]["stored"]
+    compared: Any = results["replicate", "compare"]["tables"]
+    table = Table("table", title=f"Rows at every stage ({stored} of them from events)", title_justify="left")
+    for heading in ("generated", "in PostgreSQL", "in MySQL", "compared equal"):
+        table.add_column(heading, justify="right")
+    with replica.cursor() as cursor:
+        for name in TABLES:
+            query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))
+            in_source = source.execute(query).fetchone()
+            cursor.execute(f"SELECT count(*) FROM `{name}`")  # noqa: S608
+            in_replica = cursor.fetchone()
+            counts = (generated.get(name, 0), *(in_source or ()), *(in_replica or ()), compared[name]["rows"])
+            table.add_row(name, *(f"{count:,}" for count in counts))
+    terminal.print(table)
+
+
+def _print_times(steps: Sequence[Step], start_seconds: float | None) -> None:
+    table = Table("what", title="Where the time went", title_justify="left")
+    table.add_column("seconds", justify="right")
+    if start_seconds is not None:
+        table.add_row("start of the servers", f"{start_seconds:.1f}")
+    runs_of_dag: Counter[str] = Counter()
+    for run, tasks in groupby(steps, key=lambda step: step.run):
+        runs_of_dag[run.dag] += 1
+        title = run.dag if runs_of_dag[run.dag] == 1 else f"{run.dag}, run {runs_of_dag[run.dag]}"
+        for step in tasks:
+            table.add_row(f"{title}: {step.task.name}", f"{step.task.seconds or 0:.1f}")
+    terminal.print(table)
+
+
+def print_logins(logins: Sequence[Login]) -> None:
+    """Print where the servers are and how to get in."""
+    table = Table("what", "address", "user", "password", title="Addresses and logins", title_justify="left")
+    for login in logins:
+        table.add_row(login.server, login.address, login.user, login.password)
+    terminal.print(table)

@@ -1,0 +1,198 @@
+"""The demo: the four DAGs through the running scheduler."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from martline.command import Failure
+from martline.demo.airflow_client import FINISHED, AirflowClient, DagRun, Task
+from martline.demo.terminal import console
+
+DAGS = ("shop_generate", "shop_events", "replicate", "build_marts")
+NEXT = {"shop_generate": "replicate", "shop_events": "replicate", "replicate": "build_marts"}
+"""The DAG that a DAG's asset starts."""
+POLL_SECONDS = 0.5
+SECONDS_TO_START = 30
+"""The scheduler starts a run for an asset within a few seconds, if it does at all."""
+SECONDS_WITHOUT_A_WORD = 15
+SEED = 1
+STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", "running": "blue"}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the DAGs generate and send at scale 1."""
+
+    users: int = 500
+    products: int = 800
+    orders: int = 3000
+    reviews: int = 2000
+    loyalty: int = 3000
+    user_events: int = 200
+    review_events: int = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """A finished task and the result it left."""
+
+    run: DagRun
+    task: Task
+    result: dict[str, object]
+
+
+def run_demo(
+    airflow: AirflowClient, sizes: Sizes, scale: int, require_servers: Callable[[], None] = lambda: None
+) -> list[Step]:
+    """Run what has not run yet at this scale, show it, and return every task's result in order.
+
+    ``require_servers`` is called while tasks run; it raises when waiting has become pointless.
+    """
+    return _Demo(airflow, require_servers).run(sizes, scale)
+
+
+class _Demo:
+    """Runs the DAGs, follows them, and shows each task's change of state."""
+
+    def __init__(self, airflow: AirflowClient, require_servers: Callable[[], None]) -> None:
+        self._airflow = airflow
+        self._require_servers = require_servers
+        self._seen: set[tuple[DagRun, Task]] = set()
+
+    def run(self, sizes: Sizes, scale: int) -> list[Step]:
+        self._airflow.wait_for_dags(set(DAGS))
+        generate = self._finish_named("shop_generate", scale, _rows(sizes, scale))
+        events = self._finish_named("shop_events", scale, _events(sizes, scale))
+        runs = [generate, events]
+        for run in runs:  # grows while it is walked: each run may have started others
+            runs += [started for started in self._await_started(run) if started not in runs]
+        return [step for run in runs for step in self._steps(run)]
+
+    def _finish_named(self, dag: str, scale: int, parameters: dict[str, int]) -> DagRun:
+        """Finish the demo's own run of a DAG: a new one, one that runs already, or one that is done."""
+        run, state = self._attempt(dag, f"demo-{scale}")
+        if state is None:
+            self._airflow.trigger(run, parameters)
+        self._finish(run)
+        return run
+
+    def _attempt(self, dag: str, name: str) -> tuple[DagRun, str | None]:
+        """The first run by this name (or it with a number) that has not failed, and its state if it is there."""
+        run = DagRun(dag, name)
+        attempt = 1
+        while (state := self._airflow.find(run)) == "failed":
+            attempt += 1
+            run = DagRun(dag, f"{name}-{attempt}")
+        return run, state
+
+    def _finish(self, run: DagRun) -> None:
+        waiting = _Waiting()
+        while True:
+            tasks = self._airflow.tasks(run)
+            for task in tasks:
+                if task.state and (run, task) not in self._seen:
+                    self._seen.add((run, task))
+                    self._show(run, task)
+                    waiting = _Waiting()
+            state = self._airflow.state(run)
+            if state in FINISHED:
+                break
+            self._require_progress(run.dag)
+            waiting.tell(f"{run.dag} is {state}: {_unfinished(tasks)}")
+            time.sleep(POLL_SECONDS)
+        if state == "failed":
+            failed = [task for task in self._airflow.tasks(run) if task.state == "failed"]
+            if not failed:  # somebody has marked the run
+                raise Failure(f"The run {run.run} of {run.dag} failed: look at it in {self._airflow.url}")
+            raise Failure(f"The task {run.dag}.{failed[0].name} failed: {self._cause(run, failed[0])}")
+
+    def _require_progress(self, dag: str) -> None:
+        """Raise :class:`Failure` if waiting for a run of this DAG is pointless."""
+        self._require_servers()
+        if self._airflow.is_paused(dag):
+            raise Failure(
+                f"The DAG {dag} is paused, and the demo waits for it: unpause it in "
+                f"{self._airflow.url}/dags/{dag}, and run the demo again, which goes on where it was"
+            )
+
+    def _show(self, run: DagRun, task: Task) -> None:
+        state = task.state or ""
+        took = "" if task.seconds is None else f" [dim]{task.seconds:.1f} s[/]"
+        console.print(f"  {run.dag}: {task.name} [{STATE_COLOURS.get(state, 'dim')}]{state}[/]{took}")
+        if state == "up_for_retry":
+            console.print(f"    {self._cause(run, task)}", markup=False, style="yellow")
+
+    def _cause(self, run: DagRun, task: Task) -> str:
+        return self._airflow.last_error(run, task) or "its log says why"
+
+    def _await_started(self, run: DagRun) -> list[DagRun]:
+        """The runs that this one's asset event starts, finished."""
+        if run.dag not in NEXT:
+            return []
+        started = self._started(run)
+        for next_run in started:
+            self._finish(next_run)
+        return started
+
+    def _started(self, run: DagRun) -> list[DagRun]:
+        """What the scheduler has started for the run's asset, within seconds.
+
+        It starts nothing for an event that came while the next DAG was paused, and nothing again that has failed:
+        then the demo does.
+        """
+        dag = NEXT[run.dag]
+        deadline = time.monotonic() + SECONDS_TO_START
+        waiting = _Waiting(SECONDS_TO_START / 5)
+        while True:
+            started = self._airflow.started_by(run)
+            if good := [next_run for next_run in started if self._airflow.find(next_run) != "failed"]:
+                return good
+            ours, state = self._attempt(dag, f"after-{run.dag}-{run.run}")
+            if state:
+                return [ours]
+            self._require_progress(dag)
+            if started or time.monotonic() > deadline:
+                console.print(
+                    f"  {dag} {'has failed' if started else 'was not started'} after {run.dag}: starting it"
+                )
+                self._airflow.trigger(ours, {})
+                return [ours]
+            waiting.tell(f"Airflow is to start {dag} after {run.dag}")
+            time.sleep(POLL_SECONDS)
+
+    def _steps(self, run: DagRun) -> list[Step]:
+        return [Step(run, task, self._airflow.result(run, task.name)) for task in self._airflow.tasks(run)]
+
+
+class _Waiting:
+    """Says what is waited for when nothing has happened for a while, and then less and less often."""
+
+    def __init__(self, seconds: float = SECONDS_WITHOUT_A_WORD) -> None:
+        self._began = time.monotonic()
+        self._next_word = seconds
+
+    def tell(self, what: str) -> None:
+        waited = time.monotonic() - self._began
+        if waited > self._next_word:
+            console.print(f"  waiting for {waited:.0f} s: {what}", markup=False, style="dim")
+            self._next_word *= 2
+
+
+def _unfinished(tasks: Sequence[Task]) -> str:
+    states = [f"{task.name} is {task.state or 'not scheduled yet'}" for task in tasks if task.state != "success"]
+    return ", ".join(states) or "its tasks are done"
+
+
+def _rows(sizes: Sizes, scale: int) -> dict[str, int]:
+    return {
+        "users": sizes.users * scale,
+        "products": sizes.products * scale,
+        "orders": sizes.orders * scale,
+        "reviews": sizes.reviews * scale,
+        "loyalty": sizes.loyalty * scale,
+        "seed": SEED * scale,
+    }
+
+
+def _events(sizes: Sizes, scale: int) -> dict[str, int]:
+    return {"users": sizes.user_events * scale, "reviews": sizes.review_events * scale, "seed": SEED * scale}

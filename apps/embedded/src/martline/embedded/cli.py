@@ -1,0 +1,116 @@
+"""The command ``martline``."""
+
+import os
+import time
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from martline.command import confirm_removal, console_command
+from martline.demo import AirflowClient, console, report, results, run_demo
+from martline.embedded import airflow, databases
+from martline.embedded.environment import forget_foreign
+from martline.embedded.folder import Folder, state_folder
+from martline.embedded.platform import Platform
+from martline.embedded.removal import remove, require_state_folder, size
+from martline.embedded.supervision import Supervisor
+
+
+@click.group()
+def martline() -> None:
+    """The whole platform as local processes: PostgreSQL, MariaDB, ZooKeeper, Kafka, Spark and Airflow.
+
+    Its settings are in .env of the current folder, its state in .martline (or MARTLINE_HOME), its downloads
+    in the user's cache folder (or MARTLINE_CACHE).
+    """
+    forget_foreign()
+
+
+@console_command
+def up() -> None:
+    """Start the servers, and wait until they are ready."""
+    _start(Platform(Path.cwd()))
+
+
+@console_command
+def down() -> None:
+    """Stop the servers; their data stays."""
+    folder = Folder(state_folder(Path.cwd()))
+    # Nothing of what the platform has kept is read: a damaged file must not keep it from being stopped.
+    if folder.run.exists():
+        with folder.locked():
+            Supervisor(folder).stop()
+    console.print("All servers are stopped")
+
+
+@console_command
+def clean() -> None:
+    """Stop the servers, and remove the state folder with all data; asks first, unless YES=1 is set."""
+    folder = Folder(state_folder(Path.cwd()))
+    if not folder.folder.exists():
+        console.print(f"There is nothing to remove: {folder.folder} is not there", markup=False, soft_wrap=True)
+        return
+    require_state_folder(folder)
+    confirm_removal(
+        f"{folder.folder} ({size(folder) / 1e6:,.0f} MB): all databases and topics, passwords, settings and logs"
+    )
+    with folder.locked():
+        Supervisor(folder).stop()
+        require_state_folder(folder)
+        remove(folder)
+    console.print(f"{folder.folder} is removed", markup=False, soft_wrap=True)
+
+
+@console_command
+def status() -> None:
+    """Show each server's state; exit status 1 if one does not run."""
+    supervisor = Supervisor(Folder(state_folder(Path.cwd())))
+    table = Table("server", "state", "since", "log")
+    for process in supervisor.processes():
+        log = escape(str(supervisor.log(process["name"])))
+        table.add_row(process["name"], process["statename"], process["description"], log)
+    results.print(table)
+    supervisor.require()
+
+
+@console_command
+@click.option("--scale", type=click.IntRange(min=1), default=1, help="How many times the default size.")
+def demo(scale: int) -> None:
+    """Start the servers, run the four DAGs through Airflow, and show the marts.
+
+    Run again, it goes on where it was. The servers stay up until `martline down`.
+    """
+    platform = Platform(Path.cwd())
+    seconds = _start(platform)
+    console.print("Running the DAGs")
+    state = platform.state
+    with AirflowClient(airflow.login(state), platform.supervisor.require) as client:
+        steps = run_demo(client, state.settings.sizes, scale, platform.supervisor.require)
+    with databases.source(state) as source, databases.replica(state) as replica:
+        report(source, replica, steps, databases.logins(state), seconds)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(command: tuple[str, ...]) -> None:
+    """Run a command with the platform's settings: `martline run replication-status`."""
+    environment = Platform(Path.cwd()).environment()
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606
+    except OSError as error:
+        raise click.UsageError(f"{command[0]} can't be run: {error.strerror}") from error
+
+
+for _command in (up, down, clean, status, demo, run):
+    martline.add_command(_command)
+
+
+def _start(platform: Platform) -> float:
+    began = time.monotonic()
+    console.print("Starting the servers")
+    started = platform.up(lambda name, seconds: console.print(f"  [green]✓[/] {name} [dim]{seconds:.1f} s[/]"))
+    seconds = time.monotonic() - began
+    console.print(f"All servers are ready after {seconds:.0f} s" if started else "All servers run already")
+    return seconds

@@ -1,0 +1,30 @@
+"""``mart_average_check``: how much an order comes to."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
+
+from martline.marts.definition import Column, Mart, average
+
+
+def build(orders: DataFrame, users: DataFrame) -> DataFrame:
+    """One row per order status and loyalty status of the user, of those that occur together."""
+    return (
+        orders.join(users, "user_id")
+        .groupBy(sf.col("status").alias("order_status"), "loyalty_status")
+        .agg(sf.count("*").alias("orders"), average(sf.col("total_amount")).alias("average_amount"))
+    )
+
+
+MART = Mart(
+    name="mart_average_check",
+    meaning="Average amount of an order, by its status and its user''s loyalty status",
+    columns=(
+        Column("order_status", "VARCHAR(255) NOT NULL", "Status of the orders"),
+        Column("loyalty_status", "VARCHAR(255) NOT NULL", "Loyalty status of their users, as it is now"),
+        Column("orders", "BIGINT NOT NULL", "Number of orders"),
+        Column("average_amount", "DECIMAL(22,2) NOT NULL", "Average total_amount"),
+    ),
+    key=("order_status", "loyalty_status"),
+    sources=("orders", "users"),
+    build=build,
+)

@@ -1,0 +1,43 @@
+"""``mart_product_rating``: how each product is rated."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
+
+from martline.marts.definition import Column, Mart, average
+
+
+def build(products: DataFrame, productcategories: DataFrame, reviews: DataFrame) -> DataFrame:
+    """One row per product with its own category's name, unrated products included."""
+    categories = productcategories.select("category_id", sf.col("name").alias("category"))
+    rated = reviews.groupBy("product_id").agg(
+        average(sf.col("rating")).alias("average_rating"), sf.count("*").alias("reviews")
+    )
+    return (
+        products.join(categories, "category_id", "left")
+        .join(rated, "product_id", "left")
+        .select(
+            "product_id",
+            "name",
+            "category_id",
+            "category",
+            "average_rating",
+            sf.coalesce("reviews", sf.lit(0)).alias("reviews"),
+        )
+    )
+
+
+MART = Mart(
+    name="mart_product_rating",
+    meaning="How each product is rated; unrated products are there too",
+    columns=(
+        Column("product_id", "BIGINT NOT NULL", "The product"),
+        Column("name", "LONGTEXT", "Name of the product"),
+        Column("category_id", "BIGINT", "Category of the product"),
+        Column("category", "LONGTEXT", "Name of the category"),
+        Column("average_rating", "DECIMAL(22,2)", "Average rating received, 1 to 5; null when unrated"),
+        Column("reviews", "BIGINT NOT NULL", "Number of reviews received"),
+    ),
+    key=("product_id",),
+    sources=("products", "productcategories", "reviews"),
+    build=build,
+)

@@ -1,0 +1,1 @@
+"""The changes since the last run, from the slot into MySQL."""

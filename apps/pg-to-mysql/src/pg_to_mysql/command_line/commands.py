@@ -1,0 +1,270 @@
+"""The commands."""
+
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from pg_to_mysql.command_line.console import Result, console_command
+from pg_to_mysql.command_line.environment import (
+    mysql_from_environment,
+    source_from_environment,
+    spark_master_from_environment,
+)
+from pg_to_mysql.command_line.progress import bar
+from pg_to_mysql.errors import WrongSettings
+from pg_to_mysql.extras import extra
+from pg_to_mysql.operation import roles
+from pg_to_mysql.operation.observer import Observer
+from pg_to_mysql.operation.run import Plan, Run
+from pg_to_mysql.operation.status import UNITS
+from pg_to_mysql.postgres import slots
+from pg_to_mysql.replica import Replica
+from pg_to_mysql.tables.unfit import UnfitRules
+
+log = logging.getLogger(__name__)
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes, such as 512M or 10G."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        match = re.fullmatch(r"(\d+) ?([KMGT]?)(?:i?B)?", str(value), re.IGNORECASE)
+        if match is None:
+            self.fail(f"{value!r} is no size: 512M and 10G are", parameter, context)
+        return int(match[1]) * UNITS[match[2].upper()]
+
+
+slot_option = click.option(
+    "--slot", help="Name of slot and publication in PostgreSQL.  [default: made of the database's name]"
+)
+schema_option = click.option("--schema", default="public", help="PostgreSQL's schema.")
+exclude_option = click.option("--exclude", multiple=True, metavar="TABLE", help="Leave a table out; repeatable.")
+tables_argument = click.argument("tables", nargs=-1, metavar="[TABLE ...]")
+warn_option = click.option(
+    "--warn-over",
+    type=Size(),
+    default="5G",
+    help="Warn when PostgreSQL keeps more of its log than this for the slot.",
+)
+
+
+@console_command
+@tables_argument
+@exclude_option
+@click.option("--follow", is_flag=True, help="Go on with each change as it comes, until interrupted.")
+@click.option("--recopy", multiple=True, metavar="TABLE", help="Copy a table once more; repeatable.")
+@click.option(
+    "--start-over",
+    is_flag=True,
+    help="Copy every table again, from the source that is there now, also if it is another one than before. What"
+    " MySQL has stays readable until each table's new copy takes its place.",
+)
+@click.option(
+    "--drop-gone",
+    type=click.IntRange(min=0),
+    envvar="REPLICATION_DROP_GONE",
+    metavar="N",
+    help="How many copies of tables that are gone from PostgreSQL a run may drop from MySQL. If there are more,"
+    " none is dropped, and the run fails once the other tables are done.  [default: 3, but not all of several]",
+)
+@click.option(
+    "--unfit",
+    multiple=True,
+    metavar="[TABLE.COLUMN=]RULE",
+    envvar="REPLICATION_UNFIT",
+    help="What becomes of a value that MySQL's type can't hold (NaN, the year 20000): stop (the default), null,"
+    " or text (the column is a text column). For all columns of the tables that are copied, or for one; "
+    "repeatable. A table keeps its rules until it is copied again.",
+)
+@click.option(
+    "--transactional/--no-transactional",
+    default=True,
+    help="Whether what is one transaction in PostgreSQL is one in MySQL too, or a large one becomes visible piece"
+    " by piece.",
+)
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="With --follow, serve Prometheus metrics.")
+@click.option("--metrics-address", default="127.0.0.1", help="The address that the metrics are served on.")
+@warn_option
+@slot_option
+@schema_option
+def replicate(
+    tables: Sequence[str],
+    exclude: Sequence[str],
+    follow: bool,
+    recopy: Sequence[str],
+    start_over: bool,
+    drop_gone: int | None,
+    unfit: Sequence[str],
+    transactional: bool,
+    metrics_port: int | None,
+    metrics_address: str,
+    warn_over: int,
+    slot: str | None,
+    schema: str,
+) -> Result:
+    """Make MySQL's tables equal to PostgreSQL's.
+
+    Tables that are new are copied as they are at one moment; the changes that were committed since the last
+    run are applied in whole transactions. Without a TABLE, all tables are meant; tables once copied go on
+    in any case. The settings are PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and MYSQL_HOST,
+    MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE, and for TLS those of libpq and MYSQL_SSL_MODE,
+    MYSQL_SSL_CA, MYSQL_SSL_CERT, MYSQL_SSL_KEY.
+    """
+    if metrics_port and not follow:
+        raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
+    replica = _replica(slot, schema, unfit=UnfitRules.parse(unfit), drop_gone=drop_gone)
+    plan = Plan(tables, exclude, recopy, start_over, transactional, warn_over)
+    run = _follow(replica, plan, metrics_address, metrics_port) if follow else replica.replicate(plan)
+    return {
+        "copied": run.copied.rows,
+        "copy_seconds": round(run.copied.seconds, 2),
+        "changes": run.applied.changes,
+        "rows_written": run.applied.rows_written,
+    }
+
+
+def _follow(replica: Replica, plan: Plan, address: str, port: int | None) -> Run:
+    stopped = threading.Event()
+    observer = Observer()
+    if port:
+        # Imported where it is used: who serves no metrics needs no library for them.
+        with extra("metrics"):
+            from pg_to_mysql.operation.metrics import Metrics
+
+        observer = Metrics()
+        observer.serve(address, port)
+    return replica.follow(plan, stopped=stopped, begins=lambda: _set_by_signals(stopped), observer=observer)
+
+
+def _replica(
+    slot: str | None, schema: str, *, unfit: UnfitRules | None = None, drop_gone: int | None = None
+) -> Replica:
+    return Replica(
+        source_from_environment(),
+        mysql_from_environment(),
+        schema=schema,
+        slot=slot,
+        unfit=unfit,
+        drop_gone=drop_gone,
+        spark_master=spark_master_from_environment(),
+        progress=bar,
+    )
+
+
+def _set_by_signals(stopped: threading.Event) -> None:
+    """Let SIGTERM and Ctrl-C set the event; a second one ends the program at once."""
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+@console_command
+@tables_argument
+@exclude_option
+@click.option("--repair", is_flag=True, help="Bring the rows that differ again, and compare again.")
+@slot_option
+@schema_option
+def replication_compare(
+    tables: Sequence[str], exclude: Sequence[str], repair: bool, slot: str | None, schema: str
+) -> Result:
+    """Prove that MySQL has the rows that PostgreSQL has, or name those that differ.
+
+    Both sides are brought to the same moment first, so the source may go on changing. Ends with status 1 if
+    a row differs. The settings are those of `replicate`.
+    """
+    replica = _replica(slot, schema)
+    compared = (replica.repair if repair else replica.compare)(tables, exclude=exclude)
+    return {
+        "equal": True,
+        "rows_compared": sum(compared.rows.values()),
+        "rows_repaired": compared.rows_repaired,
+        "tables": {name: {"rows": rows} for name, rows in compared.rows.items()},
+    }
+
+
+@console_command
+@warn_option
+@click.option(
+    "--drop-slot-over",
+    type=Size(),
+    help="Drop the slot if PostgreSQL keeps more of its log for it; the next run then copies the tables again.",
+)
+@slot_option
+@schema_option
+def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | None, schema: str) -> Result:
+    """Show how far MySQL is behind, and the state of each table.
+
+    The settings are those of `replicate`. The slot is looked at first, and dropped if that is asked for, also
+    when MySQL can't be reached.
+    """
+    replica = _replica(slot, schema)
+    replica.guard_disk(warn_over=warn_over, drop_over=drop_slot_over)
+    status = replica.status()
+    if status.other_source:
+        log.warning("%s", status.other_source)
+    if sys.stderr.isatty():
+        # Imported where it is used: it takes as long as the rest of the command.
+        from rich.console import Console
+
+        from pg_to_mysql.command_line.status_table import show_status
+
+        show_status(status, Console(stderr=True))
+    return asdict(status)
+
+
+@console_command
+@click.argument("server", type=click.Choice(["postgresql", "mysql"]))
+@click.option("--role", default="replicator", help="Name of the role, or of MySQL's user.")
+@click.option("--host", default="%", help="Where MySQL's user comes from, as MySQL writes it.")
+@slot_option
+@schema_option
+def replication_roles(server: str, role: str, host: str, slot: str | None, schema: str) -> None:
+    """Print the SQL that makes a role with the least privileges, without a password, and can be run again.
+
+    \b
+        replication-roles postgresql | psql
+        replication-roles mysql | mysql
+
+    The database is that of PGDATABASE or MYSQL_DATABASE. A superuser runs it, or who owns the tables and may
+    make roles. Afterwards give the role its password: `\\password replicator` in psql, in mysql
+    `ALTER USER replicator IDENTIFIED BY '...' ACCOUNT UNLOCK`.
+    """
+    if server == "mysql":
+        click.echo(roles.mysql(role, host, _setting("MYSQL_DATABASE")))
+    else:
+        name = slots.choose_slot_name(_setting("PGDATABASE"), slot)
+        click.echo(roles.postgresql(role, schema, name, _setting("PGDATABASE")))
+
+
+def _setting(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise WrongSettings(f"{name} is not set: set it to the database that is replicated")
+    return value
+
+
+pg_to_mysql = click.Group(
+    "pg-to-mysql",
+    {
+        "replicate": replicate,
+        "compare": replication_compare,
+        "status": replication_status,
+        "roles": replication_roles,
+    },
+    help="Keep tables of MySQL equal to those of a PostgreSQL database.",
+)

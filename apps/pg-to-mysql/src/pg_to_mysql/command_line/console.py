@@ -1,0 +1,63 @@
+"""How a command runs: its log on standard error, its result on standard output, its errors in one sentence."""
+
+import functools
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import click
+
+from pg_to_mysql.errors import Failure, WrongSettings
+
+log = logging.getLogger(__name__)
+Result = Mapping[str, Any]
+
+
+def console_command(function: Callable[..., Result | None]) -> click.Command:
+    """Make a console script of a function.
+
+    The function's docstring is the help text. What it returns is printed as one line of JSON, with the
+    ``seconds`` it took, so that a person, a shell pipe and Airflow's XCom read the same result; a command
+    for people alone returns None and prints what it likes.
+    """
+
+    @functools.wraps(function)
+    def run(debug: bool, **arguments: Any) -> None:
+        logging.basicConfig(
+            level=logging.DEBUG if debug else logging.INFO,
+            format="%(asctime)s %(levelname)-7s %(message)s",
+            stream=sys.stderr,
+        )
+        _quieten_libraries()
+        started = time.monotonic()
+        try:
+            result = function(**arguments)
+        except click.ClickException:
+            raise
+        except KeyboardInterrupt:
+            _end("interrupted", 130, debug)
+        except Failure as failure:
+            _end(str(failure), 2 if isinstance(failure, WrongSettings) else 1, debug)
+        except Exception as error:
+            what = " ".join(str(error).split())
+            _end(f"unexpected {type(error).__name__}: {what} (--debug shows the traceback)", 1, debug)
+        if result is not None:
+            seconds = round(time.monotonic() - started, 2)
+            click.echo(json.dumps({**result, "seconds": seconds}, default=str, ensure_ascii=False))
+
+    name = function.__name__.replace("_", "-")
+    option = click.option("--debug", is_flag=True, help="Log more, and show the traceback of an error.")
+    return click.command(name, context_settings={"show_default": True})(option(run))
+
+
+def _end(sentence: str, exit_status: int, debug: bool) -> NoReturn:
+    log.error("%s", sentence, exc_info=debug)
+    sys.exit(exit_status)
+
+
+def _quieten_libraries() -> None:
+    for name in ("kafka", "py4j", "httpx", "httpcore", "faker"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Whether both sides hold the same rows."""

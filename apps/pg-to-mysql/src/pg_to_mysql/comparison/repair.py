@@ -1,0 +1,96 @@
+"""The comparison of a replica's tables at one moment, and the repair of the rows that differ."""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from pg_to_mysql.comparison.compare import Comparer, Comparison, Difference
+from pg_to_mysql.errors import Failure, RowDifference, RowsDiffer
+from pg_to_mysql.operation.open_replica import OpenReplica
+from pg_to_mysql.postgres import export
+from pg_to_mysql.tables.table import Table
+
+log = logging.getLogger(__name__)
+
+DIFFERENCES_LOGGED = 1000
+"""Of each table, each with its key."""
+DIFFERENCES_SHOWN = 10
+"""In the sentence that ends the command."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison has found: after it, both sides hold the same rows."""
+
+    rows: Mapping[str, int]
+    """Of each table, as PostgreSQL has them."""
+    rows_repaired: int
+
+
+def compare_tables(replica: OpenReplica, names: Sequence[str], *, repair: bool) -> Compared:
+    """Compare the tables; raises :class:`RowsDiffer` if rows do and are not to be repaired."""
+    missing = sorted(set(names) - replica.replicated().keys() - replica.stopped().keys())
+    if missing:
+        raise Failure(f"The table {missing[0]} is not in MySQL: run `replicate` first")
+    compared: dict[str, Comparison] = {}
+    shown: list[RowDifference] = []
+    with export.snapshot(replica.source) as moment:
+        replica.apply(moment.lsn)
+        replicated = replica.replicated()
+        _require_copies(replica, names, replicated)
+        for name in (name for name in names if name in replicated):
+            table = replicated[name].table
+            compared[name], differences = _compare(replica, moment.reader, table, repair=repair)
+            shown += differences
+            if repair and compared[name].differing:
+                _compare_again(replica, moment.reader, table)
+    differing = sum(comparison.differing for comparison in compared.values())
+    if differing and not repair:
+        told = "; ".join(map(str, shown[:DIFFERENCES_SHOWN]))
+        more = f"; and {differing - DIFFERENCES_SHOWN} more" if differing > DIFFERENCES_SHOWN else ""
+        raise RowsDiffer(f"{differing} rows differ: {told}{more}; --repair brings them again", shown, differing)
+    return Compared({name: comparison.rows for name, comparison in compared.items()}, differing)
+
+
+def _require_copies(replica: OpenReplica, names: Sequence[str], replicated: Collection[str]) -> None:
+    """Fail if one of the tables is not there as PostgreSQL has it now."""
+    if due := sorted(set(names) & set(replica.due())):
+        raise Failure(f"The table {due[0]} is to be copied again: run `replicate` first")
+    # Of a table that was made anew, or renamed to the name of one that is gone, MySQL has another one.
+    for name in names:
+        if name in replica.gone.names or (name not in replicated and name not in replica.stopped()):
+            raise Failure(f"MySQL has no copy of PostgreSQL's table {name} as it is now: run `replicate` first")
+
+
+def _compare(
+    replica: OpenReplica, reader: psycopg.Connection, table: Table, *, repair: bool
+) -> tuple[Comparison, list[RowDifference]]:
+    """Compare a table, and repair it in one transaction of MySQL's; return the first differences."""
+    comparer = Comparer(reader, replica.schema, replica.target, table)
+    first: list[RowDifference] = []
+
+    def found(differences: list[Difference]) -> None:
+        for difference in differences[: DIFFERENCES_LOGGED - len(first)]:
+            first.append(difference.told)
+            log.warning("%s", difference.told)
+        if repair:
+            comparer.repair([difference.row for difference in differences])
+
+    with replica.target.transaction():
+        comparison = comparer.compare(found)
+    log.info(
+        "%s: %s rows, %s %s",
+        table.name,
+        f"{comparison.rows:,}",
+        f"{comparison.differing:,}",
+        "repaired" if repair else "differ",
+    )
+    return comparison, first
+
+
+def _compare_again(replica: OpenReplica, reader: psycopg.Connection, table: Table) -> None:
+    comparison, first = _compare(replica, reader, table, repair=False)
+    if comparison.differing:
+        raise Failure(f"{first[0]} after its repair, too: copy the table again")

@@ -1,0 +1,1 @@
+"""How MySQL's tables follow what becomes of PostgreSQL's."""

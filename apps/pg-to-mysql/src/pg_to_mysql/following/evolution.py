@@ -1,0 +1,133 @@
+"""What a table in MySQL becomes as PostgreSQL's catalogue changes.
+
+A table in MySQL goes straight to what PostgreSQL's catalogue says now (:func:`evolve`), even though the changes
+that are still to be read may have been made before; :func:`pg_to_mysql.changes.views.places` then says where the
+values of such an older message belong.
+"""
+
+from dataclasses import dataclass, replace
+
+from pg_to_mysql.mysql.definitions import column_definition
+from pg_to_mysql.mysql.quoting import quote, text_literal
+from pg_to_mysql.tables.table import Column, Table
+from pg_to_mysql.tables.types import MySQLType
+from pg_to_mysql.tables.widening import holds, same_type
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The table can't be followed, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class CopyAgain:
+    """What has become of the table's rows is not in the changes, and why: it is to be copied again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evolved:
+    """What the table in MySQL becomes, and the one statement that makes it so; None if nothing need be done."""
+
+    table: Table
+    statement: str | None
+
+
+def evolve(stored: Table, live: Table | None) -> Evolved | Stopped | CopyAgain:
+    """Bring a table, as MySQL has it, to what PostgreSQL's catalogue says now.
+
+    Its name stays: see :func:`rename`. The statement fails or succeeds as a whole, in MySQL and in MariaDB.
+    """
+    if live is None:
+        return Stopped("PostgreSQL does not have it any more, or it has no key")
+    if live.oid != stored.oid:
+        return Stopped("it is another table of the same name")
+    if [live.columns[i].attnum for i in live.key] != [stored.columns[i].attnum for i in stored.key]:
+        return Stopped("its key has changed")
+    now = {column.attnum: column for column in live.columns}
+    # Partitions that PostgreSQL has written anew make the table be copied again.
+    rewritten = live.partitions is None and live.storage != stored.storage
+    actions = []
+    kept, dropped = [], list(stored.dropped)
+    for column in stored.columns:
+        new = now.get(column.attnum)
+        if new is None:
+            actions.append(f"DROP COLUMN {quote(column.name)}")
+            dropped.append(column)
+            continue
+        if reason := _hindrance(column, new, rewritten):
+            return CopyAgain(reason) if column.name != new.name and holds(new, column) else Stopped(reason)
+        not_null = column.not_null and new.not_null
+        former = column.former_names
+        if new.name != column.name:
+            former = tuple(dict.fromkeys([*former, column.name]))
+        kept.append(replace(new, not_null=not_null, former_names=former, unfit=column.unfit))
+    added = [column for column in live.columns if column.attnum > stored.last_attnum]
+    for column in added:
+        if column.missing is None and rewritten:
+            reason = (
+                f"PostgreSQL has written all rows anew since the column {column.name} was added, and it does"
+                " not tell which values they have there"
+            )
+            return Stopped(reason) if column.has_default else CopyAgain(reason)
+    unknown = now.keys() - {column.attnum for column in kept} - {column.attnum for column in added}
+    if unknown:
+        return Stopped(f"the column {now[min(unknown)].name} was not replicated until now")
+    # The rows of changes made before a column was NOT NULL may still come.
+    columns = (*kept, *(replace(column, not_null=False) for column in added))
+    table = replace(
+        live,
+        name=stored.name,
+        columns=columns,
+        dropped=tuple(dropped),
+        indexes=(),
+        comment=stored.comment,
+        settled_attnum=stored.settled_attnum,
+        settled_lsn=stored.settled_lsn,
+    )
+    before = {column.attnum: (column, kind) for column, kind in zip(stored.columns, stored.types, strict=True)}
+    for column, kind in zip(table.columns, table.types, strict=True):
+        if column.attnum not in before:
+            default = "" if column.missing is None else f" DEFAULT {_default(column.missing, kind)}"
+            actions.append(f"ADD COLUMN {column_definition(column, kind)}{default}")
+            continue
+        old, old_kind = before[column.attnum]
+        if kind.name != old_kind.name or old.not_null != column.not_null:
+            old_name = quote(old.name)
+            actions.append(f"CHANGE COLUMN {old_name} {column_definition(column, kind)}")
+        elif old.name != column.name:
+            actions.append(f"RENAME COLUMN {quote(old.name)} TO {quote(column.name)}")
+    statement = f"ALTER TABLE {quote(stored.name)} {', '.join(actions)}" if actions else None
+    return Evolved(table, statement)
+
+
+def _default(missing: str, kind: MySQLType) -> str:
+    """The value as MySQL's default; an expression, since LONGTEXT takes nothing else."""
+    text = missing.encode()
+    decoded = kind.decode(text) if kind.decode else text
+    if decoded is None:
+        return "NULL"
+    return f"({kind.loaded.format(text_literal(decoded.decode()))})"
+
+
+def _hindrance(old: Column, new: Column, rewritten: bool) -> str | None:
+    """Why the column can't be followed; None if it can."""
+    if not holds(new, old):
+        return f"the type of its column {new.name} has changed to one that can't hold all values it had"
+    materialised = old.missing is not None and new.missing is None
+    if rewritten and old.version != new.version and not materialised and same_type(old, new):
+        return f"PostgreSQL may have computed the column {new.name} anew"
+    return None
+
+
+def settle(table: Table) -> Table:
+    """Forget how the table was, once no message can come that is older than it is now."""
+    return replace(
+        table,
+        columns=tuple(replace(column, former_names=()) for column in table.columns),
+        dropped=(),
+        settled_attnum=table.last_attnum,
+    )

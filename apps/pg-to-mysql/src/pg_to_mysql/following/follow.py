@@ -1,0 +1,157 @@
+"""The tables in MySQL follow PostgreSQL's catalogue; one that can't be followed is stopped, with the reason.
+
+A table is altered before the transaction that brings its changes, as MySQL commits at each DDL statement. What is
+stored about the table says what is being done before it is done, so that a killed run is understood by the next.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+import pymysql
+
+from pg_to_mysql.following.evolution import CopyAgain, Stopped, evolve, settle
+from pg_to_mysql.following.partitions import of_first_version, reason_to_copy
+from pg_to_mysql.mysql.indexes import renewed_indexes
+from pg_to_mysql.mysql.quoting import quote
+from pg_to_mysql.mysql.refusal import is_refusal
+from pg_to_mysql.mysql.state import State
+from pg_to_mysql.tables.table import Partition, Table
+from pg_to_mysql.tables.unfit import UnfitRules
+
+log = logging.getLogger(__name__)
+
+
+def follow_tables(
+    state: State,
+    live: Mapping[str, Table],
+    refused: Mapping[str, str],
+    lsn: int,
+    rules: UnfitRules,
+    is_empty: Callable[[Partition], bool],
+    gone: Collection[str] = (),
+) -> None:
+    """Bring the slot's tables in MySQL to what PostgreSQL's catalogue said before the LSN ``lsn``.
+
+    Of the rules, only those for a single column reach a table that is there already. The tables that are ``gone``
+    from PostgreSQL keep their copies as they are, and their names.
+    """
+    by_oid = {table.oid: table for table in live.values()}
+    applied = state.applied_lsn() or 0
+    _rename(state, {oid: table for oid, table in by_oid.items() if table.name not in gone})
+    for name, copied in state.copied().items():
+        if name in refused and copied.joined and not copied.stopped:
+            stop(state, name, refused[name])
+            continue
+        if not copied.table or copied.snapshot_lsn is None or copied.stopped or name in gone:
+            continue
+        stored = copied.table
+        if copied.altering:
+            stored = _finish_altering(state, name, stored, copied.altering)
+        now = by_oid.get(stored.oid, live.get(name))
+        if now and (reason := _reason_to_copy(stored, now, is_empty)):
+            copy_again(state, name, reason)
+            continue
+        evolved = evolve(
+            settle(stored) if applied >= stored.settled_lsn else stored, now and rules.kept(stored, now)
+        )
+        if isinstance(evolved, Stopped):
+            stop(state, name, refused.get(name, evolved.reason))
+        elif isinstance(evolved, CopyAgain):
+            copy_again(state, name, evolved.reason)
+        elif evolved.table != stored:
+            # Even without a statement, as for a column that has come and gone: changes may have it still.
+            table = replace(evolved.table, settled_lsn=lsn)
+            if evolved.statement:
+                _alter(state, name, stored, table, evolved.statement)
+            else:
+                state.store_layout(name, table)
+
+
+def _reason_to_copy(stored: Table, now: Table, is_empty: Callable[[Partition], bool]) -> str | None:
+    """Why the table has changed in ways that the changes do not tell, as far as its partitions show it."""
+    if now.partitions is None or now.oid != stored.oid:
+        return None
+    before: Sequence[Partition] | None = stored.partitions
+    if before is None:
+        if [now.columns[i].attnum for i in now.key] != [stored.columns[i].attnum for i in stored.key]:
+            return "its key is its primary key now, whatever its REPLICA IDENTITY is"
+        before = of_first_version(stored.storage, now.partitions)
+    if before is None:
+        return "a partition was truncated, dropped or detached"
+    return reason_to_copy(before, now.partitions, is_empty)
+
+
+def copy_again(state: State, name: str, reason: str) -> None:
+    """Let the table be copied again; its copy stays as it is until the new one takes its place."""
+    log.warning("%s is to be copied again: %s", name, reason)
+    state.copy_again([name])
+
+
+def stop(state: State, name: str, reason: str) -> None:
+    """Let the table be, until it is copied again."""
+    with state.target.transaction():
+        state.store_stopped(name, reason)
+
+
+def _alter(state: State, name: str, before: Table, table: Table, statement: str) -> None:
+    if renewed := renewed_indexes(state.target, name, before, table):
+        statement = f"{statement}, {', '.join(renewed)}"
+    log.info("%s follows PostgreSQL's: %s", name, statement)
+    state.store_altering(name, table)
+    try:
+        state.target.change_tables(statement, [name])
+    except pymysql.MySQLError as error:
+        if not is_refusal(error):
+            raise
+        stop(state, name, f"MySQL can't follow its columns ({error.args[-1]})")
+        return
+    state.store_layout(name, table)
+
+
+def _finish_altering(state: State, name: str, before: Table, after: Table) -> Table:
+    """What the table is that a killed run has altered, or was about to alter."""
+    names = state.target.column_names(name)
+    done = names == [column.name for column in after.columns]
+    # Where names stay, types are altered, which may be done again.
+    if done and names != [column.name for column in before.columns]:
+        state.store_layout(name, after)
+        return after
+    return before
+
+
+def _rename(state: State, live: Mapping[int, Table]) -> None:
+    """Rename the copies of renamed tables; one may take the name that another gives up."""
+    while renamed := _renamed(state, live):
+        there = state.taken_names()
+        free = [(old, new) for old, new in renamed if new not in there or state.target.is_one_name(old, new)]
+        for old, new in free:
+            log.info("%s is called %s in PostgreSQL now: renaming it", old, new)
+            state.rename(old, new)
+            _finish_rename(state, new, old)
+        if not free:
+            for old, new in renamed:
+                stop(state, old, f"it is called {new} now, and MySQL has another table of that name")
+
+
+def _renamed(state: State, live: Mapping[int, Table]) -> list[tuple[str, str]]:
+    renamed = []
+    for name, copied in state.copied().items():
+        if copied.table is None or (copied.snapshot_lsn is None and not copied.joined):
+            continue
+        if copied.table.name != name:  # a killed run was about to
+            _finish_rename(state, name, copied.table.name)
+        now = live.get(copied.table.oid)
+        if now is None or now.name == name or (copied.stopped and now.name in state.taken_names()):
+            continue
+        renamed.append((name, now.name))
+    return renamed
+
+
+def _finish_rename(state: State, name: str, old: str) -> None:
+    """Rename the table in MySQL, which is known as ``name`` already."""
+    if name not in state.target.table_names():
+        state.target.change_tables(f"RENAME TABLE {quote(old)} TO {quote(name)}", [old])
+    table = state.copied()[name].table
+    if table:
+        state.store_layout(name, replace(table, name=name))

@@ -1,0 +1,1 @@
+"""MySQL or MariaDB, the side that is written."""

@@ -1,0 +1,67 @@
+"""PyMySQL's connection, which gives a server less than PyMySQL does: no files, and no password in clear."""
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from pymysql import connections
+
+from pg_to_mysql.errors import Failure
+
+PROVED_WITHOUT_SENDING = frozenset(
+    (b"caching_sha2_password", b"sha256_password", b"mysql_native_password", b"client_ed25519")
+)
+"""The ways to log in that send a proof of the password, or the password under the server's key."""
+KEEPALIVE = {
+    name: value
+    for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}.items()
+    if hasattr(socket, name)
+}
+"""As in :mod:`pg_to_mysql.postgres.session`; what the system does not know is left out."""
+
+if TYPE_CHECKING:
+    Connection = connections.Connection[Any]
+else:
+    Connection = connections.Connection
+
+
+class SafeConnection(Connection):
+    """A connection that does not trust the server more than it must.
+
+    A MySQL server chooses how its client logs in, and may ask for any file of the client in answer to any
+    statement. See *Security Considerations for LOAD DATA LOCAL* in MySQL's documentation.
+    """
+
+    _secure: bool
+
+    def _process_auth(self, plugin_name: bytes, auth_packet: Any, handler: Any = None) -> Any:
+        if not self._secure and plugin_name not in PROVED_WITHOUT_SENDING:
+            raise Failure(
+                f"MySQL at {self.host}:{self.port} asks for {self._user_name()}'s password in clear"
+                f" ({plugin_name.decode(errors='replace')}) on a connection without TLS: let the server have"
+                " TLS, and set MYSQL_SSL_MODE=REQUIRED or stricter"
+            )
+        return super()._process_auth(plugin_name, auth_packet, handler)  # type: ignore[misc]
+
+    def connect(self, sock: socket.socket | None = None) -> None:
+        """Connect, so that a peer that is gone without a word is noticed within minutes."""
+        super().connect(sock)
+        connected: socket.socket = self._sock  # type: ignore[attr-defined]
+        for option, value in KEEPALIVE.items():
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
+        try:
+            return super()._read_query_result(unbuffered)  # type: ignore[misc]
+        except RuntimeError as error:  # so PyMySQL says that the server asks for a file
+            raise self.asks_for_a_file() from error
+
+    def asks_for_a_file(self) -> Failure:
+        """End the connection to a server that asks for what it must not have."""
+        self._force_close()  # type: ignore[attr-defined]
+        return Failure(
+            f"MySQL at {self.host}:{self.port} asks for a file of this machine, which no statement has offered:"
+            " find out whether it is the server that you mean, and whether somebody has changed it"
+        )
+
+    def _user_name(self) -> str:
+        return self.user.decode(errors="replace") if isinstance(self.user, bytes) else str(self.user)

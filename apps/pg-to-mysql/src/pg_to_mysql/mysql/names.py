@@ -1,0 +1,27 @@
+"""Names of tables, of which some servers take upper and lower case for one."""
+
+from collections.abc import Iterable, Iterator
+
+
+class TableNames:
+    """The tables of a database; upper and lower case are the same to some servers."""
+
+    def __init__(self, names: Iterable[str], folded: bool) -> None:
+        self._names = tuple(names)
+        self._folded = folded
+        self._known = {self._fold(name) for name in self._names}
+
+    def __contains__(self, name: str) -> bool:
+        return self._fold(name) in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        """As the server tells them."""
+        return iter(self._names)
+
+    def _fold(self, name: str) -> str:
+        return fold_case(name) if self._folded else name
+
+
+def fold_case(name: str) -> str:
+    """The name in lower case, as long as it was."""
+    return "".join(lower if len(lower := character.lower()) == 1 else character for character in name)

@@ -1,0 +1,98 @@
+"""The MySQL or MariaDB database that is written to, and connections to it."""
+
+import ssl
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar, overload
+
+import pymysql
+
+from pg_to_mysql.errors import Failure, WrongSettings
+from pg_to_mysql.mysql.connection import SafeConnection
+from pg_to_mysql.mysql.session import pin
+
+C = TypeVar("C", bound=SafeConnection)
+
+
+class SSLMode(StrEnum):
+    """What is asked of a connection's encryption, as by ``--ssl-mode`` of MySQL's clients."""
+
+    DISABLED = "DISABLED"
+    PREFERRED = "PREFERRED"
+    """Encrypted if the server can; against nobody who can change what is sent."""
+    REQUIRED = "REQUIRED"
+    VERIFY_CA = "VERIFY_CA"
+    """And the server's certificate is signed by the authority."""
+    VERIFY_IDENTITY = "VERIFY_IDENTITY"
+    """And is made for the host's name."""
+
+
+@dataclass(frozen=True)
+class MySQLSettings:
+    """Where MySQL is and who asks."""
+
+    host: str
+    port: int
+    user: str
+    database: str
+    password: str = field(repr=False)
+    ssl_mode: SSLMode = SSLMode.PREFERRED
+    ssl_ca: str | None = None
+    """A file of certificates of authorities; without it, the system's are trusted."""
+    ssl_cert: str | None = None
+    """A file with the client's certificate."""
+    ssl_key: str | None = None
+    """A file with its key."""
+
+    @overload
+    def connect(self, **options: Any) -> SafeConnection: ...
+
+    @overload
+    def connect(self, kind: type[C], **options: Any) -> C: ...
+
+    def connect(self, kind: type[SafeConnection] = SafeConnection, **options: Any) -> SafeConnection:
+        """Connect in utf8mb4 with the settings of :mod:`pg_to_mysql.mysql.session`; ``options`` go to PyMySQL."""
+        try:
+            connection = kind(
+                host=self.host,
+                port=self.port,
+                user=self.user,
+                password=self.password,
+                database=self.database,
+                charset="utf8mb4",
+                connect_timeout=10,
+                **self._tls(),
+                **options,
+            )
+        except pymysql.OperationalError as error:
+            raise Failure(
+                f"MySQL at {self.host}:{self.port} does not let {self.user} into {self.database}: "
+                f"{error.args[-1]}; check the MYSQL_ settings and that the server runs"
+            ) from error
+        try:
+            pin(connection)
+            connection.rollback()  # to look at the settings has begun a transaction
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _tls(self) -> dict[str, Any]:
+        if self.ssl_mode is SSLMode.DISABLED:
+            return {"ssl_disabled": True}
+        if self.ssl_mode is SSLMode.PREFERRED:
+            return {}
+        try:
+            context = ssl.create_default_context(cafile=self.ssl_ca)
+            if self.ssl_cert:
+                context.load_cert_chain(self.ssl_cert, self.ssl_key)
+        except (OSError, ssl.SSLError) as error:
+            raise WrongSettings(
+                f"The files of MYSQL_SSL_CA, MYSQL_SSL_CERT and MYSQL_SSL_KEY can't be used: {error}"
+            ) from error
+        # The certificates that MySQL makes for itself lack what Python 3.13 asks for beyond their signature.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        context.check_hostname = self.ssl_mode is SSLMode.VERIFY_IDENTITY
+        if self.ssl_mode is SSLMode.REQUIRED:
+            context.verify_mode = ssl.CERT_NONE
+        return {"ssl": context}

@@ -1,0 +1,329 @@
+"""What MySQL knows of one slot's replica: the only place that reads and writes the tables of the state.
+
+A method that says so leaves the transaction to its caller; the others have one of their own, or only read.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from pg_to_mysql.errors import Failure
+from pg_to_mysql.mysql.names import TableNames
+from pg_to_mysql.mysql.target import LOCK_WAIT_SECONDS, Target
+from pg_to_mysql.tables.table import Table
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What is known of a table: its columns when it was copied, and the moment of the copy."""
+
+    table: Table | None
+    """None if what is stored is of another version of this program."""
+    snapshot_lsn: int | None
+    altering: Table | None = None
+    """What the table becomes, where a run was killed that altered it."""
+    stopped: str | None = None
+    """Why it is not followed any more."""
+    joined: bool = True
+    """Whether it was ever complete; else it has no part in the replica yet."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """The last transaction that MySQL has, by where its commit stands in the log and when it was committed."""
+
+    lsn: int
+    committed_at: int | None
+    """In microseconds since 2000; None if there was none yet, since the slot was made at the LSN."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far MySQL is: all transactions before the LSN, and so many changes of the one that follows."""
+
+    lsn: int
+    changes: int = 0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A database of a PostgreSQL server, and a schema in it."""
+
+    system_identifier: str
+    """Of the server's data folder, and of each copy of it."""
+    timeline: int
+    """Another one since a copy of the folder was promoted."""
+    database_oid: int
+    """Another one since the database was dropped and made anew."""
+    database_name: str
+    schema_name: str
+
+
+@dataclass(frozen=True)
+class KnownTable:
+    """What a person is told of a table."""
+
+    name: str
+    snapshot_lsn: int | None
+    stopped: str | None
+    rows_copied: int | None
+    copied_at: datetime | None
+
+
+class State:
+    """The state of the replica of one slot."""
+
+    def __init__(self, target: Target, slot: str) -> None:
+        self.target = target
+        self.slot = slot
+
+    # --- the replica: a line of _replication ---
+
+    def position(self) -> Position | None:
+        """How far the tables are; None before the first run."""
+        rows = self._of_replica("applied_lsn, applied_changes")
+        return Position(*rows[0]) if rows else None
+
+    def applied_lsn(self) -> int | None:
+        """The LSN up to which all transactions are in the tables; None before the first run."""
+        position = self.position()
+        return position.lsn if position else None
+
+    def store_position(self, position: Position, last: Transaction | None = None) -> None:
+        """Set the position, in the caller's transaction, which has its changes.
+
+        Without ``last``, the last transaction stays.
+        """
+        self.target.execute(
+            "INSERT INTO _replication (slot, applied_lsn, applied_changes) VALUES (%s, %s, %s)"
+            " ON DUPLICATE KEY UPDATE applied_lsn = VALUES(applied_lsn),"
+            " applied_changes = VALUES(applied_changes)",
+            [self.slot, position.lsn, position.changes],
+        )
+        if last is not None:
+            self._set_replica("commit_lsn = %s, committed_at = %s", [last.lsn, last.committed_at])
+
+    def last_transaction(self) -> Transaction | None:
+        """The last transaction of which the tables have something; None if that is not known."""
+        rows = self._of_replica("commit_lsn, committed_at", "commit_lsn IS NOT NULL")
+        return Transaction(*rows[0]) if rows else None
+
+    def reached(self) -> int | None:
+        """The LSN of the newest of what the tables have, copies included; None if there is nothing."""
+        [(reached,)] = self.target.execute(
+            "SELECT MAX(lsn) FROM (SELECT applied_lsn AS lsn FROM _replication WHERE slot = %s"
+            " UNION ALL SELECT snapshot_lsn FROM _replication_tables WHERE slot = %s) AS known",
+            [self.slot, self.slot],
+        )
+        return None if reached is None else int(reached)
+
+    def store_equal(self) -> None:
+        """Note that the tables equal the source now."""
+        with self.target.transaction():
+            self._set_replica("equal_at = UTC_TIMESTAMP(6)", [])
+
+    def seconds_since_equal(self) -> float | None:
+        """How long ago the tables were last known to equal the source; None if never."""
+        rows = self._of_replica("TIMESTAMPDIFF(MICROSECOND, equal_at, UTC_TIMESTAMP(6))")
+        return float(rows[0][0]) / 1e6 if rows and rows[0][0] is not None else None
+
+    def identity(self) -> Identity | None:
+        """Which source the copies are of; None if there are none, or an earlier version made them."""
+        names = ", ".join(field.name for field in fields(Identity))
+        rows = self._of_replica(names, "system_identifier IS NOT NULL")
+        return Identity(*rows[0]) if rows else None
+
+    def store_identity(self, identity: Identity) -> None:
+        """Note which source the copies are of, in the caller's transaction."""
+        assignments = ", ".join(f"{field.name} = %s" for field in fields(Identity))
+        self._set_replica(assignments, astuple(identity))
+
+    def publication_mark(self) -> str | None:
+        """The mark of the publication as it was last seen; None if it was not."""
+        rows = self._of_replica("publication")
+        return rows[0][0] if rows else None
+
+    def store_publication_mark(self, mark: str) -> None:
+        """Note the publication's mark, in the caller's transaction."""
+        self._set_replica("publication = %s", [mark])
+
+    def forget_source(self) -> None:
+        """Let all tables be copied again, from any source; until then they stay as they are."""
+        with self.target.transaction():
+            self.target.execute("DELETE FROM _replication WHERE slot = %s", [self.slot])
+            for name, copied in self.copied().items():
+                # No table of the next source is taken for this one because it has the same number there.
+                layout = replace(copied.table, oid=0).to_json() if copied.table else ""
+                self._set_table(
+                    name, "layout = %s, altering = NULL, stopped = NULL, snapshot_lsn = NULL", [layout]
+                )
+
+    # --- its tables: lines of _replication_tables ---
+
+    def copied(self) -> dict[str, Copied]:
+        """What is known of each table; one that somebody dropped is as if never copied."""
+        rows = self.target.execute(
+            "SELECT name, layout, altering, snapshot_lsn, stopped, copied_at FROM _replication_tables"
+            " WHERE slot = %s",
+            [self.slot],
+        )
+        there = self.target.table_names()
+        copied = {}
+        for name, layout, altering, lsn, stopped, copied_at in rows:
+            table = Table.from_json(layout)
+            exists = name in there or (table is not None and table.name in there)
+            after = Table.from_json(altering) if altering else None
+            copied[name] = Copied(table, lsn if exists else None, after, stopped, copied_at is not None)
+        return copied
+
+    def known_tables(self) -> list[KnownTable]:
+        """What a person is told of each table."""
+        rows = self.target.execute(
+            "SELECT name, snapshot_lsn, stopped, rows_copied, copied_at FROM _replication_tables"
+            " WHERE slot = %s ORDER BY name",
+            [self.slot],
+        )
+        return [KnownTable(*row) for row in rows]
+
+    def taken_names(self) -> TableNames:
+        """The names of tables that are in the database, or that another slot's replica has there."""
+        others = self.target.execute("SELECT name FROM _replication_tables WHERE slot <> %s", [self.slot])
+        return self.target.names([*self.target.table_names(), *(name for (name,) in others)])
+
+    def claim(self, tables: Sequence[Table]) -> dict[str, str]:
+        """Note that the tables are the slot's, before anything is done to them.
+
+        Returns those that are another slot's, with the reason.
+        """
+        lock = "SHA2(CONCAT('replication', DATABASE(), ' names'), 256)"
+        if self.target.execute(f"SELECT GET_LOCK({lock}, {LOCK_WAIT_SECONDS})") != [(1,)]:
+            raise Failure("Another program has been choosing names of tables in MySQL: run `replicate` again")
+        try:
+            with self.target.transaction():
+                others: dict[str, str] = dict(
+                    self.target.execute(
+                        "SELECT name, slot FROM _replication_tables WHERE slot <> %s", [self.slot]
+                    )
+                )
+                self.target.execute_many(
+                    "INSERT IGNORE INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s)",
+                    self._lines(table for table in tables if table.name not in others),
+                )
+        finally:
+            self.target.execute(f"SELECT RELEASE_LOCK({lock})")
+        return {
+            table.name: f"MySQL's table of that name belongs to the replica of the slot {others[table.name]}:"
+            " replicate into another database (MYSQL_DATABASE)"
+            for table in tables
+            if table.name in others
+        }
+
+    def store_copying(self, tables: Iterable[Table]) -> None:
+        """Note that the tables are being copied, as they are now."""
+        with self.target.transaction():
+            self.target.execute_many(
+                "INSERT INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE"
+                " layout = VALUES(layout), altering = NULL, stopped = NULL, snapshot_lsn = NULL",
+                self._lines(tables),
+            )
+
+    def store_copied(self, rows: Mapping[str, int], lsn: int) -> None:
+        """Note that the tables are in place with so many rows, and have everything up to the LSN."""
+        with self.target.transaction():
+            self.target.execute_many(
+                "UPDATE _replication_tables SET snapshot_lsn = %s, rows_copied = %s, copied_at = UTC_TIMESTAMP(6)"
+                " WHERE slot = %s AND name = %s",
+                [(lsn, count, self.slot, name) for name, count in rows.items()],
+            )
+
+    def store_not_copied(self, name: str, reason: str) -> None:
+        """Note why the table could not be copied."""
+        with self.target.transaction():
+            self._set_table(name, "stopped = %s", [reason])
+
+    def store_stopped(self, name: str, reason: str) -> None:
+        """Note that the table is not followed any more, in the caller's transaction."""
+        log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
+        self._set_table(name, "stopped = %s", [reason])
+
+    def store_unfit(self, name: str, reason: str) -> None:
+        """Note, in the caller's transaction, that MySQL can't have the table's changes: it is copied again."""
+        log.error("%s is followed no more: %s; the next `replicate` copies it again", name, reason)
+        self._set_table(name, "stopped = %s, snapshot_lsn = NULL, altering = NULL", [reason])
+
+    def store_lost(self, name: str) -> None:
+        """Note, in the caller's transaction, that changes of the table are lost: it is copied again."""
+        self._set_table(name, "snapshot_lsn = NULL, altering = NULL", [])
+
+    def copy_again(self, names: Collection[str]) -> None:
+        """Let the next snapshot copy these tables again."""
+        with self.target.transaction():
+            for name in names:
+                self._set_table(name, "snapshot_lsn = NULL, stopped = NULL, altering = NULL", [])
+
+    def forget_copies(self) -> None:
+        """Let the next snapshot copy all tables again."""
+        with self.target.transaction():
+            self.target.execute(
+                "UPDATE _replication_tables SET snapshot_lsn = NULL, stopped = NULL WHERE slot = %s", [self.slot]
+            )
+
+    def forget_table(self, name: str) -> None:
+        """Forget the table, which is not there any more."""
+        with self.target.transaction():
+            self.target.execute(
+                "DELETE FROM _replication_tables WHERE slot = %s AND name = %s", [self.slot, name]
+            )
+
+    def store_altering(self, name: str, table: Table) -> None:
+        """Note what the table is about to become."""
+        with self.target.transaction():
+            self._set_table(name, "altering = %s", [table.to_json()])
+
+    def store_layout(self, name: str, table: Table) -> None:
+        """Note what the table is."""
+        with self.target.transaction():
+            self._set_table(name, "layout = %s, altering = NULL", [table.to_json()])
+
+    def rename(self, name: str, new: str) -> None:
+        """Note the table's new name, before it is renamed."""
+        with self.target.transaction():
+            self._set_table(name, "name = %s", [new])
+
+    def table_marks(self) -> dict[str, str | None]:
+        """How the followed tables were published when they were copied; None if that is not known."""
+        return dict(
+            self.target.execute(
+                "SELECT name, published FROM _replication_tables"
+                " WHERE slot = %s AND snapshot_lsn IS NOT NULL AND stopped IS NULL",
+                [self.slot],
+            )
+        )
+
+    def store_table_marks(self, marks: Mapping[str, str]) -> None:
+        """Note how the tables are published, in the caller's transaction."""
+        self.target.execute_many(
+            "UPDATE _replication_tables SET published = %s WHERE slot = %s AND name = %s",
+            [(mark, self.slot, name) for name, mark in marks.items()],
+        )
+
+    # --- statements ---
+
+    def _of_replica(self, columns: str, where: str = "TRUE") -> list[tuple[Any, ...]]:
+        return self.target.execute(f"SELECT {columns} FROM _replication WHERE slot = %s AND {where}", [self.slot])
+
+    def _set_replica(self, assignments: str, values: Sequence[object]) -> None:
+        self.target.execute(f"UPDATE _replication SET {assignments} WHERE slot = %s", [*values, self.slot])
+
+    def _set_table(self, name: str, assignments: str, values: Sequence[object]) -> None:
+        self.target.execute(
+            f"UPDATE _replication_tables SET {assignments} WHERE slot = %s AND name = %s",
+            [*values, self.slot, name],
+        )
+
+    def _lines(self, tables: Iterable[Table]) -> list[tuple[str, str, str]]:
+        return [(self.slot, table.name, table.to_json()) for table in tables]

@@ -1,0 +1,1 @@
+"""A replica at work: its steps, and what is known of it."""

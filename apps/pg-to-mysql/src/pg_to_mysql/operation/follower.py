@@ -1,0 +1,113 @@
+"""Following a replica: changes are applied as they come, until somebody ends it.
+
+What passes does not end it (:mod:`pg_to_mysql.passing`): its connections are closed, the log tells the cause and
+the next try, and after a pause it connects again, checks that the source is the same, and goes on.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from pg_to_mysql.changes.apply import Applied
+from pg_to_mysql.operation.copies_beside import CopiesBeside
+from pg_to_mysql.operation.observer import Observer
+from pg_to_mysql.operation.open_replica import OpenReplica
+from pg_to_mysql.operation.status import guard_disk, read_status
+from pg_to_mysql.passing import Cause, cause_of
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+STATUS_SECONDS = 5
+"""Between two looks at the slot and the tables."""
+FIRST_PAUSE_SECONDS = 1
+LONGEST_PAUSE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a replica is followed."""
+
+    transactional: bool
+    warn_over: int
+    """Bytes of PostgreSQL's log that are kept for the slot."""
+    tables: Sequence[str]
+    """The only ones that may join it; all, if none is named."""
+    exclude: Sequence[str]
+
+
+class Follower:
+    """Follows one replica, which it opens, and opens again."""
+
+    def __init__(
+        self,
+        opened: Callable[[], AbstractContextManager[OpenReplica]],
+        manner: Manner,
+        observer: Observer,
+        stopped: threading.Event,
+    ) -> None:
+        self._opened = opened
+        self._manner = manner
+        self._observer = observer
+        self._stopped = stopped
+        self._copies = CopiesBeside(opened, manner.tables, manner.exclude, stopped)
+        self._applied = Applied()
+        self._looked = -math.inf
+        self._pause = FIRST_PAUSE_SECONDS
+        self._failed_at: float | None = None
+
+    def run(self) -> Applied:
+        """Follow until ``stopped`` is set; return what has been applied."""
+        try:
+            while not self._stopped.is_set():
+                try:
+                    with self._opened() as replica:
+                        self._follow(replica)
+                except Exception as error:
+                    cause = cause_of(error)
+                    if cause is None:
+                        raise
+                    self._wait(cause)
+        finally:
+            self._stopped.set()
+            self._copies.end()
+        return self._applied
+
+    def _follow(self, replica: OpenReplica) -> None:
+        replica.target.patience = 0  # what can't be had at once is tried again, and other tables go on
+        if self._failed_at is None:
+            log.info("following: SIGTERM or Ctrl-C ends it")
+        while not self._stopped.wait(POLL_SECONDS):
+            with self._observer.applying(), replica.locked():
+                applied = replica.apply(transactional=self._manner.transactional, stopped=self._stopped)
+            self._observer.add(applied)
+            self._applied += applied
+            self._goes_on()
+            if time.monotonic() > self._looked + STATUS_SECONDS:
+                self._looked = time.monotonic()
+                with replica.locked():
+                    replica.mend_publication()
+                self._copies.look(replica)
+                warn_over = self._manner.warn_over
+                guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
+                self._observer.show(read_status(replica))
+
+    def _wait(self, cause: Cause) -> None:
+        """Tell why nothing can be applied, and pause: each time longer."""
+        if self._failed_at is None:
+            self._failed_at = time.monotonic()
+        log.warning("%s; trying again in %d s", cause.sentence.rstrip("."), self._pause)
+        self._observer.interrupted(cause.kind)
+        self._stopped.wait(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+
+    def _goes_on(self) -> None:
+        if self._failed_at is not None:
+            log.info("following again after %.0f s", time.monotonic() - self._failed_at)
+            self._failed_at = None
+            self._pause = FIRST_PAUSE_SECONDS
+            self._observer.goes_on()

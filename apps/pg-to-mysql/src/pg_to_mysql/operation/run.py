@@ -1,0 +1,112 @@
+"""One run of a replica: what is new is copied, the changes are applied, and what became due is copied again."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+
+from pg_to_mysql.changes.apply import Applied
+from pg_to_mysql.errors import Refused
+from pg_to_mysql.operation.follower import Follower, Manner
+from pg_to_mysql.operation.left_out import as_refusals, require, without
+from pg_to_mysql.operation.observer import Observer
+from pg_to_mysql.operation.open_replica import OpenReplica, Settings, open_replica
+from pg_to_mysql.operation.status import WARN_OVER, guard_disk
+from pg_to_mysql.snapshot.copy import Snapshot
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is to do."""
+
+    tables: Sequence[str] = ()
+    """The only ones that may join the replica; all, if none is named."""
+    exclude: Sequence[str] = ()
+    recopy: Sequence[str] = ()
+    """Tables of the replica that are copied once more."""
+    start_over: bool = False
+    """Whether all are, from the source that is there now, even if it is another one than before."""
+    transactional: bool = True
+    """Whether what is one transaction in PostgreSQL is one in MySQL, whatever its size."""
+    warn_over: int = WARN_OVER
+    """Bytes of PostgreSQL's log that are kept for the slot."""
+
+
+@dataclass
+class Run:
+    """What a run has brought."""
+
+    copied: Snapshot = field(default_factory=Snapshot)
+    applied: Applied = field(default_factory=Applied)
+
+
+def run_once(settings: Settings, plan: Plan) -> Run:
+    """Make the replica equal to its source; fails once the others are done, if there are tables that can't be."""
+    with open_replica(settings, any_source=plan.start_over, drops=True) as replica:
+        wanted, refused = _begin(replica, plan)
+        run = _bring(replica, plan, wanted, threading.Event(), begins=lambda: None)
+        require(refused | run.copied.failed, _not_followed(replica, plan, run))
+        replica.require_none_gone()
+    log.info("equal to PostgreSQL: %s changes since the last run", f"{run.applied.changes:,}")
+    return run
+
+
+def run_and_follow(
+    settings: Settings, plan: Plan, stopped: threading.Event, begins: Callable[[], None], observer: Observer
+) -> Run:
+    """Make the replica equal to its source, and go on with each change as it comes, until ``stopped`` is set.
+
+    ``begins`` is called when that is looked at from then on.
+    """
+    opened: Callable[..., AbstractContextManager[OpenReplica]] = partial(open_replica, settings, drops=True)
+    with opened(any_source=plan.start_over) as replica:
+        wanted, refused = _begin(replica, plan)
+        if not plan.recopy and replica.goes_on():
+            # What is new is copied beside the changes, which wait for nothing.
+            begins()
+            run = Run()
+        else:
+            with observer.applying():
+                run = _bring(replica, plan, wanted, stopped, begins)
+        for name, reason in (refused | run.copied.failed | _not_followed(replica, plan, run)).items():
+            log.error("%s is not followed: %s; the other tables are", name, reason)
+    observer.add(run.applied)
+    manner = Manner(plan.transactional, plan.warn_over, plan.tables, plan.exclude)
+    run.applied += Follower(opened, manner, observer, stopped).run()
+    log.info("stopped: %s changes since the last run", f"{run.applied.changes:,}")
+    return run
+
+
+def _begin(replica: OpenReplica, plan: Plan) -> tuple[list[str], dict[str, Refused]]:
+    """Return the tables that the plan means, and those of them that can't be had, with the reason."""
+    if plan.start_over:
+        replica.start_over()
+    guard_disk(replica.connection, replica.slot, warn_over=plan.warn_over, drop_over=None)
+    wanted, refused = replica.choose_tables(plan.tables, plan.exclude)
+    return wanted, as_refusals(refused)
+
+
+def _not_followed(replica: OpenReplica, plan: Plan, run: Run) -> dict[str, Refused]:
+    return as_refusals(without(replica.stopped(), [*plan.exclude, *run.copied.failed]))
+
+
+def _bring(
+    replica: OpenReplica, plan: Plan, wanted: Sequence[str], stopped: threading.Event, begins: Callable[[], None]
+) -> Run:
+    with replica.copying(), replica.locked():
+        replica.copy_again(plan.recopy)
+        copied = replica.copy_new(wanted, plan.exclude, plan.recopy)
+        begins()  # not before: who stops it need not wait for a copy, which the next run does again
+        applied = replica.apply(transactional=plan.transactional, stopped=stopped)
+        # What has happened to a partition meanwhile is seen by the next look only.
+        while (due := replica.due([*plan.exclude, *copied.failed])) and not stopped.is_set():
+            again = replica.copy_new(due, plan.exclude)
+            copied += again
+            applied += replica.apply(transactional=plan.transactional, stopped=stopped)
+            if not (again.rows or again.failed):
+                break
+    return Run(copied, applied)

@@ -1,0 +1,150 @@
+"""What is known of a replica: the slot, how far MySQL is behind, and what was copied when."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import psycopg
+
+from pg_to_mysql.mysql.state import KnownTable
+from pg_to_mysql.operation.open_replica import OpenReplica
+from pg_to_mysql.postgres import slots, wal
+
+log = logging.getLogger(__name__)
+WARN_OVER = 5 << 30
+NEARLY_LOST = 0.2
+"""Share of ``max_slot_wal_keep_size`` that is left when a warning is due."""
+
+
+@dataclass(frozen=True)
+class RetainedLog:
+    """The log that PostgreSQL keeps for a slot."""
+
+    state: str
+    """`reserved`, `extended`, `unreserved` or `lost`, as ``wal_status`` of ``pg_replication_slots``."""
+    size: int
+    """In bytes; 0 once it is lost."""
+    left: int | None
+    """Bytes until the slot is lost, or None where ``max_slot_wal_keep_size`` sets no limit."""
+
+
+def read_retained_log(connection: psycopg.Connection, slot: str) -> RetainedLog | None:
+    """The log kept for the slot, or None where there is no slot."""
+    row = connection.execute(
+        "SELECT coalesce(wal_status, 'lost'), coalesce(pg_current_wal_lsn() - restart_lsn, 0), safe_wal_size"
+        " FROM pg_replication_slots WHERE slot_name = %s",
+        [slot],
+    ).fetchone()
+    return RetainedLog(row[0], int(row[1]), row[2]) if row else None
+
+
+def guard_disk(
+    connection: psycopg.Connection, slot: str, *, warn_over: int, drop_over: int | None
+) -> RetainedLog | None:
+    """Warn of a slot that fills PostgreSQL's disk, or drop it over a limit; return the log kept afterwards."""
+    retained = read_retained_log(connection, slot)
+    if retained is None:
+        return None
+    if drop_over is not None and retained.size > drop_over:
+        slots.wait_until_free(connection, slot)
+        slots.drop_slot(connection, slot)
+        log.warning(
+            "dropped the slot %s, for which PostgreSQL kept %s of its log (the limit is %s):"
+            " the next `replicate` copies the tables again",
+            slot,
+            format_size(retained.size),
+            format_size(drop_over),
+        )
+        return None
+    if retained.size > warn_over:
+        log.warning(
+            "PostgreSQL keeps %s of its log for the slot %s: run `replicate`, or drop the slot before the disk is"
+            " full (--drop-slot-over)",
+            format_size(retained.size),
+            slot,
+        )
+    elif retained.left is not None and retained.left < NEARLY_LOST * (retained.left + retained.size):
+        log.warning(
+            "the slot %s is lost after %s more of PostgreSQL's log (max_slot_wal_keep_size): run `replicate`",
+            slot,
+            format_size(max(0, retained.left)),
+        )
+    return retained
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """What is known of a table."""
+
+    state: Literal["copying", "copied", "stopped"]
+    reason: str | None
+    """Why it is stopped."""
+    rows_copied: int | None
+    copied_at: datetime | None
+    """In UTC."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a replica."""
+
+    slot: str
+    other_source: str | None
+    """Why the source is not that of the copies, in a sentence; None if it is."""
+    slot_state: Literal["missing", "lost", "ready"]
+    retained_wal_bytes: int
+    """PostgreSQL's log that is kept for the slot."""
+    safe_wal_bytes: int | None
+    """Until the slot is lost; None where nothing sets a limit."""
+    applied_lsn: str | None
+    lag_bytes: int | None
+    lag_seconds: float | None
+    tables: dict[str, TableStatus]
+
+
+def read_status(replica: OpenReplica) -> Status:
+    """Slot, lag in bytes and seconds, and each table's state."""
+    retained = read_retained_log(replica.connection, replica.slot)
+    applied = replica.state.applied_lsn()
+    other_source = replica.other_source()
+    lag_bytes = None if applied is None or other_source else max(0, wal.current_lsn(replica.connection) - applied)
+    seconds = replica.state.seconds_since_equal()
+    return Status(
+        slot=replica.slot,
+        other_source=other_source,
+        slot_state=_slot_state(replica, other_source),
+        retained_wal_bytes=retained.size if retained else 0,
+        safe_wal_bytes=retained.left if retained else None,
+        applied_lsn=None if applied is None else wal.format_lsn(applied),
+        lag_bytes=lag_bytes,
+        # All that was committed before has arrived; of what came since, nothing is known.
+        lag_seconds=0.0 if lag_bytes == 0 else seconds,
+        tables={known.name: _table_status(known) for known in replica.state.known_tables()},
+    )
+
+
+def _slot_state(replica: OpenReplica, other_source: str | None) -> Literal["missing", "lost", "ready"]:
+    try:
+        slot = slots.read_slot(replica.connection, replica.slot)
+    except slots.NotOurs:
+        if other_source is None:
+            raise
+        return "missing"  # the one of this name is another database's
+    return "missing" if slot is None else "lost" if slot.lost else "ready"
+
+
+def _table_status(known: KnownTable) -> TableStatus:
+    state: Literal["copying", "copied", "stopped"] = (
+        "stopped" if known.stopped else "copying" if known.snapshot_lsn is None else "copied"
+    )
+    return TableStatus(state, known.stopped, known.rows_copied, known.copied_at)
+
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def format_size(size: int) -> str:
+    """In the unit that makes it short."""
+    unit = next((unit for unit, factor in reversed(UNITS.items()) if abs(size) >= factor), "")
+    return f"{size / UNITS[unit]:.1f} {unit}iB" if unit else f"{size} B"

@@ -1,0 +1,1 @@
+"""PostgreSQL, the side that is read."""

@@ -1,0 +1,81 @@
+"""Snapshots of PostgreSQL that several connections share, and what keeps tables as they are meanwhile."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from pg_to_mysql.errors import Failure, PassingFailure
+from pg_to_mysql.postgres.connection import Source
+from pg_to_mysql.postgres.waiting import told
+from pg_to_mysql.tables.table import Table
+
+log = logging.getLogger(__name__)
+# Whoever alters a table waits for the first of a snapshot's readers, and the others would wait for him.
+IMPATIENT = {"lock_timeout": "5s"}
+BEING_ALTERED = "A table is being altered while it is read: run `replicate` again"
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Fail in a sentence where someone alters, renames or drops a table just as it is looked at."""
+    try:
+        yield
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable) as error:
+        raise PassingFailure(BEING_ALTERED) from error
+
+
+@contextmanager
+def locked(source: Source, schema: str, tables: Sequence[Table]) -> Iterator[None]:
+    """Keep the tables from being dropped, altered or written anew; rows may change.
+
+    Rows must keep their places while several connections read them by their places.
+    """
+    names = sql.SQL(", ").join(
+        # What inherits from a table is a table of its own, but partitions are the table.
+        sql.SQL("ONLY {}" if table.partitions is None else "{}").format(sql.Identifier(schema, table.name))
+        for table in tables
+    )
+    with source.connect(IMPATIENT) as holder:
+        holder.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+        yield
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A snapshot, and the temporary slot that exported it: it has the changes that are not in the snapshot."""
+
+    reader: psycopg.Connection
+    """Sees the source at one moment."""
+    lsn: int
+    """That moment: what committed before it is seen, what committed after it is not."""
+    connection: psycopg.Connection
+    slot: str
+
+
+@contextmanager
+def snapshot(source: Source, stopped: threading.Event | None = None) -> Iterator[Exported]:
+    """The source at one moment.
+
+    A temporary slot exports the snapshot. It waits for the transactions that run at this moment, or until
+    ``stopped`` is set. See *CREATE_REPLICATION_SLOT* in PostgreSQL's documentation of the streaming replication
+    protocol.
+    """
+    with source.connect(replication="database", autocommit=True) as exporter:
+        slot = f"snapshot_{exporter.info.backend_pid}"
+        statement = f"CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT"
+        try:
+            with told(exporter, "a snapshot", stopped):
+                [(_, consistent, name, _)] = exporter.execute(statement.encode()).fetchall()
+        except psycopg.Error as error:
+            raise Failure(f"PostgreSQL exports no snapshot: {str(error).splitlines()[0]}") from error
+        high, low = consistent.split("/")
+        with source.connect(IMPATIENT) as reader:
+            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            reader.read_only = True
+            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
+            yield Exported(reader, (int(high, 16) << 32) + int(low, 16), exporter, slot)

@@ -1,0 +1,205 @@
+"""What PostgreSQL's publication publishes: all of each table's changes, or else it is mended, or refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from pg_to_mysql.errors import Failure
+from pg_to_mysql.postgres import members
+from pg_to_mysql.postgres.catalogue import SENDS_GENERATED
+from pg_to_mysql.tables.table import Table
+
+TELLS_COLUMNS = 150_000
+"""PostgreSQL's first version that may publish some columns and rows of a table, and whole schemas."""
+OPERATIONS = {"pubinsert": "INSERT", "pubupdate": "UPDATE", "pubdelete": "DELETE", "pubtruncate": "TRUNCATE"}
+ADVICE = "as its owner run the SQL of `replication-roles postgresql`"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The publication, and what it publishes of each table."""
+
+    oid: int
+    mark: str
+    """Another one since the publication itself was altered."""
+    lacks: tuple[str, ...]
+    """What it does not publish of any table, in a few words each."""
+    options: tuple[str, ...]
+    """What mends that."""
+    tables: dict[str, "Published"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A table in a publication."""
+
+    mark: str
+    """Another one since the table was taken out or put in, or its columns or rows were chosen."""
+    columns: frozenset[str] | None
+    """None where PostgreSQL publishes whole tables only."""
+    filtered: bool
+
+    def lacks(self, table: Table) -> str | None:
+        """What it does not publish of the table, in a few words; None if nothing is left out."""
+        names = [column.name for column in table.columns]
+        missing = [name for name in names if self.columns is not None and name not in self.columns]
+        if missing:
+            return f"leaves out its {'column' if len(missing) == 1 else 'columns'} {', '.join(missing)}"
+        return "leaves out the rows that its WHERE does not choose" if self.filtered else None
+
+
+def read_publication(connection: psycopg.Connection, name: str, schema: str) -> Publication | None:
+    """The publication as it is now; None if there is none."""
+    row = connection.execute(
+        "SELECT oid, xmin::text, pubviaroot, to_jsonb(p)->>'pubgencols',"
+        " pubinsert, pubupdate, pubdelete, pubtruncate FROM pg_publication p WHERE pubname = %s",
+        [name],
+    ).fetchone()
+    if row is None:
+        return None
+    oid, xmin, via_root, generated, *published = row
+    lacks = [operation for operation, is_sent in zip(OPERATIONS.values(), published, strict=True) if not is_sent]
+    options = ["publish = 'insert, update, delete, truncate'"] if lacks else []
+    if not via_root:
+        lacks.append("partitions as their table (publish_via_partition_root)")
+        options.append("publish_via_partition_root = true")
+    if connection.info.server_version >= SENDS_GENERATED and generated != "s":
+        lacks.append("stored generated columns (publish_generated_columns)")
+        options.append("publish_generated_columns = stored")
+    tables = _read_tables(connection, name, schema)
+    return Publication(int(oid), f"{oid}/{xmin}", tuple(lacks), tuple(options), tables)
+
+
+def _read_tables(connection: psycopg.Connection, name: str, schema: str) -> dict[str, Published]:
+    tells_columns = connection.info.server_version >= TELLS_COLUMNS
+    query = f"""
+        SELECT t.tablename, {"t.attnames::text[], t.rowfilter IS NOT NULL" if tells_columns else "NULL, false"},
+            (SELECT string_agg(r.oid || '/' || r.xmin, ' ' ORDER BY r.oid) FROM pg_publication_rel r
+                WHERE r.prpubid = p.oid AND r.prrelid = class.oid),
+            {
+        '''(SELECT string_agg(n.oid || '/' || n.xmin, ' ' ORDER BY n.oid) FROM pg_publication_namespace n
+                WHERE n.pnpubid = p.oid AND n.pnnspid = class.relnamespace)'''
+        if tells_columns
+        else "NULL"
+    }
+        FROM pg_publication_tables t
+        JOIN pg_publication p ON p.pubname = t.pubname
+        JOIN pg_class class ON class.relname = t.tablename
+            AND class.relnamespace = to_regnamespace(quote_ident(t.schemaname))
+        WHERE t.pubname = %s AND t.schemaname = %s
+    """
+    return {
+        table: Published(
+            f"{rel or ''} {namespace or ''}".strip(), None if columns is None else frozenset(columns), filtered
+        )
+        for table, columns, filtered, rel, namespace in connection.execute(query, [name, schema]).fetchall()
+    }
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What came of looking at a publication, by the names of tables."""
+
+    lost: dict[str, str] = field(default_factory=dict)
+    """Changes of these may be lost, and why."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """These are not published as a whole, and this user may not alter that."""
+
+
+def mend(connection: psycopg.Connection, name: str, schema: str, tables: Mapping[str, Table]) -> Mended:
+    """Let the publication publish all of these tables, as far as this user may alter it.
+
+    Tables that are not in it at all are for :func:`publish`.
+    """
+    found = read_publication(connection, name, schema)
+    if found is None:
+        return Mended()
+    lost: dict[str, str] = {}
+    if found.lacks:
+        _alter(connection, name, found)
+        reason = f"the publication {name} did not publish {', '.join(found.lacks)}"
+        lost = dict.fromkeys((table for table in tables if _concerns(found, tables[table])), reason)
+        found = read_publication(connection, name, schema) or found
+    refused: dict[str, str] = {}
+    for table in tables.values():
+        published = found.tables.get(table.name)
+        if published is None or not (lacking := published.lacks(table)):
+            continue
+        try:
+            _put_in_as_a_whole(connection, name, schema, table)
+            lost[table.name] = f"the publication {name} {lacking}"
+        except psycopg.errors.InsufficientPrivilege:
+            refused[table.name] = f"PostgreSQL's publication {name} {lacking}: {ADVICE}"
+        except psycopg.errors.UndefinedObject:  # it comes with its schema, or with all tables
+            refused[table.name] = f"PostgreSQL's publication {name} {lacking}: let it publish the whole table"
+    return Mended(lost, refused)
+
+
+def _concerns(found: Publication, table: Table) -> bool:
+    """Whether changes of the table may be missing for what the publication lacks as a whole."""
+    if any(operation in found.lacks for operation in OPERATIONS.values()):
+        return True
+    published = found.tables.get(table.name)
+    return published is None or published.lacks(table) is not None
+
+
+def _alter(connection: psycopg.Connection, name: str, found: Publication) -> None:
+    options = sql.SQL(", ").join(map(sql.SQL, found.options))
+    try:
+        members.alter(
+            connection, [sql.SQL("ALTER PUBLICATION {} SET ({})").format(sql.Identifier(name), options)]
+        )
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Failure(
+            f"PostgreSQL's publication {name} does not publish {', '.join(found.lacks)}, and"
+            f" {connection.info.user} may not alter it: {ADVICE}"
+        ) from error
+
+
+def _put_in_as_a_whole(connection: psycopg.Connection, name: str, schema: str, table: Table) -> None:
+    names = {"publication": sql.Identifier(name), "table": sql.Identifier(schema, table.name)}
+    actions = [f"ALTER PUBLICATION {{publication}} {action} TABLE ONLY {{table}}" for action in ("DROP", "ADD")]
+    members.alter(connection, [sql.SQL(action).format(**names) for action in actions])
+
+
+def publish(
+    connection: psycopg.Connection,
+    publication: str,
+    schema: str,
+    tables: Sequence[Table],
+    attempts: int = members.ATTEMPTS,
+) -> None:
+    """Make the publication, or add the tables that are not in it yet.
+
+    Whoever holds a lock on one of them is waited for in so many ``attempts``.
+    """
+    try:
+        _publish(connection, publication, schema, tables, attempts)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Failure(
+            f"PostgreSQL's user {connection.info.user} may not change the publication {publication}"
+            f" ({str(error).splitlines()[0]}): run the SQL of `replication-roles postgresql` as the tables' owner"
+        ) from error
+
+
+def _publish(
+    connection: psycopg.Connection, publication: str, schema: str, tables: Sequence[Table], attempts: int
+) -> None:
+    name = sql.Identifier(publication)
+    if not connection.execute("SELECT 1 FROM pg_publication WHERE pubname = %s", [publication]).fetchone():
+        options = "publish_via_partition_root = true"
+        if connection.info.server_version >= SENDS_GENERATED:
+            options += ", publish_generated_columns = stored"
+        connection.execute(sql.SQL("CREATE PUBLICATION {} WITH ({})").format(name, sql.SQL(options)))
+    published = {
+        table
+        for (table,) in connection.execute(
+            "SELECT tablename FROM pg_publication_tables WHERE pubname = %s AND schemaname = %s",
+            [publication, schema],
+        ).fetchall()
+    }
+    missing = [table.name for table in tables if table.name not in published]
+    if missing:
+        members.add(connection, publication, schema, missing, attempts)

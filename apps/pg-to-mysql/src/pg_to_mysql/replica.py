@@ -1,0 +1,164 @@
+"""The replica, as a program uses it."""
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+from pg_to_mysql.changes.apply import Applied
+from pg_to_mysql.comparison.repair import Compared, compare_tables
+from pg_to_mysql.errors import Failure, PassingFailure
+from pg_to_mysql.identity.identity import refuse_standby
+from pg_to_mysql.mysql.settings import MySQLSettings
+from pg_to_mysql.operation.left_out import as_refusals, require, without
+from pg_to_mysql.operation.observer import Observer
+from pg_to_mysql.operation.open_replica import Settings, open_replica
+from pg_to_mysql.operation.run import Plan, Run, run_and_follow, run_once
+from pg_to_mysql.operation.status import WARN_OVER, Status, guard_disk, read_status
+from pg_to_mysql.passing import cause_of
+from pg_to_mysql.postgres import slots
+from pg_to_mysql.postgres.connection import Source
+from pg_to_mysql.progress import Progress, unseen
+from pg_to_mysql.snapshot.copy import Means, Snapshot
+from pg_to_mysql.tables.unfit import UnfitRules
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _in_sentences(method: Callable[P, R]) -> Callable[P, R]:
+    """Let what passes be a :class:`PassingFailure` with a sentence, whichever server it comes from."""
+
+    @functools.wraps(method)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return method(*arguments, **options)
+        except Failure:
+            raise
+        except Exception as error:
+            if cause := cause_of(error):
+                raise PassingFailure(f"{cause.sentence}: run this again later", cause.kind) from error
+            raise
+
+    return wrapped
+
+
+class Replica:
+    """A replica in MySQL of the tables of a PostgreSQL database's schema.
+
+    It holds settings alone: a method connects to both servers, does its work, and disconnects. Only one works on
+    the tables at a time, here or in another program; the next one waits for it. What can't be done raises a
+    :class:`~pg_to_mysql.errors.Failure`.
+
+    ``slot`` names the slot and the publication in PostgreSQL; without it the name is made of the database's.
+    ``unfit`` are rules for values that MySQL can't hold, and ``drop_gone`` is how many copies of tables that are
+    gone from PostgreSQL may be dropped (three, but not all of several, if it is None). ``spark_master`` names the
+    cluster of Spark's that copies large tables. ``progress`` shows how far long work is.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: MySQLSettings,
+        *,
+        schema: str = "public",
+        slot: str | None = None,
+        unfit: UnfitRules | None = None,
+        drop_gone: int | None = None,
+        spark_master: str = "",
+        progress: Progress = unseen,
+    ) -> None:
+        means = Means(spark_master, progress)
+        self._settings = Settings(source, target, schema, slot, unfit or UnfitRules(), drop_gone, means)
+
+    @_in_sentences
+    def replicate(self, plan: Plan | None = None) -> Run:
+        """Copy the tables that are new, apply the changes, and copy again what became due meanwhile.
+
+        :raises TablesLeftOut: some tables can't be replicated; the others are done.
+        :raises TablesGone: more tables are gone than copies may be dropped; the others are done.
+        """
+        return run_once(self._settings, plan or Plan())
+
+    @_in_sentences
+    def follow(
+        self,
+        plan: Plan | None = None,
+        *,
+        stopped: threading.Event | None = None,
+        begins: Callable[[], None] = lambda: None,
+        observer: Observer | None = None,
+    ) -> Run:
+        """Do the same, and go on with each change as it comes, until ``stopped`` is set.
+
+        ``begins`` is called when that is looked at from then on: a copy before it runs to its end. What passes
+        does not end it: it connects again. Tables that can't be replicated are told in the log.
+        """
+        return run_and_follow(
+            self._settings, plan or Plan(), stopped or threading.Event(), begins, observer or Observer()
+        )
+
+    @_in_sentences
+    def snapshot(
+        self, tables: Sequence[str] = (), *, exclude: Sequence[str] = (), recopy: Sequence[str] = ()
+    ) -> Snapshot:
+        """Copy the tables that are new, and those to ``recopy``, as they are at one moment; apply no changes.
+
+        :raises TablesLeftOut: some tables can't be copied; the others are.
+        """
+        with open_replica(self._settings, drops=True) as replica:
+            wanted, refused = replica.choose_tables(tables, exclude)
+            with replica.copying(), replica.locked():
+                replica.copy_again(recopy)
+                copied = replica.copy_new(wanted, exclude, recopy)
+            require(as_refusals(refused) | copied.failed, {})
+        return copied
+
+    @_in_sentences
+    def apply(self, *, transactional: bool = True) -> Applied:
+        """Apply to the copies what has been committed until now.
+
+        Without ``transactional``, a large transaction becomes visible piece by piece.
+        """
+        with open_replica(self._settings, drops=True) as replica, replica.locked():
+            return replica.apply(transactional=transactional)
+
+    @_in_sentences
+    def compare(self, tables: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> Compared:
+        """Prove that MySQL has the rows that PostgreSQL has, at one moment to which both are brought.
+
+        :raises RowsDiffer: it does not.
+        """
+        return self._compare(tables, exclude, repair=False)
+
+    @_in_sentences
+    def repair(self, tables: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> Compared:
+        """Compare, bring the rows that differ again, and compare these tables again."""
+        return self._compare(tables, exclude, repair=True)
+
+    @_in_sentences
+    def status(self) -> Status:
+        """How far MySQL is behind, and the state of each table."""
+        with open_replica(self._settings, any_source=True) as replica:
+            return read_status(replica)
+
+    @_in_sentences
+    def guard_disk(self, *, warn_over: int = WARN_OVER, drop_over: int | None = None) -> None:
+        """Warn in the log if PostgreSQL keeps more bytes of its log for the slot, or drop the slot over a limit.
+
+        MySQL need not be there.
+        """
+        with self._settings.source.connect(autocommit=True) as connection:
+            refuse_standby(connection)
+            slot = slots.slot_name(connection, self._settings.slot)
+            guard_disk(connection, slot, warn_over=warn_over, drop_over=drop_over)
+
+    def _compare(self, tables: Sequence[str], exclude: Sequence[str], *, repair: bool) -> Compared:
+        with open_replica(self._settings) as replica:
+            names, refused = replica.choose_tables(tables, exclude)
+            with replica.locked():
+                if not tables:
+                    names = replica.without_copied_now(names)
+                compared = compare_tables(replica, names, repair=repair)
+            require(as_refusals(refused), as_refusals(without(replica.stopped(), exclude)))
+        return compared

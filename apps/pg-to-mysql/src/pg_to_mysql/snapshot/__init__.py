@@ -1,0 +1,1 @@
+"""The copy of tables that are new."""

@@ -1,0 +1,126 @@
+"""One task of a snapshot, wherever it runs: some ranges of PostgreSQL's tables into staging tables of MySQL."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import psycopg
+from psycopg import sql
+
+from pg_to_mysql.errors import Failure, Refused
+from pg_to_mysql.mysql.refusal import name_key
+from pg_to_mysql.mysql.settings import MySQLSettings
+from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.passing import cause_of
+from pg_to_mysql.postgres.connection import Parameters, connect_as
+from pg_to_mysql.postgres.copy_out import copy_out
+from pg_to_mysql.postgres.expressions import fill
+from pg_to_mysql.snapshot.ledger import Ledger
+from pg_to_mysql.snapshot.ranges import Range
+
+OTHER_ATTEMPT_SECONDS = 50
+"""That a task waits for another attempt at its ranges, whose end it may not have been told."""
+_idle: dict[Ledger, list[tuple[Target, psycopg.Connection]]] = defaultdict(list)
+"""By ledger. A process has many tasks, and to connect takes as long as to copy thousands of rows."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """All that a task needs to know, passwords too: it has no settings of its own where it runs.
+
+    Spark carries it in the task's closure, which is neither in its configuration nor in its web page or logs.
+    """
+
+    snapshot: str
+    ledger: Ledger
+    target: MySQLSettings
+    source: Parameters = field(repr=False)
+
+    def copy(self, ranges: Sequence[Range]) -> None:
+        """Copy the ranges that are not done yet.
+
+        They are one transaction in MySQL together with their lines in the ledger, so a task that is run again
+        copies nothing twice. A table that MySQL can't hold is noted there; its other ranges are left out.
+        """
+        with self._connected() as (target, reader), self._in_snapshot(reader), target.transaction():
+            for part in ranges:
+                if not self.ledger.claim(target, part):
+                    continue
+                target.execute("SAVEPOINT claimed")
+                try:
+                    self._copy(reader, target, part)
+                except Failure as failure:
+                    if cause_of(failure):
+                        raise
+                    target.execute("ROLLBACK TO SAVEPOINT claimed")
+                    refused = failure if isinstance(failure, Refused) else Refused(str(failure), part.table.name)
+                    refused = name_key(refused, part.table, partial(self._key, part))
+                    self.ledger.store_refusal(target, part.staging, part.number, refused)
+
+    def close(self) -> None:
+        """Close what this process keeps open for more tasks; where it ends with them, that does the same."""
+        for target, reader in _idle.pop(self.ledger, []):
+            target.close()
+            reader.close()
+
+    @contextmanager
+    def _connected(self) -> Iterator[tuple[Target, psycopg.Connection]]:
+        """The connections of an earlier task of this process, or new ones."""
+        idle = _idle[self.ledger]
+        try:
+            target, reader = idle.pop()
+        except IndexError:
+            target = Target(self.target, lock_seconds=OTHER_ATTEMPT_SECONDS)
+            reader = connect_as(self.source, autocommit=True)
+        try:
+            yield target, reader
+        except BaseException:
+            target.close()
+            reader.close()
+            raise
+        idle.append((target, reader))
+
+    @contextmanager
+    def _in_snapshot(self, reader: psycopg.Connection) -> Iterator[None]:
+        with reader.transaction():
+            reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(self.snapshot))
+            # Rows in the order of their pages; and no time for compiling what is read once.
+            reader.execute("SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off")
+            yield
+
+    def _copy(self, reader: psycopg.Connection, target: Target, part: Range) -> None:
+        table = part.table
+        statement = _copy_statement(part).as_bytes(reader)
+        sent: list[int] = []
+        with reader.transaction():  # whose end the task's other ranges do not notice
+            loaded = target.load(
+                part.staging,
+                table,
+                [(column.name, i) for i, column in enumerate(table.columns)],
+                lambda stream: sent.append(copy_out(reader, statement, stream)),
+            )
+        if sent != [loaded]:
+            raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
+        self.ledger.store_rows(target, part, loaded)
+
+    def _key(self, part: Range, number: int) -> Sequence[object] | None:
+        """The key of a range's row, counted from 1."""
+        keys = [sql.Identifier(part.table.columns[i].name) for i in part.table.key]
+        query = sql.SQL("SELECT {} {} OFFSET {} LIMIT 1").format(
+            sql.SQL(", ").join(keys), part.from_clause(), number - 1
+        )
+        with connect_as(self.source, autocommit=True) as reader, self._in_snapshot(reader):
+            return reader.execute(query).fetchone()
+
+
+def _copy_statement(part: Range) -> sql.Composed:
+    columns = [
+        fill(kind.copied, sql.Identifier(column.name))
+        for column, kind in zip(part.table.columns, part.table.types, strict=True)
+    ]
+    return sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
+        sql.SQL(", ").join(columns), part.from_clause()
+    )

@@ -1,1 +1,0 @@
-"""PostgreSQL to MySQL: any tables with a key, copied, followed and compared."""

@@ -1,0 +1,46 @@
+"""The source's database: its tables, and the locks that keep its writers apart."""
+
+from enum import IntEnum
+from importlib import resources
+
+import psycopg
+
+from martline.command import Failure, source_from_environment
+
+
+class Lock(IntEnum):
+    """Keys of PostgreSQL's advisory locks."""
+
+    INIT = 70_001
+    GENERATE = 70_002
+    CONSUME = 70_003
+
+
+def connect() -> psycopg.Connection:
+    """Connect to the source; a table named without its schema is one of ``public``.
+
+    Else it could be taken for one of the bookkeeping's schema, where the user is called as that is.
+    """
+    connection = source_from_environment().connect({"search_path": "public"})
+    # Who has waited for a lock sees what its holder has written, whatever the server's default is.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    connection.read_only = False
+    return connection
+
+
+def create_tables(connection: psycopg.Connection) -> int:
+    """Create the tables that are not there, and return how many tables the shop has."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.INIT])
+        connection.execute(resources.files("martline.shop").joinpath("schema.sql").read_text())
+    row = connection.execute(
+        "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'",
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def require_tables(connection: psycopg.Connection) -> None:
+    """Raise :class:`Failure` if the tables are not there."""
+    row = connection.execute("SELECT to_regclass('shop.consumer_offsets')").fetchone()
+    if row == (None,):
+        raise Failure(f"The database {connection.info.dbname} has no shop tables: run shop-init first")
