@@ -73,7 +73,7 @@ def test_a_postgresql_without_tls_that_asks_for_the_password_in_clear_does_not_g
     with false_server(server) as port:
         login = {
             "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "someone", "PGPASSWORD": PASSWORD,
-            "PGDATABASE": "shop",
+            "PGDATABASE": "shop", "MYSQL_HOST": "127.0.0.1", "MYSQL_USER": "someone", "MYSQL_DATABASE": "shop",
         }  # fmt: skip
         for more, sentence in [
             ({}, "PGSSLMODE=require"),

@@ -1,8 +1,6 @@
 """The commands, and what other commands may have in common with them."""
 
-from pg_to_mysql.extras import extra
+from pg_to_mysql.extras import require
 
-with extra("cli"):
-    import click  # noqa: F401
-    import rich  # noqa: F401
-    import tqdm  # noqa: F401
+# Not imported here: a run that nobody watches needs neither a bar nor a table.
+require("cli", "click", "rich", "tqdm")
