@@ -16,6 +16,7 @@ from benchmarks.replication.earlier import measure_earlier
 from benchmarks.replication.servers import servers
 from benchmarks.replication.snapshots import measure_shapes, measure_sizes, measure_small_tables
 
+from martline.embedded.folder import Folder
 from martline.embedded.java import java_home
 
 PARTS = ("sizes", "shapes", "small-tables", "changes", "compare")
@@ -37,7 +38,7 @@ def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) 
         spark = {
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_LOCAL_DIRS": folder,
-            "JAVA_HOME": str(java_home(Path(folder))),
+            "JAVA_HOME": str(java_home(Folder(Path(folder)))),
         }
         runs: dict[str, Callable[[], Iterator[Measure]]] = {
             "sizes": lambda: measure_sizes(made, spark, more, repeat),

@@ -40,6 +40,7 @@ class Size(click.ParamType[int]):
     name = "SIZE"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """The bytes that the user means."""
         match = re.fullmatch(r"(\d+) ?([KMGT]?)(?:i?B)?", str(value), re.IGNORECASE)
         if match is None:
             self.fail(f"{value!r} is no size: 512M and 10G are", parameter, context)
@@ -240,7 +241,7 @@ def replication_roles(server: str, role: str, host: str, slot: str | None, schem
     The database is that of PGDATABASE or MYSQL_DATABASE. A superuser runs it, or who owns the tables and may
     make roles. Afterwards give the role its password: `\\password replicator` in psql, in mysql
     `ALTER USER replicator IDENTIFIED BY '...' ACCOUNT UNLOCK`.
-    """
+    """  # noqa: D301 - what click leaves as it is begins with a backspace
     if server == "mysql":
         click.echo(roles.mysql(role, host, _setting("MYSQL_DATABASE")))
     else:

@@ -48,6 +48,7 @@ class Target:
         self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
 
     def close(self) -> None:
+        """End the connection."""
         self._connection.close()
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -149,6 +150,7 @@ class Target:
         ]
 
     def drop_tables(self, names: Sequence[str]) -> None:
+        """Drop the tables that are there."""
         if names:
             self.change_tables(f"DROP TABLE IF EXISTS {', '.join(map(quote, names))}", names)
 
@@ -161,6 +163,7 @@ class Target:
         )
 
     def drop_temporary(self, name: str) -> None:
+        """Drop such a table, if it is there."""
         self.execute(f"DROP TEMPORARY TABLE IF EXISTS {quote(name)}")
 
     def load(

@@ -49,6 +49,7 @@ class Values:
 
     @property
     def arrays(self) -> tuple[Any, Any, Any]:
+        """All three."""
         return self.kinds, self.starts, self.ends
 
     def columns(self, kept: Sequence[int]) -> "Values":
