@@ -3,7 +3,7 @@
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from pg_to_mysql.mysql.names import TableNames
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.mysql.refusal import is_refusal, refused_value
 from pg_to_mysql.mysql.settings import MySQLSettings
-from pg_to_mysql.rows import Write
+from pg_to_mysql.rows import Stream, Write
 from pg_to_mysql.tables.table import Table
 
 log = logging.getLogger(__name__)
@@ -217,6 +217,17 @@ class Target:
             )
             raise refused_value(table.name, what)
         return answer.rows
+
+    def load_copy(self, into: str, table: Table, copy: Callable[[Stream], int], *, starting_by: str) -> int:
+        """Load whole rows of ``table`` that ``copy`` writes; it returns their number, and so does this."""
+        sent: list[int] = []
+        columns = [(column.name, i) for i, column in enumerate(table.columns)]
+        loaded = self.load(
+            into, table, columns, lambda stream: sent.append(copy(stream)), starting_by=starting_by
+        )
+        if sent != [loaded]:
+            raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
+        return loaded
 
 
 def _lock_name(slot: str, part: str) -> str:

@@ -9,16 +9,19 @@ socket, and MySQL skips what is not a line: each begins with :data:`ROW_START`, 
 import os
 import re
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from pg_to_mysql.errors import Failure, Kind, PassingFailure
 from pg_to_mysql.passing import kind_of_sqlstate
 from pg_to_mysql.postgres.export import BEING_ALTERED
+from pg_to_mysql.postgres.expressions import fill
 from pg_to_mysql.rows import BLOCK_BYTES, Stream
+from pg_to_mysql.tables.table import Table
 
 FIRST_COLUMN = "9876"
 ROW_START = f"{FIRST_COLUMN},"
@@ -31,6 +34,14 @@ READY = b"Z\x00\x00\x00\x05"
 COPIED = re.compile(rb"c\x00\x00\x00\x04C.{4}COPY (\d+)\x00" + READY + rb".\Z", re.DOTALL)
 ERROR = re.compile(rb"S[^\x00]+\x00V(?:ERROR|FATAL|PANIC)\x00(?:[^\x00]+\x00)+")
 LOCK_NOT_AVAILABLE = b"55P03"
+
+
+def copy_statement(table: Table, columns: Sequence[sql.Composable], rows: sql.Composable) -> sql.Composed:
+    """The statement that copies the table's values out of these columns of these rows, a FROM clause."""
+    values = [fill(kind.copied, column) for column, kind in zip(columns, table.types, strict=True)]
+    return sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
+        sql.SQL(", ").join([sql.SQL(FIRST_COLUMN), *values]), rows
+    )
 
 
 def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -> int:
