@@ -1,8 +1,9 @@
 """The commands, and what other commands may have in common with them."""
 
-from pg_to_mysql.extras import extra
+from importlib.util import find_spec
 
-with extra("cli"):
-    import click  # noqa: F401
-    import rich  # noqa: F401
-    import tqdm  # noqa: F401
+from pg_to_mysql.errors import WrongSettings
+
+for _name in ("click", "rich", "tqdm"):
+    if find_spec(_name) is None:
+        raise WrongSettings(f"{_name} is not installed: install pg-to-mysql[cli]")

@@ -26,7 +26,7 @@ from pg_to_mysql.extras import extra
 from pg_to_mysql.operation import roles
 from pg_to_mysql.operation.observer import Observer
 from pg_to_mysql.operation.run import Plan, Run
-from pg_to_mysql.operation.status import UNITS
+from pg_to_mysql.operation.status import UNITS, guard_disk_of
 from pg_to_mysql.postgres import slots
 from pg_to_mysql.replica import Replica
 from pg_to_mysql.tables.unfit import UnfitRules
@@ -215,9 +215,8 @@ def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | N
     The settings are those of `replicate`. The slot is looked at first, and dropped if that is asked for, also
     when MySQL can't be reached.
     """
-    replica = _replica(slot, schema)
-    replica.guard_disk(warn_over=warn_over, drop_over=drop_slot_over)
-    status = replica.status()
+    guard_disk_of(source_from_environment(), slot, warn_over=warn_over, drop_over=drop_slot_over)
+    status = _replica(slot, schema).status()
     if status.other_source:
         log.warning("%s", status.other_source)
     if sys.stderr.isatty():
