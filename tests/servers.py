@@ -45,7 +45,12 @@ class PostgreSQL:
 
     def __init__(self, port: int, password: str, admin: str = "postgres") -> None:
         self.port = port
-        self._admin_login = {"host": "127.0.0.1", "port": port, "user": admin, "password": password}
+        self._admin_login: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": port,
+            "user": admin,
+            "password": password,
+        }
 
     def admin(self, database: str = "postgres") -> psycopg.Connection:
         """A superuser's connection that commits each statement."""
@@ -278,7 +283,7 @@ class PostgreSQLContainer(PostgreSQL):
         self._container = _Container(_container_name(folder), self.is_ready, (*arguments, "postgres", *settings))
         self.kill, self.remove = self._container.kill, self._container.remove
         self.shell = self._container.shell
-        self._first = {"POSTGRES_PASSWORD": self._admin_login["password"]}
+        self._first: dict[str, str] | None = {"POSTGRES_PASSWORD": self._admin_login["password"]}
 
     def start(self) -> None:
         first, self._first = self._first, None
@@ -307,7 +312,7 @@ class MySQLContainer(MySQL):
         self._container = _Container(_container_name(folder), self.is_ready, (*arguments, *settings))
         self.kill, self.remove = self._container.kill, self._container.remove
         self.shell = self._container.shell
-        self._first = {"MYSQL_ROOT_PASSWORD": password}
+        self._first: dict[str, str] | None = {"MYSQL_ROOT_PASSWORD": password}
 
     def start(self) -> None:
         first, self._first = self._first, None

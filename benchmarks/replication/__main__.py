@@ -23,6 +23,7 @@ from benchmarks.replication.snapshots import (
     measure_tls,
 )
 
+from martline.embedded.folder import Folder
 from martline.embedded.java import java_home
 
 PARTS = ("sizes", "tls", "shapes", "small-tables", "idle", "changes", "compare", "debezium")
@@ -45,7 +46,7 @@ def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) 
         spark = {
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_LOCAL_DIRS": folder,
-            "JAVA_HOME": str(java_home(Path(folder))),
+            "JAVA_HOME": str(java_home(Folder(Path(folder)))),
         }
         runs: dict[str, Callable[[], Iterator[Measure]]] = {
             "sizes": lambda: measure_sizes(made, spark, more, repeat),

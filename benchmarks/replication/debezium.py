@@ -143,10 +143,9 @@ def _of_sink(servers: Servers) -> dict[str, str]:
 class Connect:
     """Kafka Connect and its broker, which run."""
 
-    def __init__(self, address: str, processes: list["subprocess.Popen[bytes]"], folder: Path) -> None:
+    def __init__(self, address: str, processes: list["subprocess.Popen[bytes]"]) -> None:
         self._address = address
         self._processes = processes
-        self._folder = folder
 
     def add(self, name: str, settings: Mapping[str, str]) -> None:
         """Start a connector."""
@@ -165,7 +164,7 @@ class Connect:
         """Raise :class:`RuntimeError` with what is said of a process or a connector that has failed."""
         for process in self._processes:
             if process.poll() is not None:
-                raise RuntimeError(f"{process.args} has ended; see {self._folder}")
+                raise RuntimeError(f"Kafka or Kafka Connect has ended with status {process.returncode}")
         states: dict[str, Any] = httpx.get(
             f"{self._address}/connectors", params={"expand": "status"}, timeout=60
         ).json()
@@ -212,7 +211,7 @@ def _connect(java_home: str) -> Iterator[Connect]:
                 )
             )
         )
-        connect = Connect(f"http://127.0.0.1:{rest_port}", processes, folder)
+        connect = Connect(f"http://127.0.0.1:{rest_port}", processes)
         _wait_for(connect.is_ready, "Kafka Connect")
         yield connect
 

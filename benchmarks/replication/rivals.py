@@ -67,7 +67,7 @@ def pipes(servers: Servers, database: str, shape: Shape, count: int) -> float:
     failed = [process.args for process in processes if process.wait() != 0]
     seconds = time.monotonic() - started
     if failed:
-        raise RuntimeError(f"a pipe has failed: {failed[0]}")
+        raise RuntimeError(f"a pipe has failed: {failed[0]!r}")
     require_rows(servers, database, shape)
     return seconds
 

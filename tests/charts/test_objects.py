@@ -2,6 +2,8 @@
 
 import base64
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import yaml
@@ -232,22 +234,32 @@ def _references(pod: Pod) -> set[tuple[str, str]]:
     found |= {("Secret", secret["name"]) for secret in pod.spec.get("imagePullSecrets", [])}
     for volume in pod.spec.get("volumes", []):
         for source in (volume, *volume.get("projected", {}).get("sources", [])):
-            if "configMap" in source:
-                found.add(("ConfigMap", source["configMap"]["name"]))
-            if "secret" in source:
-                found.add(("Secret", source["secret"].get("secretName") or source["secret"]["name"]))
-            if "persistentVolumeClaim" in source:
-                found.add(("PersistentVolumeClaim", source["persistentVolumeClaim"]["claimName"]))
+            found |= _of_volume(source)
     for container in pod.containers:
-        for source in container.get("envFrom", []):
-            if "secretRef" in source:
-                found.add(("Secret", source["secretRef"]["name"]))
-            else:
-                found.add(("ConfigMap", source["configMapRef"]["name"]))
-        for variable in container.get("env", []):
-            value_from = variable.get("valueFrom", {})
-            if "secretKeyRef" in value_from:
-                found.add(("Secret", value_from["secretKeyRef"]["name"]))
-            if "configMapKeyRef" in value_from:
-                found.add(("ConfigMap", value_from["configMapKeyRef"]["name"]))
+        for source in [
+            *container.get("envFrom", []),
+            *(v.get("valueFrom", {}) for v in container.get("env", [])),
+        ]:
+            found |= _of_variable(source)
     return found
+
+
+def _of_volume(source: Mapping[str, Any]) -> set[tuple[str, str]]:
+    found = set()
+    if "configMap" in source:
+        found.add(("ConfigMap", source["configMap"]["name"]))
+    if "secret" in source:
+        found.add(("Secret", source["secret"].get("secretName") or source["secret"]["name"]))
+    if "persistentVolumeClaim" in source:
+        found.add(("PersistentVolumeClaim", source["persistentVolumeClaim"]["claimName"]))
+    return found
+
+
+def _of_variable(source: Mapping[str, Any]) -> set[tuple[str, str]]:
+    kinds = {
+        "secretRef": "Secret",
+        "secretKeyRef": "Secret",
+        "configMapRef": "ConfigMap",
+        "configMapKeyRef": "ConfigMap",
+    }
+    return {(kind, source[name]["name"]) for name, kind in kinds.items() if name in source}

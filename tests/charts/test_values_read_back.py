@@ -22,6 +22,7 @@ from tests.charts.rendering import SERVICES, Object, Refused, pods, rendered
 from tests.charts.test_values import schema
 from tests.postgres_binaries import postgres_programs
 
+from martline.embedded.folder import Folder
 from martline.embedded.java import java_home
 
 Place = tuple[str, ...]
@@ -99,7 +100,7 @@ def merged(one: Any, other: Any) -> Any:
 def java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[py4j.java_gateway.JavaGateway]:
     """A Java virtual machine."""
     jar = next(Path(pyspark.__file__).parent.glob("jars/py4j-*.jar"))
-    home = java_home(tmp_path_factory.mktemp("java"))
+    home = java_home(Folder(tmp_path_factory.mktemp("java")))
     port = py4j.java_gateway.launch_gateway(
         jarpath=str(jar), java_path=str(home / "bin" / "java"), die_on_exit=True
     )

@@ -22,7 +22,7 @@ from tests.cluster.conftest import Platform
 from tests.marts import require_marts, rows
 
 from martline.cluster import access, programs
-from martline.command import port_is_free
+from martline.command import Failure, port_is_free
 from martline.demo import FINISHED, DagRun
 
 pytestmark = pytest.mark.timeout(1800)
@@ -161,7 +161,7 @@ def test_the_namespace_refuses_a_pod_that_is_not_restricted(platform: Platform) 
         "metadata": {"name": "privileged"},
         "spec": {"containers": [{"name": "a", "image": "a", "securityContext": {"privileged": True}}]},
     }
-    with pytest.raises(programs.Failure, match="restricted"):
+    with pytest.raises(Failure, match="restricted"):
         programs.apply(platform.cluster.kubectl("create", "--dry-run=server", "--filename", "-"), pod)
 
 
@@ -328,7 +328,7 @@ def require_data(platform: Platform, users: int) -> None:
         assert source.execute("SELECT count(*) FROM users").fetchall() == [(users,)]
         for table, columns in TABLES.items():
             query = f"SELECT {columns} FROM {table} ORDER BY 1"
-            assert rows(replica, query) == source.execute(query).fetchall(), table  # type: ignore[arg-type]
+            assert rows(replica, query) == source.execute(query).fetchall(), table
         require_marts(source, replica)
 
 

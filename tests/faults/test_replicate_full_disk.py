@@ -25,7 +25,7 @@ def servers(tmp_path: Path) -> Iterator[dict[str, Any]]:
         (tmp_path / name).mkdir()
     sizes = {"postgres": "400m", "mysql": "700m"}
     options = {name: ("--tmpfs", f"{FOLDERS[name]}:size={sizes[name]}") for name in FOLDERS}
-    made = {
+    made: dict[str, PostgreSQLContainer | MySQLContainer] = {
         "postgres": PostgreSQLContainer(IMAGES["postgresql-17"], tmp_path / "postgres", *options["postgres"]),
         "mysql": MySQLContainer(IMAGES["mysql-9.7"], tmp_path / "mysql", *options["mysql"]),
     }

@@ -95,7 +95,7 @@ class Shop:
 
     def add_column(self, table: Table) -> None:
         name, kind = self._name("c"), self._chance.choice(list(VALUES))
-        default = sql.SQL("")
+        default: sql.Composable = sql.SQL("")
         if self._chance.random() < 0.5:
             value = sql.Literal(VALUES[kind](self._chance))
             default = sql.SQL("DEFAULT {}{}").format(value, sql.SQL(self._chance.choice(["", " NOT NULL"])))

@@ -41,7 +41,7 @@ def test_a_mysql_that_asks_for_a_file_in_answer_to_any_statement_gets_none(
 
 
 def test_a_mysql_that_asks_for_another_file_than_the_load_names_gets_none(secret: Path) -> None:
-    sent = []
+    sent: list[Any] = []
     server = FalseMySQL(None, str(secret).encode(), 1000)
     with false_server(server) as port:
         connection = settings(port).connect(LoadingConnection)

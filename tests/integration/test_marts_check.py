@@ -90,8 +90,8 @@ def database(mysql: dict[str, str]) -> Iterator[Any]:
         with connection.cursor() as cursor:
             for name, mart in MARTS.items():
                 cursor.execute(mart.create_statement(publish.staging(name), COMPUTED))
-        for mart, rows in (("mart_user_activity", 2), ("mart_product_rating", 2), ("mart_average_check", 1)):
-            publish.record(connection, mart, rows, 1.5, datetime(2026, 1, 1))
+        for built, rows in (("mart_user_activity", 2), ("mart_product_rating", 2), ("mart_average_check", 1)):
+            publish.record(connection, built, rows, 1.5, datetime(2026, 1, 1))
         publish.swap_in(connection, [*MARTS, publish.BUILDS])
         with connection.cursor() as cursor:
             for statement in HEALTHY.split(";"):

@@ -8,7 +8,7 @@ import json
 import signal
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -213,7 +213,7 @@ def steps(draw: st.DrawFn, made: Sequence[Table]) -> Step:
             + ["truncate", "truncate all"] * (not draw(st.integers(0, 9)))
         )
     )
-    changed = range(len(columns))
+    changed: Collection[int] = range(len(columns))
     if what == "update":
         changed = draw(st.sets(st.sampled_from(range(len(columns))), min_size=1, max_size=3))
     elif what != "insert":

@@ -47,7 +47,7 @@ class Follower:
         assert "--debug shows the traceback" not in self.log
 
 
-def wait_for(is_so: Callable[[], bool], what: str, follower: Follower, seconds: float = SECONDS) -> None:
+def wait_for(is_so: Callable[..., bool], what: str, follower: Follower, seconds: float = SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert follower.process.poll() is None, follower.log

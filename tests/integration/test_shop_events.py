@@ -12,7 +12,7 @@ from tests.connections import to_postgres
 
 def query(settings: Mapping[str, str], statement: str) -> list[Any]:
     with to_postgres(settings) as connection:
-        return connection.execute(statement).fetchall()  # type: ignore[arg-type]
+        return connection.execute(statement).fetchall()
 
 
 def send(settings: Mapping[str, str], topic: str, *messages: bytes) -> None:

@@ -33,10 +33,7 @@ CONTRADICTIONS = {
 
 def all_rows(settings: Mapping[str, str]) -> dict[str, list[Any]]:
     with to_postgres(settings) as connection:
-        return {
-            table: connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()  # type: ignore[arg-type]
-            for table in TABLES
-        }
+        return {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in TABLES}
 
 
 @pytest.fixture
@@ -131,9 +128,7 @@ def test_the_same_seed_gives_the_same_rows(
     run("shop-generate", *SIZES, "--seed", 5, env=shop)
     first = all_rows(shop)
     with to_postgres(shop) as connection:
-        connection.execute(
-            f"TRUNCATE {', '.join(TABLES)}, shop.generated_batches RESTART IDENTITY CASCADE"  # type: ignore[arg-type]
-        )
+        connection.execute(f"TRUNCATE {', '.join(TABLES)}, shop.generated_batches RESTART IDENTITY CASCADE")
     run("shop-generate", *SIZES, "--seed", 5, env=shop)
     assert all_rows(shop) == first
 

@@ -83,7 +83,7 @@ class Demo:
         )
 
     def expected(self, query: str) -> list[tuple[Any, ...]]:
-        return self.source.execute(query).fetchall()  # type: ignore[arg-type]
+        return self.source.execute(query).fetchall()
 
     def mart(self, columns: str, mart: str, order: str) -> list[tuple[Any, ...]]:
         return rows(self.target, f"SELECT {columns} FROM {mart} ORDER BY {order}")
@@ -199,7 +199,7 @@ def test_nobody_outside_the_machine_can_connect(demo: Demo) -> None:
     listening = {
         connection.laddr.ip
         for connection in psutil.net_connections(kind="inet")
-        if connection.pid in own and connection.status == psutil.CONN_LISTEN
+        if connection.laddr and connection.pid in own and connection.status == psutil.CONN_LISTEN
     }
     assert listening
     assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}

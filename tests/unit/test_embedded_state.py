@@ -35,7 +35,9 @@ def test_a_chosen_password_and_port_are_taken(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     state = open_state(
-        make_folder(tmp_path / "state"), Settings(PGPORT=port, PGPASSWORD="chosen"), about_to_start=True
+        make_folder(tmp_path / "state"),
+        Settings.model_validate({"PGPORT": port, "PGPASSWORD": "chosen"}),
+        about_to_start=True,
     )
     assert state.ports["pgport"] == port
     assert state.secrets["pgpassword"] == "chosen"
@@ -47,7 +49,9 @@ def test_a_chosen_port_that_is_taken_is_named(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(WrongSettings, match=rf"PGPORT={port} in .env: the port is taken"):
-            open_state(make_folder(tmp_path / "state"), Settings(PGPORT=port), about_to_start=True)
+            open_state(
+                make_folder(tmp_path / "state"), Settings.model_validate({"PGPORT": port}), about_to_start=True
+            )
 
 
 def test_a_kept_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path) -> None:
@@ -63,7 +67,7 @@ def test_a_kept_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path) -> Non
 def test_a_kept_port_that_another_server_is_to_have_is_replaced(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "state")
     port = open_state(folder, Settings(), about_to_start=True).ports["zookeeper_port"]
-    ports = open_state(folder, Settings(MYSQL_TCP_PORT=port), about_to_start=True).ports
+    ports = open_state(folder, Settings.model_validate({"MYSQL_TCP_PORT": port}), about_to_start=True).ports
     assert ports["mysql_tcp_port"] == port
     assert len(set(ports.values())) == len(ports)
 
@@ -71,14 +75,18 @@ def test_a_kept_port_that_another_server_is_to_have_is_replaced(tmp_path: Path) 
 def test_one_port_for_two_servers_is_refused(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "state")
     with pytest.raises(WrongSettings, match=r"PGPORT and KAFKA_PORT in \.env are both 15432"):
-        open_state(folder, Settings(PGPORT=15432, KAFKA_PORT=15432), about_to_start=True)
+        open_state(folder, Settings.model_validate({"PGPORT": 15432, "KAFKA_PORT": 15432}), about_to_start=True)
 
 
 def test_who_holds_a_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(WrongSettings, match=rf"taken by .+ \(process {os.getpid()}\)"):
-            open_state(make_folder(tmp_path / "state"), Settings(KAFKA_PORT=port), about_to_start=True)
+            open_state(
+                make_folder(tmp_path / "state"),
+                Settings.model_validate({"KAFKA_PORT": port}),
+                about_to_start=True,
+            )
 
 
 DAMAGED = [b"", b"{", b"[]", b"3", b"\xff\x00", b'{"pgport": 1}', b'{"pgport": "many"}']

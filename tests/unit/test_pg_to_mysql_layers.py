@@ -17,6 +17,7 @@ LAYERS = (
     {"operation"},
     {"comparison"},
     {"replica"},
+    {"api"},
     {"__init__"},
     {"command_line"},
 )

@@ -16,12 +16,15 @@ SAME = object()
 """A large value that an update leaves as it is, and that PostgreSQL does not send."""
 
 
+def _value(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return b"t" + len(value).to_bytes(4, "big") + value
+    return b"u" if value is SAME else b"n"
+
+
 def tuple_data(row: Sequence[object]) -> bytes:
     """*TupleData* of PostgreSQL's documentation."""
-    values = (
-        b"n" if value is None else b"u" if value is SAME else b"t" + len(value).to_bytes(4, "big") + value  # type: ignore[arg-type]
-        for value in row
-    )
+    values = (_value(value) for value in row)
     return len(row).to_bytes(2, "big") + b"".join(values)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from pg_to_mysql.changes.views import places, seen_by
 from pg_to_mysql.following.evolution import Evolved, Stopped, evolve
+from pg_to_mysql.postgres.pgoutput import RelationColumn
 from pg_to_mysql.tables.table import Column, Table
 
 ID = Column(1, "id", 23, -1, "int4", not_null=True)
@@ -18,8 +19,8 @@ def evolved(live: Table, stored: Table = TABLE) -> Evolved:
     return result
 
 
-def message(*columns: Column) -> list[tuple[str, int, int]]:
-    return [(column.name, column.type_oid, column.modifier) for column in columns]
+def message(*columns: Column) -> list[RelationColumn]:
+    return [RelationColumn(column.name, column.type_oid, column.modifier) for column in columns]
 
 
 def test_a_table_that_is_as_before_needs_no_statement() -> None:

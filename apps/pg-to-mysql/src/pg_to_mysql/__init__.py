@@ -5,53 +5,15 @@ servers are. Nothing in this package reads the environment, prints or exits but 
 :mod:`pg_to_mysql.command_line`. (libpq itself reads its own variables for what a :class:`Source` leaves open.)
 """
 
-from pg_to_mysql.changes.apply import Applied
-from pg_to_mysql.comparison.repair import Compared
-from pg_to_mysql.errors import (
-    Failure,
-    Kind,
-    OtherSource,
-    PassingFailure,
-    Refused,
-    RowDifference,
-    RowsDiffer,
-    TablesGone,
-    TablesLeftOut,
-    WrongSettings,
-)
-from pg_to_mysql.mysql.settings import MySQLSettings, SSLMode
-from pg_to_mysql.operation.observer import Observer
-from pg_to_mysql.operation.run import Plan, Run
-from pg_to_mysql.operation.status import Status, TableStatus
-from pg_to_mysql.postgres.connection import Source
-from pg_to_mysql.replica import Replica
-from pg_to_mysql.snapshot.copy import Snapshot
-from pg_to_mysql.tables.types import Unfit
-from pg_to_mysql.tables.unfit import UnfitRules
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Applied",
-    "Compared",
-    "Failure",
-    "Kind",
-    "MySQLSettings",
-    "Observer",
-    "OtherSource",
-    "PassingFailure",
-    "Plan",
-    "Refused",
-    "Replica",
-    "RowDifference",
-    "RowsDiffer",
-    "Run",
-    "SSLMode",
-    "Snapshot",
-    "Source",
-    "Status",
-    "TableStatus",
-    "TablesGone",
-    "TablesLeftOut",
-    "Unfit",
-    "UnfitRules",
-    "WrongSettings",
-]
+if TYPE_CHECKING:
+    from pg_to_mysql.api import *  # noqa: F403
+
+
+def __getattr__(name: str) -> object:
+    # Imported when it is asked for: a worker of Spark's needs a part of it, and need not wait for NumPy.
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("pg_to_mysql.api"), name)

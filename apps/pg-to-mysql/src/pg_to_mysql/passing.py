@@ -4,13 +4,18 @@ They are told by SQLSTATE and by MySQL's numbers. Only what libpq says of a conn
 neither: there its words are looked at.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import psycopg
 import pymysql
 
 from pg_to_mysql.errors import Failure, Kind, PassingFailure
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,23 @@ def cause_of(error: BaseException) -> Cause | None:
         if kind is not None:
             return Cause(kind, sentence or _sentence(one))
     return None
+
+
+def in_sentences(function: Callable[P, R]) -> Callable[P, R]:
+    """Let what passes be a :class:`PassingFailure` with a sentence, whichever server it comes from."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(*arguments, **options)
+        except Failure:
+            raise
+        except Exception as error:
+            if cause := cause_of(error):
+                raise PassingFailure(f"{cause.sentence}: run this again later", cause.kind) from error
+            raise
+
+    return wrapped
 
 
 def kind_of_sqlstate(state: str) -> Kind | None:

@@ -1,46 +1,21 @@
 """The replica, as a program uses it."""
 
-import functools
 import threading
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
 
 from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.comparison.repair import Compared, compare_tables
-from pg_to_mysql.errors import Failure, PassingFailure
-from pg_to_mysql.identity.identity import refuse_standby
 from pg_to_mysql.mysql.settings import MySQLSettings
 from pg_to_mysql.operation.left_out import as_refusals, require, without
 from pg_to_mysql.operation.observer import Observer
 from pg_to_mysql.operation.open_replica import Settings, open_replica
 from pg_to_mysql.operation.run import Plan, Run, run_and_follow, run_once
-from pg_to_mysql.operation.status import WARN_OVER, Status, guard_disk, read_status
-from pg_to_mysql.passing import cause_of
-from pg_to_mysql.postgres import slots
+from pg_to_mysql.operation.status import Status, read_status
+from pg_to_mysql.passing import in_sentences
 from pg_to_mysql.postgres.connection import Source
 from pg_to_mysql.progress import Progress, unseen
 from pg_to_mysql.snapshot.copy import Means, Snapshot
 from pg_to_mysql.tables.unfit import UnfitRules
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _in_sentences(method: Callable[P, R]) -> Callable[P, R]:
-    """Let what passes be a :class:`PassingFailure` with a sentence, whichever server it comes from."""
-
-    @functools.wraps(method)
-    def wrapped(*arguments: P.args, **options: P.kwargs) -> R:
-        try:
-            return method(*arguments, **options)
-        except Failure:
-            raise
-        except Exception as error:
-            if cause := cause_of(error):
-                raise PassingFailure(f"{cause.sentence}: run this again later", cause.kind) from error
-            raise
-
-    return wrapped
 
 
 class Replica:
@@ -71,7 +46,7 @@ class Replica:
         means = Means(spark_master, progress)
         self._settings = Settings(source, target, schema, slot, unfit or UnfitRules(), drop_gone, means)
 
-    @_in_sentences
+    @in_sentences
     def replicate(self, plan: Plan | None = None) -> Run:
         """Copy the tables that are new, apply the changes, and copy again what became due meanwhile.
 
@@ -80,7 +55,7 @@ class Replica:
         """
         return run_once(self._settings, plan or Plan())
 
-    @_in_sentences
+    @in_sentences
     def follow(
         self,
         plan: Plan | None = None,
@@ -98,7 +73,7 @@ class Replica:
             self._settings, plan or Plan(), stopped or threading.Event(), begins, observer or Observer()
         )
 
-    @_in_sentences
+    @in_sentences
     def snapshot(
         self, tables: Sequence[str] = (), *, exclude: Sequence[str] = (), recopy: Sequence[str] = ()
     ) -> Snapshot:
@@ -114,7 +89,7 @@ class Replica:
             require(as_refusals(refused) | copied.failed, {})
         return copied
 
-    @_in_sentences
+    @in_sentences
     def apply(self, *, transactional: bool = True) -> Applied:
         """Apply to the copies what has been committed until now.
 
@@ -123,7 +98,7 @@ class Replica:
         with open_replica(self._settings, drops=True) as replica, replica.locked():
             return replica.apply(transactional=transactional)
 
-    @_in_sentences
+    @in_sentences
     def compare(self, tables: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> Compared:
         """Prove that MySQL has the rows that PostgreSQL has, at one moment to which both are brought.
 
@@ -131,27 +106,16 @@ class Replica:
         """
         return self._compare(tables, exclude, repair=False)
 
-    @_in_sentences
+    @in_sentences
     def repair(self, tables: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> Compared:
         """Compare, bring the rows that differ again, and compare these tables again."""
         return self._compare(tables, exclude, repair=True)
 
-    @_in_sentences
+    @in_sentences
     def status(self) -> Status:
         """How far MySQL is behind, and the state of each table."""
         with open_replica(self._settings, any_source=True) as replica:
             return read_status(replica)
-
-    @_in_sentences
-    def guard_disk(self, *, warn_over: int = WARN_OVER, drop_over: int | None = None) -> None:
-        """Warn in the log if PostgreSQL keeps more bytes of its log for the slot, or drop the slot over a limit.
-
-        MySQL need not be there.
-        """
-        with self._settings.source.connect(autocommit=True) as connection:
-            refuse_standby(connection)
-            slot = slots.slot_name(connection, self._settings.slot)
-            guard_disk(connection, slot, warn_over=warn_over, drop_over=drop_over)
 
     def _compare(self, tables: Sequence[str], exclude: Sequence[str], *, repair: bool) -> Compared:
         with open_replica(self._settings) as replica:

@@ -13,8 +13,9 @@ import pymysql
 from martline.cluster import programs
 from martline.cluster.forwarding import forward
 from martline.cluster.kind import Cluster
-from martline.command import Failure, mysql_from_environment, port_is_free
+from martline.command import Failure, port_is_free
 from martline.demo import AirflowLogin, Login
+from pg_to_mysql.command_line.environment import mysql_from_environment
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from martline.command.confirm import confirm_removal
 from martline.command.network import port_is_free
 from pg_to_mysql.command_line.console import Result, console_command
-from pg_to_mysql.command_line.environment import mysql_from_environment, source_from_environment
 from pg_to_mysql.command_line.progress import progress
 from pg_to_mysql.errors import Failure, PassingFailure, WrongSettings
 from pg_to_mysql.mysql.settings import MySQLSettings
@@ -16,8 +15,6 @@ __all__ = [
     "WrongSettings",
     "confirm_removal",
     "console_command",
-    "mysql_from_environment",
     "port_is_free",
     "progress",
-    "source_from_environment",
 ]

@@ -165,7 +165,7 @@ class Supervisor:
         return self._state.run / "session"
 
     def _configuration(self, servers: Sequence[Server]) -> str:
-        """supervisord's settings; see its reference on configuration files. Paths start at the state folder."""
+        """The settings of supervisord, as its reference has them. Paths start at the state folder."""
         sections: dict[str, dict[str, object]] = {
             "supervisord": {
                 "pidfile": self._state.runtime / "supervisor.pid",

@@ -2,10 +2,11 @@
 
 import click
 
-from martline.command import Failure, Result, console_command, mysql_from_environment
+from martline.command import Failure, Result, console_command
 from martline.marts import checks
 from martline.marts.build import build
 from martline.marts.catalogue import MARTS, chosen
+from pg_to_mysql.command_line.environment import mysql_from_environment
 
 
 @console_command

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pg_to_mysql.following.evolution import Stopped
+from pg_to_mysql.postgres.pgoutput import RelationColumn
 from pg_to_mysql.tables.table import Column, Table
 from pg_to_mysql.tables.types import type_length
 from pg_to_mysql.tables.widening import holds
-
-RelationColumn = tuple[str, int, int]
-"""A column as a message of the stream describes it: its name, type and type modifier."""
 
 
 def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None, ...] | Stopped:
@@ -32,7 +30,7 @@ def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None
             return True
         # The catalogue shows no name that a column had between two looks: before it was first seen, or dropped.
         unseen = bool(column.former_names) or attnum > table.settled_attnum or attnum not in live
-        return (entry[0] in column.names or (renamed and unseen)) and _compatible(column, entry)
+        return (entry.name in column.names or (renamed and unseen)) and _compatible(column, entry)
 
     for renamed in (False, True):  # the second time, a column may have had names that nobody saw
         ways = _ways(
@@ -48,7 +46,7 @@ def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None
             return Stopped("its columns have changed in a way that can't be followed")
         if len(found) > 1:
             return Stopped(
-                f"a column was dropped and one added, and the changes don't tell which of the two {entry[0]} is"
+                f"a column was dropped and one added, and the changes don't tell which of the two {entry.name} is"
             )
         result.append(found.pop())
     return tuple(result)
@@ -124,12 +122,13 @@ _WIDENED = {
 
 def _compatible(column: Column, entry: RelationColumn) -> bool:
     """Whether the column has, or had before it was widened, the type of the message's column."""
-    _, type_oid, modifier = entry
-    if (column.type_oid, column.modifier) == (type_oid, modifier):
+    if (column.type_oid, column.modifier) == (entry.type_oid, entry.modifier):
         return True
-    name = _WIDENED.get(type_oid)
+    name = _WIDENED.get(entry.type_oid)
     if name is None:
         return False
-    length, scale = type_length(name, modifier)
-    narrow = replace(column, type_oid=type_oid, modifier=modifier, type_name=name, length=length, scale=scale)
+    length, scale = type_length(name, entry.modifier)
+    narrow = replace(
+        column, type_oid=entry.type_oid, modifier=entry.modifier, type_name=name, length=length, scale=scale
+    )
     return holds(column, narrow)

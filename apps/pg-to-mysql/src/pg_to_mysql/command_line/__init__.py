@@ -1,6 +1,9 @@
 """The commands, and what other commands may have in common with them."""
 
-from pg_to_mysql.extras import require
+from importlib.util import find_spec
 
-# Not imported here: a run that nobody watches needs neither a bar nor a table.
-require("cli", "click", "rich", "tqdm")
+from pg_to_mysql.errors import WrongSettings
+
+for _name in ("click", "rich", "tqdm"):
+    if find_spec(_name) is None:
+        raise WrongSettings(f"{_name} is not installed: install pg-to-mysql[cli]")

@@ -24,7 +24,7 @@ from pg_to_mysql.extras import extra
 from pg_to_mysql.operation import roles
 from pg_to_mysql.operation.observer import Observer
 from pg_to_mysql.operation.run import Plan, Run
-from pg_to_mysql.operation.status import UNITS
+from pg_to_mysql.operation.status import UNITS, guard_disk_of
 from pg_to_mysql.postgres import slots
 from pg_to_mysql.replica import Replica
 from pg_to_mysql.tables.unfit import UnfitRules
@@ -38,6 +38,7 @@ class Size(click.ParamType[int]):
     name = "SIZE"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """The bytes that the user means."""
         match = re.fullmatch(r"(\d+) ?([KMGT]?)(?:i?B)?", str(value), re.IGNORECASE)
         if match is None:
             self.fail(f"{value!r} is no size: 512M and 10G are", parameter, context)
@@ -212,9 +213,8 @@ def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | N
     The settings are those of `replicate`. The slot is looked at first, and dropped if that is asked for, also
     when MySQL can't be reached.
     """
-    replica = _replica(slot, schema)
-    replica.guard_disk(warn_over=warn_over, drop_over=drop_slot_over)
-    status = replica.status()
+    guard_disk_of(source_from_environment(), slot, warn_over=warn_over, drop_over=drop_slot_over)
+    status = _replica(slot, schema).status()
     if status.other_source:
         log.warning("%s", status.other_source)
     if sys.stderr.isatty():
@@ -243,7 +243,7 @@ def replication_roles(server: str, role: str, host: str, slot: str | None, schem
     The database is that of PGDATABASE or MYSQL_DATABASE. A superuser runs it, or who owns the tables and may
     make roles. Afterwards give the role its password: `\\password replicator` in psql, in mysql
     `ALTER USER replicator IDENTIFIED BY '...' ACCOUNT UNLOCK`.
-    """
+    """  # noqa: D301 - what click leaves as it is begins with a backspace
     if server == "mysql":
         click.echo(roles.mysql(role, host, _setting("MYSQL_DATABASE")))
     else:

@@ -21,7 +21,7 @@ from psycopg import sql
 from pg_to_mysql.errors import Failure, RowDifference
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.mysql.target import Target
-from pg_to_mysql.postgres.copy_out import copy_out
+from pg_to_mysql.postgres.copy_out import copy_out, copy_statement
 from pg_to_mysql.postgres.expressions import fill
 from pg_to_mysql.rows import Stream
 from pg_to_mysql.tables.table import Table
@@ -279,10 +279,7 @@ class _Source:
 
     def copy(self, keys: Sequence[Key], stream: Stream) -> int:
         """Write the keys' rows as a copy does; return their number."""
-        columns = [fill(kind.copied, name) for name, kind in zip(self._names, self._table.types, strict=True)]
-        statement = sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
-            sql.SQL(", ").join(columns), self._from_keys(keys)
-        )
+        statement = copy_statement(self._table, self._names, self._from_keys(keys))
         return copy_out(self._reader, statement.as_bytes(self._reader), stream)
 
     def _from_keys(self, keys: Sequence[Key]) -> sql.Composable:
@@ -417,16 +414,7 @@ class _Target:
 
     def load(self, copy: Callable[[Stream], int]) -> None:
         """Load the rows that ``copy`` writes, of which it returns the number."""
-        sent: list[int] = []
-        columns = [(column.name, i) for i, column in enumerate(self._table.columns)]
-        loaded = self._target.load(
-            self._table.name,
-            self._table,
-            columns,
-            lambda stream: sent.append(copy(stream)),
-        )
-        if sent != [loaded]:
-            raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {self._table.name}: see its error log")
+        self._target.load_copy(self._table.name, self._table, copy)
 
     @property
     def _join(self) -> str:

@@ -39,7 +39,7 @@ class Evolved:
 def evolve(stored: Table, live: Table | None) -> Evolved | Stopped | CopyAgain:
     """Bring a table, as MySQL has it, to what PostgreSQL's catalogue says now.
 
-    Its name stays: see :func:`rename`. The statement fails or succeeds as a whole, in MySQL and in MariaDB.
+    Its name stays. The statement fails or succeeds as a whole, in MySQL and in MariaDB.
     """
     if live is None:
         return Stopped("PostgreSQL does not have it any more, or it has no key")
@@ -47,47 +47,64 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped | CopyAgain:
         return Stopped("it is another table of the same name")
     if [live.columns[i].attnum for i in live.key] != [stored.columns[i].attnum for i in stored.key]:
         return Stopped("its key has changed")
+    if hindrance := _first_hindrance(stored, live):
+        return hindrance
+    now = {column.attnum: column for column in live.columns}
+    kept = [_kept(column, now[column.attnum]) for column in stored.columns if column.attnum in now]
+    dropped = [column for column in stored.columns if column.attnum not in now]
+    # The rows of changes made before a column was NOT NULL may still come.
+    added = [replace(column, not_null=False) for column in _added(stored, live)]
+    table = replace(
+        live,
+        name=stored.name,
+        columns=(*kept, *added),
+        dropped=(*stored.dropped, *dropped),
+        indexes=(),
+        comment=stored.comment,
+        settled_attnum=stored.settled_attnum,
+        settled_lsn=stored.settled_lsn,
+    )
+    actions = [f"DROP COLUMN {quote(column.name)}" for column in dropped] + _actions(stored, table)
+    return Evolved(table, f"ALTER TABLE {quote(stored.name)} {', '.join(actions)}" if actions else None)
+
+
+def _first_hindrance(stored: Table, live: Table) -> Stopped | CopyAgain | None:
+    """Why the table can't be followed; None if it can."""
     now = {column.attnum: column for column in live.columns}
     # Partitions that PostgreSQL has written anew make the table be copied again.
     rewritten = live.partitions is None and live.storage != stored.storage
-    actions = []
-    kept, dropped = [], list(stored.dropped)
     for column in stored.columns:
-        new = now.get(column.attnum)
-        if new is None:
-            actions.append(f"DROP COLUMN {quote(column.name)}")
-            dropped.append(column)
-            continue
-        if reason := _hindrance(column, new, rewritten):
+        new = now.pop(column.attnum, None)
+        if new and (reason := _hindrance(column, new, rewritten)):
             return CopyAgain(reason) if column.name != new.name and holds(new, column) else Stopped(reason)
-        not_null = column.not_null and new.not_null
-        former = column.former_names
-        if new.name != column.name:
-            former = tuple(dict.fromkeys([*former, column.name]))
-        kept.append(replace(new, not_null=not_null, former_names=former, unfit=column.unfit))
-    added = [column for column in live.columns if column.attnum > stored.last_attnum]
-    for column in added:
+    for column in _added(stored, live):
+        del now[column.attnum]
         if column.missing is None and rewritten:
             reason = (
                 f"PostgreSQL has written all rows anew since the column {column.name} was added, and it does"
                 " not tell which values they have there"
             )
             return Stopped(reason) if column.has_default else CopyAgain(reason)
-    unknown = now.keys() - {column.attnum for column in kept} - {column.attnum for column in added}
-    if unknown:
-        return Stopped(f"the column {now[min(unknown)].name} was not replicated until now")
-    # The rows of changes made before a column was NOT NULL may still come.
-    columns = (*kept, *(replace(column, not_null=False) for column in added))
-    table = replace(
-        live,
-        name=stored.name,
-        columns=columns,
-        dropped=tuple(dropped),
-        indexes=(),
-        comment=stored.comment,
-        settled_attnum=stored.settled_attnum,
-        settled_lsn=stored.settled_lsn,
-    )
+    if now:
+        return Stopped(f"the column {now[min(now)].name} was not replicated until now")
+    return None
+
+
+def _added(stored: Table, live: Table) -> list[Column]:
+    return [column for column in live.columns if column.attnum > stored.last_attnum]
+
+
+def _kept(old: Column, new: Column) -> Column:
+    """A column that stays, with what is known of it from before."""
+    former = old.former_names
+    if new.name != old.name:
+        former = tuple(dict.fromkeys([*former, old.name]))
+    return replace(new, not_null=old.not_null and new.not_null, former_names=former, unfit=old.unfit)
+
+
+def _actions(stored: Table, table: Table) -> list[str]:
+    """What makes the columns of the table in MySQL, as far as they stay, those that it is to have."""
+    actions = []
     before = {column.attnum: (column, kind) for column, kind in zip(stored.columns, stored.types, strict=True)}
     for column, kind in zip(table.columns, table.types, strict=True):
         if column.attnum not in before:
@@ -96,12 +113,10 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped | CopyAgain:
             continue
         old, old_kind = before[column.attnum]
         if kind.name != old_kind.name or old.not_null != column.not_null:
-            old_name = quote(old.name)
-            actions.append(f"CHANGE COLUMN {old_name} {column_definition(column, kind)}")
+            actions.append(f"CHANGE COLUMN {quote(old.name)} {column_definition(column, kind)}")
         elif old.name != column.name:
             actions.append(f"RENAME COLUMN {quote(old.name)} TO {quote(column.name)}")
-    statement = f"ALTER TABLE {quote(stored.name)} {', '.join(actions)}" if actions else None
-    return Evolved(table, statement)
+    return actions
 
 
 def _default(missing: str, kind: MySQLType) -> str:

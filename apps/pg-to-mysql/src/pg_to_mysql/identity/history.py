@@ -1,4 +1,4 @@
-"""Is the stream that a slot gives the continuation of what MySQL has?
+"""Whether the stream that a slot gives is the continuation of what MySQL has.
 
 PostgreSQL that was put back to an earlier moment, slot and all, and has gone on since, gives other transactions
 under the numbers of those that were applied. Where the stream begins before MySQL's position, it gives applied

@@ -29,10 +29,10 @@ class LoadingConnection(SafeConnection):
         super().__init__(**options, client_flag=CLIENT.LOCAL_FILES)
 
     def load(self, statement: str, name: str, write: Write, packet_bytes: int) -> Loaded:
-        """Run ``LOAD DATA LOCAL INFILE '<name>' …`` with what ``write`` writes, in packets of at most
-        ``packet_bytes``, for data.
+        """Run ``LOAD DATA LOCAL INFILE '<name>' …``, for which ``write`` writes the data.
 
-        What is written before ``write`` fails is loaded: its failure is raised once the server has answered.
+        They go in packets of at most ``packet_bytes``. What is written before ``write`` fails is loaded: its
+        failure is raised once the server has answered.
         """
         connection: Any = self
         connection._execute_command(COMMAND.COM_QUERY, statement)

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from pg_to_mysql.mysql.names import TableNames
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.mysql.refusal import is_refusal, refused_value
 from pg_to_mysql.mysql.settings import MySQLSettings
-from pg_to_mysql.rows import Write
+from pg_to_mysql.rows import Stream, Write
 from pg_to_mysql.tables.table import Table
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class Target:
         self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
 
     def close(self) -> None:
+        """End the connection."""
         self._connection.close()
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -149,6 +150,7 @@ class Target:
         ]
 
     def drop_tables(self, names: Sequence[str]) -> None:
+        """Drop the tables that are there."""
         if names:
             self.change_tables(f"DROP TABLE IF EXISTS {', '.join(map(quote, names))}", names)
 
@@ -161,6 +163,7 @@ class Target:
         )
 
     def drop_temporary(self, name: str) -> None:
+        """Drop such a table, if it is there."""
         self.execute(f"DROP TEMPORARY TABLE IF EXISTS {quote(name)}")
 
     def load(
@@ -212,6 +215,15 @@ class Target:
             )
             raise refused_value(table.name, what)
         return answer.rows
+
+    def load_copy(self, into: str, table: Table, copy: Callable[[Stream], int]) -> int:
+        """Load whole rows of ``table`` that ``copy`` writes; it returns their number, and so does this."""
+        sent: list[int] = []
+        columns = [(column.name, i) for i, column in enumerate(table.columns)]
+        loaded = self.load(into, table, columns, lambda stream: sent.append(copy(stream)))
+        if sent != [loaded]:
+            raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
+        return loaded
 
 
 def _lock_name(slot: str, part: str) -> str:

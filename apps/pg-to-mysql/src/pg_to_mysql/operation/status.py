@@ -7,9 +7,12 @@ from typing import Literal
 
 import psycopg
 
+from pg_to_mysql.identity.identity import refuse_standby
 from pg_to_mysql.mysql.state import KnownTable
 from pg_to_mysql.operation.open_replica import OpenReplica
+from pg_to_mysql.passing import in_sentences
 from pg_to_mysql.postgres import slots, wal
+from pg_to_mysql.postgres.connection import Source
 
 log = logging.getLogger(__name__)
 WARN_OVER = 5 << 30
@@ -71,6 +74,15 @@ def guard_disk(
             format_size(max(0, retained.left)),
         )
     return retained
+
+
+@in_sentences
+def guard_disk_of(source: Source, chosen_slot: str | None, *, warn_over: int, drop_over: int | None) -> None:
+    """Do the same over a connection of its own: MySQL need not be there."""
+    with source.connect(autocommit=True) as connection:
+        refuse_standby(connection)
+        slot = slots.slot_name(connection, chosen_slot)
+        guard_disk(connection, slot, warn_over=warn_over, drop_over=drop_over)
 
 
 @dataclass(frozen=True)

@@ -118,14 +118,16 @@ def _table(
             continue
         if row.in_key:
             key.append(len(columns))
+        length, scale = type_length(row.type_name, row.base_modifier)
         columns.append(
             Column(
-                row.attnum,
-                row.attname,
-                row.atttypid,
-                row.atttypmod,
-                row.type_name,
-                *type_length(row.type_name, row.base_modifier),
+                attnum=row.attnum,
+                name=row.attname,
+                type_oid=row.atttypid,
+                modifier=row.atttypmod,
+                type_name=row.type_name,
+                length=length,
+                scale=scale,
                 not_null=row.attnotnull,
                 missing=row.missing,
                 version=row.version,
@@ -143,15 +145,15 @@ def _table(
         elif indexed != key:
             secondary.append(Index(name, tuple(i for i in indexed if i is not None)))
     return Table(
-        first.table_oid,
-        first.relname,
-        tuple(columns),
-        tuple(key),
-        first.table_comment,
-        tuple(secondary),
-        first.storage,
-        first.relnatts,
-        first.relnatts,
+        oid=first.table_oid,
+        name=first.relname,
+        columns=tuple(columns),
+        key=tuple(key),
+        comment=first.table_comment,
+        indexes=tuple(secondary),
+        storage=first.storage,
+        last_attnum=first.relnatts,
+        settled_attnum=first.relnatts,
         left_out=tuple(left_out),
         unfit=rules.general,
     )

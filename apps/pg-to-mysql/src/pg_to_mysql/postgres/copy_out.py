@@ -5,18 +5,29 @@ the COPY Command* in libpq's documentation.
 """
 
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from pg_to_mysql.errors import Failure, Kind, PassingFailure
 from pg_to_mysql.passing import kind_of_sqlstate
 from pg_to_mysql.postgres.export import BEING_ALTERED
+from pg_to_mysql.postgres.expressions import fill
 from pg_to_mysql.rows import BLOCK_BYTES, Stream
+from pg_to_mysql.tables.table import Table
 
 LOCK_NOT_AVAILABLE = b"55P03"
+
+
+def copy_statement(table: Table, columns: Sequence[sql.Composable], rows: sql.Composable) -> sql.Composed:
+    """The statement that copies the table's values out of these columns of these rows, a FROM clause."""
+    values = [fill(kind.copied, column) for column, kind in zip(columns, table.types, strict=True)]
+    return sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
+        sql.SQL(", ").join(values), rows
+    )
 
 
 def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -> int:

@@ -2,6 +2,7 @@
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from pg_to_mysql.tables.table import Partition
 
@@ -15,13 +16,14 @@ WITH RECURSIVE tree AS (
     SELECT root, link.xmin, link.cmin, link.xmax, link.inhrelid, link.inhparent, link.inhdetachpending
     FROM tree JOIN pg_inherits link ON link.inhparent = tree.inhrelid
 )
-SELECT root, class.oid, nspname, relname, class.relfilenode, class.relkind = 'p', inhparent,
-    concat(tree.xmin, CASE WHEN inhdetachpending THEN ' detached' END),
+SELECT root, class.oid, nspname AS schema, relname AS name, class.relfilenode AS storage,
+    class.relkind <> 'p' AS is_leaf, inhparent AS parent,
+    concat(tree.xmin, CASE WHEN inhdetachpending THEN ' detached' END) AS link,
     NOT inhdetachpending AND class.relfilenode IN (0, class.oid) AND EXISTS (
         SELECT FROM pg_attribute a WHERE attrelid = class.oid AND attnum > 0 AND attinhcount = 1
             AND a.xmin = tree.xmin AND a.cmin::text::bigint < tree.cmin::text::bigint
             AND a.xmax::text = '0' AND tree.xmax::text = '0'
-    )
+    ) AS is_whole
 FROM tree
 JOIN pg_class class ON class.oid = inhrelid
 JOIN pg_namespace ON pg_namespace.oid = class.relnamespace
@@ -38,11 +40,9 @@ The storage of a table has the table's own number until it is truncated or writt
 def read_partitions(connection: psycopg.Connection, schema: str) -> dict[int, tuple[Partition, ...]]:
     """The partitions of the schema's partitioned tables, by the oid of the root, as far as it has some."""
     found: dict[int, list[Partition]] = {}
-    for root, oid, namespace, name, storage, is_partitioned, parent, link, is_whole in connection.execute(
-        TREE, [schema]
-    ).fetchall():
-        partition = Partition(oid, namespace, name, storage, not is_partitioned, parent, link, is_whole)
-        found.setdefault(root, []).append(partition)
+    with connection.cursor(row_factory=dict_row) as cursor:
+        for row in cursor.execute(TREE, [schema]).fetchall():
+            found.setdefault(row.pop("root"), []).append(Partition(**row))
     return {root: tuple(partitions) for root, partitions in found.items()}
 
 

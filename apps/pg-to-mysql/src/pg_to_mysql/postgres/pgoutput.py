@@ -8,7 +8,7 @@ and their fields are found by NumPy in all of them at once, so that Python does 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,14 @@ POSTGRES_EPOCH = 946_684_800
 """The year 2000, from which PostgreSQL counts microseconds, in seconds since 1970."""
 
 
+class RelationColumn(NamedTuple):
+    """A column as a message describes it."""
+
+    name: str
+    type_oid: int
+    modifier: int
+
+
 @dataclass(frozen=True)
 class Relation:
     """A table, as it is for the changes that follow: the names, types and type modifiers of its columns."""
@@ -36,7 +44,7 @@ class Relation:
     oid: int
     schema: str
     name: str
-    columns: tuple[tuple[str, int, int], ...]
+    columns: tuple[RelationColumn, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Values:
 
     @property
     def arrays(self) -> tuple[Any, Any, Any]:
+        """All three."""
         return self.kinds, self.starts, self.ends
 
     def columns(self, kept: Sequence[int]) -> "Values":
@@ -109,7 +118,7 @@ class Messages:
         for _ in range(count):
             end = self.data.index(b"\0", position + 1)
             type_oid, modifier = _COLUMN.unpack_from(self.data, end + 1)
-            columns.append((self.data[position + 1 : end].decode(), type_oid, modifier))
+            columns.append(RelationColumn(self.data[position + 1 : end].decode(), type_oid, modifier))
             position = end + 9
         # pg_catalog is sent as an empty name
         schema = self.data[start + 5 : schema_end].decode() or "pg_catalog"

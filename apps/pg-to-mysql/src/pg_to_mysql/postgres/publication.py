@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from pg_to_mysql.errors import Failure
 from pg_to_mysql.postgres import members
@@ -52,24 +53,24 @@ class Published:
 
 def read_publication(connection: psycopg.Connection, name: str, schema: str) -> Publication | None:
     """The publication as it is now; None if there is none."""
-    row = connection.execute(
-        "SELECT oid, xmin::text, pubviaroot, to_jsonb(p)->>'pubgencols',"
-        " pubinsert, pubupdate, pubdelete, pubtruncate FROM pg_publication p WHERE pubname = %s",
-        [name],
-    ).fetchone()
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            "SELECT oid, xmin::text, pubviaroot, to_jsonb(p)->>'pubgencols' AS generated,"
+            f" {', '.join(OPERATIONS)} FROM pg_publication p WHERE pubname = %s",
+            [name],
+        ).fetchone()
     if row is None:
         return None
-    oid, xmin, via_root, generated, *published = row
-    lacks = [operation for operation, is_sent in zip(OPERATIONS.values(), published, strict=True) if not is_sent]
+    lacks = [operation for column, operation in OPERATIONS.items() if not row[column]]
     options = ["publish = 'insert, update, delete, truncate'"] if lacks else []
-    if not via_root:
+    if not row["pubviaroot"]:
         lacks.append("partitions as their table (publish_via_partition_root)")
         options.append("publish_via_partition_root = true")
-    if connection.info.server_version >= SENDS_GENERATED and generated != "s":
+    if connection.info.server_version >= SENDS_GENERATED and row["generated"] != "s":
         lacks.append("stored generated columns (publish_generated_columns)")
         options.append("publish_generated_columns = stored")
     tables = _read_tables(connection, name, schema)
-    return Publication(int(oid), f"{oid}/{xmin}", tuple(lacks), tuple(options), tables)
+    return Publication(row["oid"], f"{row['oid']}/{row['xmin']}", tuple(lacks), tuple(options), tables)
 
 
 def _read_tables(connection: psycopg.Connection, name: str, schema: str) -> dict[str, Published]:

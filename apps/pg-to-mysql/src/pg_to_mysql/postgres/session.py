@@ -48,7 +48,7 @@ NETWORK = {
 
 
 def options(more: dict[str, str]) -> str:
-    """libpq's ``options`` for the settings, and for more or others."""
+    """The settings, and more or others, as libpq's ``options``."""
     settings = SETTINGS | more
     return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
 

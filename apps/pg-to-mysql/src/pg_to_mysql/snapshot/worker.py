@@ -15,8 +15,7 @@ from pg_to_mysql.mysql.settings import MySQLSettings
 from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.passing import cause_of
 from pg_to_mysql.postgres.connection import Parameters, connect_as
-from pg_to_mysql.postgres.copy_out import copy_out
-from pg_to_mysql.postgres.expressions import fill
+from pg_to_mysql.postgres.copy_out import copy_out, copy_statement
 from pg_to_mysql.snapshot.ledger import Ledger
 from pg_to_mysql.snapshot.ranges import Range
 
@@ -92,19 +91,15 @@ class Worker:
             yield
 
     def _copy(self, reader: psycopg.Connection, target: Target, part: Range) -> None:
-        table = part.table
-        statement = _copy_statement(part).as_bytes(reader)
-        sent: list[int] = []
+        columns = [sql.Identifier(column.name) for column in part.table.columns]
+        statement = copy_statement(part.table, columns, part.from_clause()).as_bytes(reader)
         with reader.transaction():  # whose end the task's other ranges do not notice
-            loaded = target.load(
+            rows = target.load_copy(
                 part.staging,
-                table,
-                [(column.name, i) for i, column in enumerate(table.columns)],
-                lambda stream: sent.append(copy_out(reader, statement, stream)),
+                part.table,
+                lambda stream: copy_out(reader, statement, stream),
             )
-        if sent != [loaded]:
-            raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
-        self.ledger.store_rows(target, part, loaded)
+        self.ledger.store_rows(target, part, rows)
 
     def _key(self, part: Range, number: int) -> Sequence[object] | None:
         """The key of a range's row, counted from 1."""
@@ -114,13 +109,3 @@ class Worker:
         )
         with connect_as(self.source, autocommit=True) as reader, self._in_snapshot(reader):
             return reader.execute(query).fetchone()
-
-
-def _copy_statement(part: Range) -> sql.Composed:
-    columns = [
-        fill(kind.copied, sql.Identifier(column.name))
-        for column, kind in zip(part.table.columns, part.table.types, strict=True)
-    ]
-    return sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
-        sql.SQL(", ").join(columns), part.from_clause()
-    )

@@ -5,6 +5,7 @@ from pg_to_mysql.tables.types import WIDEST_DECIMAL, Unfit
 
 
 def same_type(a: Column, b: Column) -> bool:
+    """Whether both have one type, with one length."""
     return (a.type_oid, a.modifier) == (b.type_oid, b.modifier)
 
 

@@ -1,0 +1,1 @@
+"""The source: the shop's tables, its data, and its events."""

@@ -5,7 +5,8 @@ from importlib import resources
 
 import psycopg
 
-from martline.command import Failure, source_from_environment
+from martline.command import Failure
+from pg_to_mysql.command_line.environment import source_from_environment
 
 
 class Lock(IntEnum):
