@@ -109,7 +109,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _kind(error: BaseException) -> Kind | None:
     if isinstance(error, PassingFailure):
-        return Kind(error.kind)
+        return error.kind
     if isinstance(error, psycopg.Error):
         return _postgres_kind(error)
     if isinstance(error, pymysql.MySQLError):
