@@ -1,5 +1,6 @@
 """What users have added to the replica's tables in MySQL: their own tables that point to them lose nothing."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,31 @@ def test_a_table_to_which_a_foreign_key_points_is_neither_replaced_nor_dropped(
     assert query("SELECT * FROM t") == [(1,)]
     assert query("SELECT * FROM u") == [(1,)]
     query("INSERT INTO notes VALUES (1)")  # the key is whole
+    query("DROP TABLE notes")
+    run("replicate", env=servers)
+    assert ("t",) not in query("SHOW TABLES")
+
+
+def test_a_dropped_table_to_which_a_foreign_key_points_stays_as_it_is_and_stops_nothing(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run, start: Run
+) -> None:
+    source.execute(
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE TABLE u (id int PRIMARY KEY)"
+    )
+    run("replicate", env=servers)
+    query("CREATE TABLE notes (t_id INT, CONSTRAINT to_t FOREIGN KEY (t_id) REFERENCES t (id))")
+    source.execute("DROP TABLE t")
+    assert "its copy is not dropped" in run("replicate", env=servers).log
+    assert run("replication-status", env=servers).result["tables"]["t"]["state"] == "copied"
+    follower = start("replicate", "--follow", env=servers)
+    for number in range(20):
+        source.execute(f"INSERT INTO u VALUES ({number})")
+        time.sleep(0.3)
+    follower.terminate()
+    _, log = follower.communicate(timeout=60)
+    assert follower.returncode == 0, log
+    assert log.count("its copy is not dropped") == 1
+    assert query("SELECT COUNT(*) FROM u") == [(20,)]
     query("DROP TABLE notes")
     run("replicate", env=servers)
     assert ("t",) not in query("SHOW TABLES")

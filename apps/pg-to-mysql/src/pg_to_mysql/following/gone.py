@@ -5,8 +5,8 @@ copies, or all of several, are dropped only by a run that was told how many may 
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from psycopg import sql
@@ -30,6 +30,13 @@ class Gone:
     """Nothing of that name is left."""
     anew: tuple[str, ...] = ()
     """Another table has the name now."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Those of the names whose copies stay until a user drops a foreign key, with the reason."""
+
+    @property
+    def too_many(self) -> list[str]:
+        """The other names: so many copies are dropped only if somebody says so."""
+        return [name for name in self.names if name not in self.kept]
 
 
 def find_gone(
@@ -60,29 +67,25 @@ def _existing(connection: psycopg.Connection, schema: str, oids: list[int]) -> s
     }
 
 
-def let_go(state: State, gone: Gone, allowed: int | None) -> bool:
-    """Drop the copies of tables that are gone; False if these are more than may go, and all stay.
+def let_go(state: State, gone: Gone, allowed: int | None) -> Gone:
+    """Drop the copies of tables that are gone; return what stays.
 
-    ``allowed`` is how many may go, or None if nobody has said.
+    All stay if these are more than may go: ``allowed`` is how many may, or None if nobody has said. A copy to
+    which a foreign key points stays in any case.
     """
-    if not gone.names:
-        return True
+    kept = pointed_at(state.target, gone.names)
     in_target = state.target.table_names()
     copies = [name for name in state.copied() if name in in_target]
-    going = [name for name in gone.names if name in copies]
-    if len(going) > (FEW if allowed is None else allowed):
-        return False
-    if allowed is None and len(going) > 1 and len(going) == len(copies):
-        return False
-    staying = pointed_at(state.target, gone.names)
+    going = [name for name in gone.names if name in copies and name not in kept]
+    too_many = len(going) > (FEW if allowed is None else allowed)
+    if too_many or (allowed is None and len(going) > 1 and len(going) == len(copies)):
+        return replace(gone, kept=kept)
     for name in gone.names:
-        if name in staying:
-            log.warning("%s is not in PostgreSQL any more, but its copy is not dropped: %s", name, staying[name])
-            continue
-        log.info("%s is not in PostgreSQL any more: dropping its copy", name)
-        state.target.drop_tables([name])
-        state.forget_table(name)
-    return True
+        if name not in kept:
+            log.info("%s is not in PostgreSQL any more: dropping its copy", name)
+            state.target.drop_tables([name])
+            state.forget_table(name)
+    return replace(gone, names=tuple(name for name in gone.names if name in kept), kept=kept)
 
 
 def copy_anew(state: State, gone: Gone) -> None:
@@ -94,12 +97,20 @@ def copy_anew(state: State, gone: Gone) -> None:
     state.copy_again(stale)
 
 
-def refusal(schema: str, gone: Gone) -> TablesGone:
-    """What is said of copies that were not dropped."""
-    number = len(gone.names)
+def warn(schema: str, gone: Gone) -> None:
+    """Tell of the copies that were not dropped."""
+    for name, reason in gone.kept.items():
+        log.warning("%s is not in PostgreSQL any more, but its copy is not dropped: %s", name, reason)
+    if gone.too_many:
+        log.warning("%s", refusal(schema, gone.too_many))
+
+
+def refusal(schema: str, names: Sequence[str]) -> TablesGone:
+    """What is said of copies that are more than may be dropped."""
+    number = len(names)
     return TablesGone(
         f"PostgreSQL's schema {schema} has {number} of the tables no longer that MySQL has copies of:"
-        f" {', '.join(gone.names)}; to drop so many copies at once, say `replicate --drop-gone {number}`"
+        f" {', '.join(names)}; to drop so many copies at once, say `replicate --drop-gone {number}`"
         f" (REPLICATION_DROP_GONE={number}); the other tables are done",
-        gone.names,
+        names,
     )

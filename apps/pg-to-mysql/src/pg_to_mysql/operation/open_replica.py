@@ -370,7 +370,10 @@ class OpenReplica:
             self._tidied = time.monotonic()
             copied = self.state.copied()
             make_plain(self.target, {*copied, *(known.table.name for known in copied.values() if known.table)})
-        self._let_go(gone.find_gone(self.connection, self.state, self.schema, tables, refused))
+        found = gone.find_gone(self.connection, self.state, self.schema, tables, refused)
+        gone.copy_anew(self.state, found)
+        if tidies or found.names != self.gone.names:
+            self._let_go(found)
         follow_tables(
             self.state,
             tables,
@@ -391,17 +394,15 @@ class OpenReplica:
         members.withdraw(self.connection, self.slot, self.schema, known, refused, left_out)
 
     def _let_go(self, found: Gone) -> None:
-        gone.copy_anew(self.state, found)
-        dropped = self._drops and gone.let_go(self.state, found, self._drop_gone)
-        self.gone = Gone() if dropped or not found.names else found
+        self.gone = gone.let_go(self.state, found, self._drop_gone) if self._drops and found.names else found
         if self._drops and self.gone.names and time.monotonic() > self._reminded + REMIND_SECONDS:
             self._reminded = time.monotonic()
-            log.warning("%s", gone.refusal(self.schema, self.gone))
+            gone.warn(self.schema, self.gone)
 
     def require_none_gone(self) -> None:
         """Fail if there are copies of tables that PostgreSQL has no longer, more than could be dropped."""
-        if self.gone.names:
-            raise gone.refusal(self.schema, self.gone)
+        if self.gone.too_many:
+            raise gone.refusal(self.schema, self.gone.too_many)
 
     def goes_on(self) -> bool:
         """Whether the replica is there, and its slot still has every change that MySQL lacks."""
