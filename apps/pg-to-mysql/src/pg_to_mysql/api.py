@@ -16,7 +16,8 @@ from pg_to_mysql.errors import (
 )
 from pg_to_mysql.mysql.settings import MySQLSettings, SSLMode
 from pg_to_mysql.operation.observer import Observer
-from pg_to_mysql.operation.run import Plan, Run
+from pg_to_mysql.operation.plan import Plan
+from pg_to_mysql.operation.run import Run
 from pg_to_mysql.operation.status import Status, TableStatus
 from pg_to_mysql.postgres.connection import Source
 from pg_to_mysql.replica import Replica

@@ -9,7 +9,8 @@ from pg_to_mysql.mysql.settings import MySQLSettings
 from pg_to_mysql.operation.left_out import as_refusals, require, without
 from pg_to_mysql.operation.observer import Observer
 from pg_to_mysql.operation.open_replica import Settings, open_replica
-from pg_to_mysql.operation.run import Plan, Run, run_and_follow, run_once
+from pg_to_mysql.operation.plan import Plan
+from pg_to_mysql.operation.run import Run, run_and_follow, run_once
 from pg_to_mysql.operation.status import Status, read_status
 from pg_to_mysql.passing import in_sentences
 from pg_to_mysql.postgres.connection import Source

@@ -23,7 +23,8 @@ from pg_to_mysql.errors import WrongSettings
 from pg_to_mysql.extras import extra
 from pg_to_mysql.operation import roles
 from pg_to_mysql.operation.observer import Observer
-from pg_to_mysql.operation.run import Plan, Run
+from pg_to_mysql.operation.plan import Plan
+from pg_to_mysql.operation.run import Run
 from pg_to_mysql.operation.status import UNITS, guard_disk_of
 from pg_to_mysql.postgres import slots
 from pg_to_mysql.replica import Replica

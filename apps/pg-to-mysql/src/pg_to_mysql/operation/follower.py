@@ -8,14 +8,14 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.operation.copies_beside import CopiesBeside
 from pg_to_mysql.operation.observer import Observer
 from pg_to_mysql.operation.open_replica import OpenReplica
+from pg_to_mysql.operation.plan import Plan
 from pg_to_mysql.operation.status import guard_disk, read_status
 from pg_to_mysql.passing import Cause, cause_of
 
@@ -28,33 +28,21 @@ FIRST_PAUSE_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 30
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a replica is followed."""
-
-    transactional: bool
-    warn_over: int
-    """Bytes of PostgreSQL's log that are kept for the slot."""
-    tables: Sequence[str]
-    """The only ones that may join it; all, if none is named."""
-    exclude: Sequence[str]
-
-
 class Follower:
     """Follows one replica, which it opens, and opens again."""
 
     def __init__(
         self,
         opened: Callable[[], AbstractContextManager[OpenReplica]],
-        manner: Manner,
+        plan: Plan,
         observer: Observer,
         stopped: threading.Event,
     ) -> None:
         self._opened = opened
-        self._manner = manner
+        self._plan = plan
         self._observer = observer
         self._stopped = stopped
-        self._copies = CopiesBeside(opened, manner.tables, manner.exclude, stopped)
+        self._copies = CopiesBeside(opened, plan.tables, plan.exclude, stopped)
         self._applied = Applied()
         self._looked = -math.inf
         self._pause = FIRST_PAUSE_SECONDS
@@ -83,7 +71,7 @@ class Follower:
             log.info("following: SIGTERM or Ctrl-C ends it")
         while not self._stopped.wait(POLL_SECONDS):
             with self._observer.applying(), replica.locked():
-                applied = replica.apply(transactional=self._manner.transactional, stopped=self._stopped)
+                applied = replica.apply(transactional=self._plan.transactional, stopped=self._stopped)
             self._observer.add(applied)
             self._applied += applied
             self._goes_on()
@@ -92,8 +80,7 @@ class Follower:
                 with replica.locked():
                     replica.mend_publication()
                 self._copies.look(replica)
-                warn_over = self._manner.warn_over
-                guard_disk(replica.connection, replica.slot, warn_over=warn_over, drop_over=None)
+                guard_disk(replica.connection, replica.slot, warn_over=self._plan.warn_over, drop_over=None)
                 self._observer.show(read_status(replica))
 
     def _wait(self, cause: Cause) -> None:

@@ -9,31 +9,15 @@ from functools import partial
 
 from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.errors import Refused
-from pg_to_mysql.operation.follower import Follower, Manner
+from pg_to_mysql.operation.follower import Follower
 from pg_to_mysql.operation.left_out import as_refusals, require, without
 from pg_to_mysql.operation.observer import Observer
 from pg_to_mysql.operation.open_replica import OpenReplica, Settings, open_replica
-from pg_to_mysql.operation.status import WARN_OVER, guard_disk
+from pg_to_mysql.operation.plan import Plan
+from pg_to_mysql.operation.status import guard_disk
 from pg_to_mysql.snapshot.copy import Snapshot
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is to do."""
-
-    tables: Sequence[str] = ()
-    """The only ones that may join the replica; all, if none is named."""
-    exclude: Sequence[str] = ()
-    recopy: Sequence[str] = ()
-    """Tables of the replica that are copied once more."""
-    start_over: bool = False
-    """Whether all are, from the source that is there now, even if it is another one than before."""
-    transactional: bool = True
-    """Whether what is one transaction in PostgreSQL is one in MySQL, whatever its size."""
-    warn_over: int = WARN_OVER
-    """Bytes of PostgreSQL's log that are kept for the slot."""
 
 
 @dataclass
@@ -75,8 +59,7 @@ def run_and_follow(
         for name, reason in (refused | run.copied.failed | _not_followed(replica, plan, run)).items():
             log.error("%s is not followed: %s; the other tables are", name, reason)
     observer.add(run.applied)
-    manner = Manner(plan.transactional, plan.warn_over, plan.tables, plan.exclude)
-    run.applied += Follower(opened, manner, observer, stopped).run()
+    run.applied += Follower(opened, plan, observer, stopped).run()
     log.info("stopped: %s changes since the last run", f"{run.applied.changes:,}")
     return run
 
