@@ -1,9 +1,6 @@
 """The commands, and what other commands may have in common with them."""
 
-from importlib.util import find_spec
+from pg_to_mysql.extras import require
 
-from pg_to_mysql.errors import WrongSettings
-
-for _name in ("click", "rich", "tqdm"):
-    if find_spec(_name) is None:
-        raise WrongSettings(f"{_name} is not installed: install pg-to-mysql[cli]")
+# Looked for, not imported: a run that nobody watches needs neither a table nor a bar.
+require("cli", "click", "rich", "tqdm")
