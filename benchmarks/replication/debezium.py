@@ -5,7 +5,6 @@ counts for nothing. The settings are those that made Debezium fastest; see :data
 """
 
 import json
-import os
 import secrets
 import socket
 import subprocess
@@ -25,6 +24,7 @@ from benchmarks.replication.commands import run
 from benchmarks.replication.servers import Servers
 from benchmarks.replication.shapes import orders
 
+from martline.command import port_is_free
 from martline.embedded.artifacts import Artifact, cache_folder, download, fetch_programs
 
 ROWS = 300_000
@@ -198,7 +198,7 @@ def _connect(java_home: str) -> Iterator[Connect]:
         subprocess.run(format_it, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         libraries = ":".join(str(cache_folder() / library.path) for library in pinned["connect"])
         processes = [stack.enter_context(_running([*kafka, "kafka.Kafka", broker], folder / "kafka.log"))]
-        _wait_for(lambda: _listens(broker_port), "Kafka")
+        _wait_for(lambda: not port_is_free(broker_port), "Kafka")
         processes.append(
             stack.enter_context(
                 _running(
@@ -255,7 +255,7 @@ def _write(file: Path, properties: Mapping[str, object]) -> None:
 @contextmanager
 def _running(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ})
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield process
     finally:
@@ -273,14 +273,6 @@ def _free_ports(count: int) -> list[int]:
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         return [int(probe.getsockname()[1]) for probe in probes]
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _wait_for(is_ready: Callable[[], bool], name: str) -> None:
