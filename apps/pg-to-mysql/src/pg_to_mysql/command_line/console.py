@@ -26,12 +26,10 @@ def console_command(function: Callable[..., Result | None]) -> click.Command:
 
     @functools.wraps(function)
     def run(debug: bool, **arguments: Any) -> None:
-        logging.basicConfig(
-            level=logging.DEBUG if debug else logging.INFO,
-            format="%(asctime)s %(levelname)-7s %(message)s",
-            stream=sys.stderr,
-        )
-        _quieten_libraries()
+        logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+        # Of libraries no more than warnings.
+        for ours in (__name__, function.__module__):
+            logging.getLogger(ours.partition(".")[0]).setLevel(logging.DEBUG if debug else logging.INFO)
         started = time.monotonic()
         try:
             result = function(**arguments)
@@ -56,8 +54,3 @@ def console_command(function: Callable[..., Result | None]) -> click.Command:
 def _end(sentence: str, exit_status: int, debug: bool) -> NoReturn:
     log.error("%s", sentence, exc_info=debug)
     sys.exit(exit_status)
-
-
-def _quieten_libraries() -> None:
-    for name in ("kafka", "py4j", "httpx", "httpcore", "faker"):
-        logging.getLogger(name).setLevel(logging.WARNING)
