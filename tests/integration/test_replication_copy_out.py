@@ -12,8 +12,9 @@ import trustme
 from tests.connections import to_postgres
 from tests.servers import PostgreSQLContainer, open_server
 
-from martline.command import Failure
+from martline.command import Failure, PassingFailure
 from pg_to_mysql.postgres.copy_out import copy_out
+from pg_to_mysql.postgres.export import import_snapshot
 
 ROWS = b"COPY (SELECT n, repeat('x', 100) FROM generate_series(1, %d) n) TO STDOUT (FORMAT csv)"
 
@@ -115,3 +116,15 @@ def test_a_server_that_ends_the_connection_fails_the_copy(
     with os.fdopen(writing, "wb", buffering=0) as stream, pytest.raises(Failure, match="PostgreSQL"):
         copy_out(reader, ROWS % 5_000_000, stream)
     ending.join()
+
+
+@pytest.mark.pairs
+def test_a_snapshot_whose_exporter_has_ended_is_worth_another_try(
+    servers: dict[str, str], source: psycopg.Connection
+) -> None:
+    with to_postgres(servers) as exporter, exporter.transaction():
+        [(name,)] = exporter.execute("SELECT pg_export_snapshot()").fetchall()
+    with source.transaction():
+        source.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with pytest.raises(PassingFailure, match="connection that exported"):
+            import_snapshot(source, name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pg_to_mysql.errors import Failure, PassingFailure
+from pg_to_mysql.errors import Failure, Kind, PassingFailure
 from pg_to_mysql.postgres.connection import Source
 from pg_to_mysql.postgres.waiting import told
 from pg_to_mysql.tables.table import Table
@@ -18,6 +18,12 @@ log = logging.getLogger(__name__)
 # Whoever alters a table waits for the first of a snapshot's readers, and the others would wait for him.
 IMPATIENT = {"lock_timeout": "5s"}
 BEING_ALTERED = "A table is being altered while it is read: run `replicate` again"
+EXPORTER_GONE = (
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.InvalidParameterValue,  # up to PostgreSQL 16
+    psycopg.errors.ObjectNotInPrerequisiteState,  # it ends just now
+)
+"""What PostgreSQL says of a snapshot whose exporting connection has ended."""
 
 
 @contextmanager
@@ -77,5 +83,17 @@ def snapshot(source: Source, stopped: threading.Event | None = None) -> Iterator
         with source.connect(IMPATIENT) as reader:
             reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             reader.read_only = True
-            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
+            import_snapshot(reader, name)
             yield Exported(reader, (int(high, 16) << 32) + int(low, 16), exporter, slot)
+
+
+def import_snapshot(reader: psycopg.Connection, name: str) -> None:
+    """Let the transaction of ``reader`` that is about to begin see what the exported snapshot does.
+
+    :raises PassingFailure: the connection that exported it has ended.
+    """
+    try:
+        reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
+    except EXPORTER_GONE as error:
+        sentence = "The connection that exported PostgreSQL's snapshot has ended"
+        raise PassingFailure(sentence, Kind.CONNECTION) from error

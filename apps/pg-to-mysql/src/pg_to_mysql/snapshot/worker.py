@@ -16,6 +16,7 @@ from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.passing import cause_of
 from pg_to_mysql.postgres.connection import Parameters, connect_as
 from pg_to_mysql.postgres.copy_out import copy_out, copy_statement
+from pg_to_mysql.postgres.export import import_snapshot
 from pg_to_mysql.snapshot.ledger import Ledger
 from pg_to_mysql.snapshot.ranges import Range
 
@@ -85,7 +86,7 @@ class Worker:
     def _in_snapshot(self, reader: psycopg.Connection) -> Iterator[None]:
         with reader.transaction():
             reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            reader.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(self.snapshot))
+            import_snapshot(reader, self.snapshot)
             # Rows in the order of their pages; and no time for compiling what is read once.
             reader.execute("SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off")
             yield
