@@ -214,3 +214,17 @@ def test_metrics_without_a_follower_and_wrong_sizes_are_refused(servers: dict[st
     ended = run("replication-status", "--drop-slot-over", "much", env=servers, check=False)
     assert ended.status == 2
     assert "'much' is no size" in ended.log
+
+
+def test_a_fault_of_postgresql_itself_is_told_in_a_sentence(
+    servers: dict[str, str], source: psycopg.Connection, run: Run
+) -> None:
+    # With such costs PostgreSQL makes no plan for some of the queries of its catalogue.
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    for setting in ("cpu_operator_cost = 1.79769e+308", "geqo_threshold = 2", "enable_seqscan = off"):
+        source.execute(f"ALTER DATABASE {servers['PGDATABASE']} SET {setting}")
+    told = run("replicate", env=servers, check=False)
+    source.execute(f"ALTER DATABASE {servers['PGDATABASE']} RESET ALL")
+    assert told.status == 1
+    assert "--debug shows the traceback" not in told.log
+    assert "look into its log" in told.log

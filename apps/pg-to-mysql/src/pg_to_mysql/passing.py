@@ -43,6 +43,8 @@ POSTGRES = {
     "58030": Kind.RESOURCES,
 }
 """By SQLSTATE, or its beginning."""
+INTERNAL = "XX"
+"""The beginning of the SQLSTATE of a fault of PostgreSQL's own: corrupt data, a plan that it can't make."""
 REFUSED = (
     "authentication failed",
     "does not exist",
@@ -77,7 +79,7 @@ def cause_of(error: BaseException) -> Cause | None:
 
 
 def in_sentences(function: Callable[P, R]) -> Callable[P, R]:
-    """Let what passes be a :class:`PassingFailure` with a sentence, whichever server it comes from."""
+    """Let a :class:`PassingFailure` say what passes, and a :class:`Failure` that a server itself has a fault."""
 
     @functools.wraps(function)
     def wrapped(*arguments: P.args, **options: P.kwargs) -> R:
@@ -88,6 +90,8 @@ def in_sentences(function: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if cause := cause_of(error):
                 raise PassingFailure(f"{cause.sentence}: run this again later", cause.kind) from error
+            if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(INTERNAL):
+                raise Failure(f"{_sentence(error)}: look into its log, and at its settings") from error
             raise
 
     return wrapped
