@@ -101,7 +101,7 @@ def test_the_category_tree_is_added_once_also_by_batches_at_the_same_time_in_rep
     assert run("shop-generate", "--products", 3, "--seed", 3, env=shop).result["rows"] == {"products": 3}
     rows = all_rows(shop)
     assert len(rows["products"]) == 9
-    assert len(rows["productcategories"]) == len({row[1] for row in rows["productcategories"]}) == 16
+    assert len(rows["productcategories"]) == len({row[1] for row in rows["productcategories"]}) == 52
 
 
 def test_categories_that_are_there_are_left_as_they_are_and_used(
