@@ -91,11 +91,12 @@ def fresh(made: Servers, environment: dict[str, str]) -> None:
         connection.execute("CHECKPOINT")
 
 
-def load_command(made: Servers, folder: Path) -> list[str | Path]:
+def load_command(made: Servers, folder: Path) -> list[str]:
     """Load ready files in one transaction."""
     copies = [f"\\copy {table} FROM '{folder / table}.csv' (FORMAT csv, HEADER)" for table in TABLES]
     options = [option for copy in copies for option in ("--command", copy)]
-    return [*made.psql, "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", *options]
+    settings = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1")
+    return [*made.psql, *settings, *options]
 
 
 def contents(made: Servers) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def contents(made: Servers) -> dict[str, Any]:
 def measure(made: Servers, orders: int, runs: int) -> list[Measure]:
     """Both in turns."""
     environment = {**os.environ, **made.environment(DATABASE)}
-    generate = [PROGRAMS / "shop-generate", *sizes(orders)]
+    generate: list[str | Path] = [PROGRAMS / "shop-generate", *sizes(orders)]
     own: list[float] = []
     ready: list[float] = []
     peaks: list[int] = []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from statistics import NormalDist, mean
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -176,8 +177,8 @@ class Rows:
     def __call__(self, table: str) -> pa.Table:
         return pa.table(self.shop.rows(table, 0, self.shop.count(table)))
 
-    def column(self, table: str, name: str) -> list[object]:
-        values: list[object] = self(table)[name].to_pylist()
+    def column(self, table: str, name: str) -> list[Any]:
+        values: list[Any] = self(table)[name].to_pylist()
         return values
 
 
@@ -187,7 +188,7 @@ def shop(request: pytest.FixtureRequest) -> Rows:
     return Rows(plan(sizes, seed, LOCALES[seed % 2]))
 
 
-def by_id(rows: pa.Table) -> dict[int, dict[str, object]]:
+def by_id(rows: pa.Table) -> dict[int, dict[str, Any]]:
     key = rows.schema.names[0]
     return {row[key]: row for row in rows.to_pylist()}
 
@@ -266,8 +267,8 @@ def test_reviews_are_of_delivered_purchases_and_ratings_of_the_products_quality(
 
 
 def test_points_follow_orders_and_the_status_follows_points(shop: Rows) -> None:
-    points: Counter[object] = Counter()
-    purchases: Counter[object] = Counter()
+    points: Counter[Any] = Counter()
+    purchases: Counter[Any] = Counter()
     unit = 10 if shop.plan.locale == "en_US" else 800
     for entry in shop("loyaltypoints").to_pylist():
         points[entry["user_id"]] += entry["points"]
@@ -327,7 +328,7 @@ def test_products_sell_by_zipfs_law_and_prices_are_log_normal_in_their_category(
 
 def test_texts_fit_the_rating() -> None:
     shop = Rows(plan(LARGE))
-    openings: dict[object, set[str]] = {}
+    openings: dict[Any, set[str]] = {}
     for review in shop("reviews").to_pylist():
         openings.setdefault(review["rating"], set()).add(review["review_text"].split(".")[0].split("!")[0])
     assert "Excellent" in openings[5]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COUNT = click.IntRange(min=0, max=2**31 - 1)
 # What PostgreSQL's bigint holds; Python's generator takes a negative seed for the positive one.
 SEED = click.IntRange(min=0, max=2**63 - 1)
+RATE = click.FloatRange(min=0, min_open=True)
 FOLDER = click.Path(path_type=Path)
 DAY = click.DateTime(["%Y-%m-%d"])
 LOCALES = ("en_US", "ru_RU")
@@ -51,12 +52,17 @@ def shop_init() -> Result:
 @click.option("--to-csv", type=FOLDER, help="Write files into this new folder instead, one for each table.")
 @click.option("--to-parquet", type=FOLDER, help="The same as Parquet.")
 @click.option("--dirty", type=COUNT, default=0, help="How many rows of each kind of defect to add.")
-def shop_generate(append: bool, to_csv: Path | None, to_parquet: Path | None, **options: Any) -> Result:
+@click.option("--live", type=RATE, help="Go on changing the shop, so many changes a second, until stopped.")
+def shop_generate(
+    append: bool, to_csv: Path | None, to_parquet: Path | None, live: float | None, **options: Any
+) -> Result:
     """Add generated rows to the source's tables, all of them or none."""
-    if len([option for option in (append, to_csv, to_parquet) if option]) > 1:
-        raise click.UsageError("--append, --to-csv and --to-parquet exclude each other.")
+    if len([option for option in (append, to_csv, to_parquet, live) if option]) > 1:
+        raise click.UsageError("--append, --to-csv, --to-parquet and --live exclude each other.")
     if append and options["seed"] is not None:
         raise click.UsageError("--append takes the next seed: leave --seed out.")
+    if live:
+        return _live(live, **options)
     request = _request(**options)
     if folder := to_csv or to_parquet:
         from martline.shop.generation.files import Form, generate_files
@@ -67,6 +73,29 @@ def shop_generate(append: bool, to_csv: Path | None, to_parquet: Path | None, **
     with connect() as connection:
         require_tables(connection)
         return generate(connection, request, append=append)
+
+
+def _live(rate: float, *, seed: int | None, locale: str | None, **options: Any) -> Result:
+    """A run without a seed goes on with the one before it."""
+    from martline.shop.live import Live
+
+    if given := sorted(name for name, value in options.items() if value):
+        raise click.UsageError(f"--live takes --seed and --locale alone: leave --{given[0]} out.")
+    seed = 1 if seed is None else seed
+    stop = _stopped_by_signals()
+    with connect() as connection:
+        require_tables(connection)
+    live = Live(seed, locale or LOCALES[0], rate)
+    live.run(stop)
+    return {"seed": seed, "changes": dict(live.made), "changes_made": live.made.total()}
+
+
+def _stopped_by_signals() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
 
 
 def _request(

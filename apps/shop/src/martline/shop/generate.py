@@ -77,7 +77,8 @@ class _Known:
         if plan is None:
             return cls(None, TABLES)  # an earlier version's, which added all tables
         known = Plan.from_json(plan)
-        kept = {"locale": known.locale, "until": known.until, "dirty": known.dirty}
+        # It keeps its last day: the same batch may well be asked for again on another one.
+        kept = {"locale": known.locale, "dirty": known.dirty}
         for name, found in kept.items():
             if (asked := getattr(request, name)) and asked != found:
                 raise Failure(

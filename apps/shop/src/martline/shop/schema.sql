@@ -81,6 +81,12 @@ DO $$ BEGIN
     END IF;
 END $$;
 
+-- How far a live shop has come.
+CREATE TABLE IF NOT EXISTS shop.live_changes (
+    seed        bigint PRIMARY KEY,
+    next_change bigint NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS shop.consumed_events (
     event_id uuid PRIMARY KEY
 );
