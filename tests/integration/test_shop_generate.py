@@ -195,13 +195,11 @@ def test_files_hold_the_rows_that_an_empty_database_gets(
         for table in TABLES:
             with (tmp_path / "csv" / f"{table}.csv").open(newline="", encoding="utf-8") as file:
                 heading, *lines = list(csv.reader(file))
-            columns = sql.SQL(", ").join(map(sql.Identifier, heading))
             texts = sql.SQL("SELECT {}::text FROM {} ORDER BY {}").format(
                 sql.SQL("::text, ").join(map(sql.Identifier, heading)),
                 sql.Identifier(table),
-                sql.Identifier(heading[0]),
+                sql.Identifier(table, heading[0]),
             )
-            assert columns
             found = [["" if value is None else value for value in row] for row in connection.execute(texts)]
             assert lines == found, table
             parquet = pq.read_table(tmp_path / "parquet" / f"{table}.parquet").to_pylist()
@@ -233,7 +231,7 @@ def test_a_batch_goes_on_with_the_users_and_products_of_those_before_it(
             " AS sums USING (user_id)"
         ).fetchall()
     assert all(status == expected for status, expected in statuses)
-    assert [len(rows) for rows in all_rows(shop).values()][0] == 100
+    assert len(all_rows(shop)["users"]) == 100
 
 
 def test_tables_are_added_one_by_one_with_the_rows_of_the_whole_batch(
@@ -247,7 +245,7 @@ def test_tables_are_added_one_by_one_with_the_rows_of_the_whole_batch(
     assert run("shop-generate", *options, "--only", "users", env=shop).result["rows"] == {"users": 50}
     refused = run("shop-generate", *options, "--only", "orderdetails", env=shop, check=False)
     assert refused.status == 1
-    assert "orderdetails need" in refused.log
+    assert "orderdetails refer to rows that are not there" in refused.log
     run("shop-generate", *options, "--only", "productcategories", "--only", "products", env=shop)
     run("shop-generate", *options, env=shop)
     assert all_rows(shop) == whole

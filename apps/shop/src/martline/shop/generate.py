@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
@@ -114,9 +115,10 @@ class _Batch:
         with progress(sum(map(maker.shop.count, tables)), "rows", "generating") as bar:
             for table in tables:
                 bar.set_postfix_str(table, refresh=False)
-                for rows in self._copy(table, chain(maker.as_csv(table), _as_csv(rows_of(found, table)))):
-                    counts[table] += rows
-                    bar.update(rows)
+                with _in_a_sentence(table):
+                    for rows in self._copy(table, chain(maker.as_csv(table), _as_csv(rows_of(found, table)))):
+                        counts[table] += rows
+                        bar.update(rows)
         if "users" in plan.earlier and counts.get("loyaltypoints"):
             self._raise_earlier_users(plan.earlier["users"])
         kinds = {kind.kind: kind.as_result() for kind in found}
@@ -220,6 +222,23 @@ class _Batch:
                 "end": first + users.sizes.users,
             },
         )
+
+
+@contextmanager
+def _in_a_sentence(table: str) -> Iterator[None]:
+    """Let what the table's constraints refuse be a :class:`Failure`."""
+    try:
+        yield
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise Failure(
+            f"Rows of {table} refer to rows that are not there ({error.diag.message_detail}):"
+            " add the batch's other tables first; rows of earlier batches must not be deleted"
+        ) from error
+    except psycopg.errors.UniqueViolation as error:
+        raise Failure(
+            f"Rows of {table} are there already ({error.diag.message_detail}): they came in beside the sequence;"
+            " set it to above the highest id"
+        ) from error
 
 
 def _as_csv(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, bytes]]:
