@@ -117,10 +117,10 @@ class _Dirt:
         return self._next[table] - 1
 
     def _sound(self, table: str, number: int) -> Row:
-        """A row of the batch's own; that of users without its points."""
+        """A row of the batch's own."""
         numbers = np.array([number], dtype=np.int64)
         row = int(self._numbers.below(f"dirty {table}", numbers, self._shop.count(table))[0])
-        rows: list[Row] = self._shop.rows(table, row, row + 1, np.zeros(1, dtype=np.int64)).to_pylist()
+        rows: list[Row] = self._shop.rows(table, row, row + 1).to_pylist()
         return rows[0]
 
     def _duplicate_user(self, number: int) -> Row:

@@ -5,18 +5,20 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from martline.shop.generation.csv import PIECE, as_csv, pieces
 from martline.shop.generation.numbers import Integers
 from martline.shop.generation.orders import Index
 from martline.shop.generation.plan import Plan
 from martline.shop.generation.shop import Shop
+from martline.shop.generation.users import loyalty_statuses
 from martline.shop.generation.workers import State, Workers
 
 BLOCKS_AT_ONCE = 64
 Rows = TypeVar("Rows")
-Asked = tuple[str, int, int, Integers]
-"""A table, the range of its rows, and of users their points."""
+Asked = tuple[str, int, int]
+"""A table and the range of its rows."""
 
 
 class Maker:
@@ -50,16 +52,18 @@ class Maker:
         self, table: str, piece: int, make: Callable[[State, Asked], Rows]
     ) -> Iterator[tuple[tuple[int, int], Rows]]:
         ranges = pieces(self.shop.count(table), piece)
-        points = self._points() if table == "users" and ranges else np.zeros(0, dtype=np.int64)
-        asked = ((table, first, end, points[first:end]) for first, end in ranges)
+        if table == "users" and ranges:
+            self._add_statuses()
+        asked = ((table, first, end) for first, end in ranges)
         return zip(ranges, self._workers.map(make, asked), strict=True)
 
-    def _points(self) -> Integers:
-        """The users' points: each process adds up those of some of the entries."""
+    def _add_statuses(self) -> None:
+        """Let all know the users' statuses; each adds up the points of some of the entries."""
         for _ in self._workers.map(_add_points, pieces(self.shop.loyalty.count)):
             pass
-        sums: Integers = np.sum(self._workers.each(_take_points, None), axis=0)
-        return sums
+        statuses = loyalty_statuses(np.sum(self._workers.each(_take_points, None), axis=0))
+        self.shop.statuses = statuses
+        self._workers.each(_take_statuses, statuses)
 
     def _set_index(self, index: Index) -> None:
         self.shop.orders.index = index
@@ -87,6 +91,10 @@ def _add_points(state: State, entries: tuple[int, int]) -> None:
 def _take_points(state: State, _: None) -> Integers:
     points, state.points = state.points, None
     return np.zeros(state.shop.users.count, dtype=np.int64) if points is None else points
+
+
+def _take_statuses(state: State, statuses: NDArray[np.uint8]) -> None:
+    state.shop.statuses = statuses
 
 
 def _arrow_rows(state: State, asked: Asked) -> pa.RecordBatch:

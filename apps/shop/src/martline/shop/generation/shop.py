@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from martline.shop.generation.catalogue import categories
 from martline.shop.generation.columns import Column
@@ -15,7 +16,7 @@ from martline.shop.generation.plan import Plan
 from martline.shop.generation.products import Products, category_columns
 from martline.shop.generation.reviews import Reviews
 from martline.shop.generation.schemas import SCHEMAS
-from martline.shop.generation.users import Users
+from martline.shop.generation.users import Users, loyalty_statuses
 
 
 class Shop:
@@ -29,6 +30,8 @@ class Shop:
         reviewed = Shop(plan.earlier["orders"]).orders if "orders" in plan.earlier else self.orders
         self.reviews = Reviews(plan, reviewed)
         self.loyalty = Loyalty(plan, self.users, self.orders)
+        self.statuses: NDArray[np.uint8] | None = None
+        """The users' loyalty statuses; takes a byte for each."""
 
     def count(self, table: str) -> int:
         """How many rows the table has."""
@@ -39,13 +42,10 @@ class Shop:
             return self.orders.totals.details if sizes.orders else 0
         return int(getattr(sizes, "loyalty" if table == "loyaltypoints" else table))
 
-    def rows(self, table: str, first: int, end: int, points: Integers | None = None) -> pa.RecordBatch:
-        """The rows of a table from ``first`` to before ``end``, counted from 0.
-
-        ``points`` are those of the users among them; they are computed where they are not given.
-        """
+    def rows(self, table: str, first: int, end: int) -> pa.RecordBatch:
+        """The rows of a table from ``first`` to before ``end``, counted from 0."""
         make: dict[str, Callable[[Rows], dict[str, Column]]] = {
-            "users": lambda rows: self.users.columns(rows, self.points()[rows] if points is None else points),
+            "users": lambda rows: self.users.columns(rows, self.known_statuses()),
             "productcategories": lambda rows: category_columns(self.plan, rows),
             "products": self.products.columns,
             "orders": self.orders.columns,
@@ -55,12 +55,14 @@ class Shop:
         }
         return pa.RecordBatch.from_pydict(make[table](np.arange(first, end, dtype=np.int64)), SCHEMAS[table])
 
-    def points(self) -> Integers:
-        """The points of all users; takes 8 bytes for each."""
-        sums = np.zeros(self.users.count, dtype=np.int64)
-        for first, end in pieces(self.loyalty.count):
-            self.add_points(sums, first, end)
-        return sums
+    def known_statuses(self) -> NDArray[np.uint8]:
+        """The statuses; they are computed here where they were not given."""
+        if self.statuses is None:
+            sums = np.zeros(self.users.count, dtype=np.int64)
+            for first, end in pieces(self.loyalty.count):
+                self.add_points(sums, first, end)
+            self.statuses = loyalty_statuses(sums)
+        return self.statuses
 
     def add_points(self, sums: Integers, first: int, end: int) -> None:
         """Add the points of the loyalty entries from ``first`` to before ``end`` to the users' sums."""

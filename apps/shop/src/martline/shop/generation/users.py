@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from martline.shop.generation.calendar import arrivals_calendar
 from martline.shop.generation.columns import Column, chosen, joined, moments, whole
@@ -17,9 +18,9 @@ FIRST_PHONES = {"en": ("+1", 2 * 10**9, 8 * 10**9), "ru": ("+7", 9 * 10**9, 10**
 """The country's prefix, the first number, and how many there are."""
 
 
-def loyalty_status(points: Integers) -> Integers:
-    """The number of the status in ``LOYALTY`` that so many points give."""
-    return (points >= POINTS_OF_SILVER).astype(np.int64) + (points >= POINTS_OF_GOLD)
+def loyalty_statuses(points: Integers) -> NDArray[np.uint8]:
+    """The numbers in ``LOYALTY`` of the statuses that so many points give."""
+    return (points >= POINTS_OF_SILVER).astype(np.uint8) + (points >= POINTS_OF_GOLD)
 
 
 class Users:
@@ -45,8 +46,8 @@ class Users:
             self._activity = Popularity(self._numbers, "users", self.count, Exponent.THREE_QUARTERS)
         return self._activity.choose(column, rows, self._calendar.rows_until(at, self.count))
 
-    def columns(self, rows: Rows, points: Integers) -> dict[str, Column]:
-        """The table's columns; the status follows from the users' points."""
+    def columns(self, rows: Rows, statuses: NDArray[np.uint8]) -> dict[str, Column]:
+        """The table's columns; the statuses are those of all users."""
         pools, below = self._texts, self._numbers.below
         of_women = below("users.sex", rows, 2)
         first = _within(pools.first_starts, of_women, self._numbers.fraction("users.first_name", rows))
@@ -61,9 +62,9 @@ class Users:
             "email": joined(name, ids, f"@{DOMAIN}"),  # the id makes it unique
             "phone": joined(self._phone_prefix, phones),
             "registration_date": moments(self.registered(rows)),
-            "loyalty_status": chosen(pa.array(LOYALTY), loyalty_status(points)),
+            "loyalty_status": chosen(pa.array(LOYALTY), statuses[rows].astype(np.int64)),
         }
 
 
-def _within(starts: Integers, pool: Integers, fraction: "np.typing.NDArray[np.float64]") -> Integers:
+def _within(starts: Integers, pool: Integers, fraction: NDArray[np.float64]) -> Integers:
     return starts[pool] + (fraction * (starts[pool + 1] - starts[pool])).astype(np.int64)

@@ -61,7 +61,10 @@ class Workers:
         return [_received(connection) for connection in self._connections]
 
     def map(self, function: Callable[[State, Asked], Made], arguments: Iterable[Asked]) -> Iterator[Made]:
-        """Call it for each argument, in any of the processes; no more is made than ``AHEAD`` for each."""
+        """Call it for each argument, in any of the processes; no more is made than ``AHEAD`` for each.
+
+        An argument is small: both sides would wait for ever if each wrote more than a pipe holds.
+        """
         if not self._connections:
             yield from (function(self._own, argument) for argument in arguments)
             return
