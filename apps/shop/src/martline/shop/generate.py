@@ -119,6 +119,7 @@ class _Batch:
                     for rows in self._copy(table, chain(maker.as_csv(table), _as_csv(rows_of(found, table)))):
                         counts[table] += rows
                         bar.update(rows)
+                log.info("%s: %d rows", table, counts[table])
         if "users" in plan.earlier and counts.get("loyaltypoints"):
             self._raise_earlier_users(plan.earlier["users"])
         kinds = {kind.kind: kind.as_result() for kind in found}
