@@ -354,3 +354,19 @@ def test_a_live_shop_stays_consistent_goes_on_over_a_lost_connection_and_where_i
     with to_postgres(shop) as connection:
         for contradiction, query in CONTRADICTIONS.items():
             assert connection.execute(query).fetchall() == [], contradiction
+
+
+def test_tables_of_an_earlier_version_are_completed_and_its_batches_known(
+    shop: dict[str, str], run: Callable[..., Any]
+) -> None:
+    with to_postgres(shop) as connection:
+        connection.execute("ALTER TABLE shop.generated_batches DROP COLUMN plan, DROP COLUMN tables")
+        connection.execute("DROP TABLE shop.live_changes")
+        sizes = {"users": 3, "products": 0, "orders": 0, "reviews": 0, "loyalty": 0}
+        connection.execute("INSERT INTO shop.generated_batches VALUES (5, %s)", [json.dumps(sizes)])
+    refused = run("shop-generate", "--users", 3, "--seed", 5, env=shop, check=False)
+    assert refused.status == 1
+    assert "run shop-init again" in refused.log
+    run("shop-init", env=shop)
+    assert run("shop-generate", "--users", 3, "--seed", 5, env=shop).result["rows"] == {}
+    assert run("shop-generate", "--append", "--users", 3, env=shop).result["seed"] == 6
