@@ -131,3 +131,7 @@ bench-cluster: .venv/.ready ## Measure the cluster's times, memory and processor
 .PHONY: bench-replication
 bench-replication: .venv/.ready ## Measure replication beside plain pipes and Spark's JDBC (BENCH="sizes --more")
 	@$(BIN)/python -m benchmarks.replication $(BENCH)
+
+.PHONY: bench-generate
+bench-generate: .venv/.ready ## Measure the generator beside COPY from ready files (BENCH="--orders 100000")
+	@$(BIN)/python -m benchmarks.generation $(BENCH)

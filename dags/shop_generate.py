@@ -47,6 +47,8 @@ Updates the asset `source`, which starts the DAG `replicate`.
             "shop-generate",
             *(word for name in SIZES for word in (f"--{name}", f"{{{{ params.{name} }}}}")),
             *("--seed", SEED),
+            # The run's own day, so that a task that is tried again after midnight makes the same rows.
+            *("--until", "{{ dag_run.run_after | ds }}"),
         ],
         image="shop",
         settings=["postgres"],

@@ -3,16 +3,29 @@
 import secrets
 import signal
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from martline.command import Result, console_command
 from martline.shop.source import connect, create_tables, require_tables
 
-COUNT = click.IntRange(min=0)
+if TYPE_CHECKING:
+    from martline.shop.generation.request import Request
+
+# Products of a row's number and of weights stay below 2^63.
+COUNT = click.IntRange(min=0, max=2**31 - 1)
 # What PostgreSQL's bigint holds; Python's generator takes a negative seed for the positive one.
 SEED = click.IntRange(min=0, max=2**63 - 1)
+RATE = click.FloatRange(min=0, min_open=True)
+FOLDER = click.Path(path_type=Path)
+DAY = click.DateTime(["%Y-%m-%d"])
+LOCALES = ("en_US", "ru_RU")
+TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
 
 
 @console_command
@@ -29,15 +42,84 @@ def shop_init() -> Result:
 @click.option("--reviews", type=COUNT, default=0, help="How many reviews to add.")
 @click.option("--loyalty", type=COUNT, default=0, help="How many loyalty entries to add.")
 @click.option("--seed", type=SEED, help="Makes the rows; a seed's batch is added once. [default: a random one]")
-def shop_generate(users: int, products: int, orders: int, reviews: int, loyalty: int, seed: int | None) -> Result:
+@click.option("--locale", type=click.Choice(LOCALES), help="Of names and texts. [default: en_US]")
+@click.option("--until", type=DAY, help="The last day on which anything happens. [default: today, in UTC]")
+@click.option("--append", is_flag=True, help="Add a batch after those that are there: its seed is the next one.")
+@click.option("--only", type=click.Choice(TABLES), multiple=True, help="Only this table; may be given again.")
+@click.option(
+    "--processes", type=COUNT, help="That make rows beside this one. [default: as many as cores, 4 at most]"
+)
+@click.option("--to-csv", type=FOLDER, help="Write files into this new folder instead, one for each table.")
+@click.option("--to-parquet", type=FOLDER, help="The same as Parquet.")
+@click.option("--dirty", type=COUNT, default=0, help="How many rows of each kind of defect to add.")
+@click.option("--live", type=RATE, help="Go on changing the shop, so many changes a second, until stopped.")
+def shop_generate(
+    append: bool, to_csv: Path | None, to_parquet: Path | None, live: float | None, **options: Any
+) -> Result:
     """Add generated rows to the source's tables, all of them or none."""
-    from martline.shop.generate import Sizes, generate
+    if len([option for option in (append, to_csv, to_parquet, live) if option]) > 1:
+        raise click.UsageError("--append, --to-csv, --to-parquet and --live exclude each other.")
+    if append and options["seed"] is not None:
+        raise click.UsageError("--append takes the next seed: leave --seed out.")
+    if live:
+        return _live(live, **options)
+    request = _request(**options)
+    if folder := to_csv or to_parquet:
+        from martline.shop.generation.files import Form, generate_files
 
-    seed = secrets.randbelow(2**31) if seed is None else seed
+        return {"seed": request.seed, **generate_files(request, folder, Form.CSV if to_csv else Form.PARQUET)}
+    from martline.shop.generate import generate
+
     with connect() as connection:
         require_tables(connection)
-        rows = generate(connection, Sizes(users, products, orders, reviews, loyalty), seed)
-    return {"seed": seed, "rows": rows, "rows_written": sum(rows.values())}
+        return generate(connection, request, append=append)
+
+
+def _live(rate: float, *, seed: int | None, locale: str | None, **options: Any) -> Result:
+    """A run without a seed goes on with the one before it."""
+    from martline.shop.live import Live
+
+    if given := sorted(name for name, value in options.items() if value):
+        raise click.UsageError(f"--live takes --seed and --locale alone: leave --{given[0]} out.")
+    seed = 1 if seed is None else seed
+    stop = _stopped_by_signals()
+    with connect() as connection:
+        require_tables(connection)
+    live = Live(seed, locale or LOCALES[0], rate)
+    live.run(stop)
+    return {"seed": seed, "changes": dict(live.made), "changes_made": live.made.total()}
+
+
+def _stopped_by_signals() -> threading.Event:
+    """Set by SIGTERM and Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+def _request(
+    *,
+    seed: int | None,
+    locale: str | None,
+    until: datetime | None,
+    only: Sequence[str],
+    dirty: int,
+    processes: int | None,
+    **sizes: int,
+) -> "Request":
+    from martline.shop.generation.plan import TABLES, Sizes
+    from martline.shop.generation.request import Request
+
+    return Request(
+        Sizes(**sizes),
+        secrets.randbelow(2**31) if seed is None else seed,
+        locale,
+        until.date() if until else None,
+        only or TABLES,
+        dirty,
+        processes,
+    )
 
 
 @console_command

@@ -1,270 +1,254 @@
-"""The data generator: rows that are consistent, and the same for the same seed."""
+"""A batch of generated rows in PostgreSQL: all of them or none, and each batch once."""
 
-import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
-from itertools import islice
-from random import Random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 from psycopg import sql
-from tqdm import tqdm
+from psycopg.types.json import Jsonb
 
 from martline.command import Failure, progress
-from martline.shop.names import Names
+from martline.shop.generation.csv import as_csv
+from martline.shop.generation.dirty import defects, extra_rows, rows_of
+from martline.shop.generation.make import Maker
+from martline.shop.generation.plan import TABLES, Plan, own_leaves
+from martline.shop.generation.request import Request
+from martline.shop.generation.schemas import KEYS, SCHEMAS
+from martline.shop.generation.users import POINTS_OF_GOLD, POINTS_OF_SILVER
+from martline.shop.generation.workers import Workers
 from martline.shop.source import Lock
 
 log = logging.getLogger(__name__)
 
-# Users register and products appear in the first year, orders follow in the second; nothing is later than END.
-START = datetime(2024, 1, 1)
-YEAR = timedelta(days=365)
-CATEGORIES = {
-    "Electronics": ("Phones", "Laptops", "Cameras"),
-    "Home": ("Kitchen", "Furniture", "Lighting"),
-    "Books": ("Fiction", "Science", "Children"),
-    "Одежда": ("Обувь", "Куртки", "Аксессуары"),
-}
-LOYALTY = ("Gold", "Silver", "Bronze")
-STATUSES = ("Pending", "Completed", "Canceled", "Processing", "Shipped", "Delivered", "Returned", "Failed")
-DELIVERED = {"Completed", "Delivered", "Returned"}
-REASONS = ("purchase", "review", "birthday", "referral", "акция")
-ORDERS_AT_ONCE = 10_000
-
-Row = tuple[Any, ...]
+ROWS_OF_A_COPY = 2**19
+"""PostgreSQL keeps the foreign keys that it has yet to check in memory until a COPY ends."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How many rows a batch adds; an order comes with one to five details."""
+def generate(connection: psycopg.Connection, request: Request, *, append: bool = False) -> dict[str, Any]:
+    """Add a batch of rows in one transaction; return its seed, the number of rows by table, and its defects.
 
-    users: int
-    products: int
-    orders: int
-    reviews: int
-    loyalty: int
-
-
-def generate(connection: psycopg.Connection, sizes: Sizes, seed: int) -> dict[str, int]:
-    """Add a batch of rows in one transaction, and return the number of rows by table.
-
-    A batch is known by its seed: one that is in the database already is not added again.
+    A batch is known by its seed: tables of it that are in the database already are not added again. With
+    ``append`` the seed is the next one after those that are there.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.GENERATE])
-        if _is_known(connection, sizes, seed):
-            log.info("the batch with seed %d is there already: nothing to add", seed)
-            return {}
-        with progress(None, "rows", "generating") as bar:
-            rows = _Batch(connection, Random(seed), seed, bar).add(sizes)
+        if append:
+            request = replace(request, seed=_next_seed(connection))
+        known = _Known.read(connection, request)
+        wanted = [table for table in TABLES if table in request.only and table not in known.tables]
+        if not wanted:
+            log.info("the batch with seed %d is there already: nothing to add", request.seed)
+            return {"seed": request.seed, "rows": {}, "rows_written": 0}
+        with request.workers() as workers:
+            batch = _Batch(connection, workers, known.plan)
+            added = batch.add(request.plan, wanted)
+            known.write(connection, batch.plan, wanted)
+    return {"seed": request.seed, **added}
+
+
+def _next_seed(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT coalesce(max(seed) + 1, 1) FROM shop.generated_batches").fetchone()
+    return int(row[0]) if row else 1
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the database holds of a batch."""
+
+    plan: Plan | None
+    tables: Sequence[str]
+
+    @classmethod
+    def read(cls, connection: psycopg.Connection, request: Request) -> "_Known":
+        row = connection.execute(
+            "SELECT sizes, plan, tables FROM shop.generated_batches WHERE seed = %s", [request.seed]
+        ).fetchone()
+        if row is None:
+            return cls(None, ())
+        sizes, plan, tables = row
+        if sizes != asdict(request.sizes):
+            raise Failure(
+                f"Seed {request.seed} has been used for a batch of other sizes ({sizes}): choose another seed"
+            )
+        if plan is None:
+            return cls(None, TABLES)  # an earlier version's, which added all tables
+        known = Plan.from_json(plan)
+        # It keeps its last day: the same batch may well be asked for again on another one.
+        kept = {"locale": known.locale, "dirty": known.dirty}
+        for name, found in kept.items():
+            if (asked := getattr(request, name)) and asked != found:
+                raise Failure(
+                    f"Seed {request.seed} has been used for a batch with --{name} {found}: choose another seed"
+                )
+        return cls(known, tables)
+
+    def write(self, connection: psycopg.Connection, plan: Plan, added: Sequence[str]) -> None:
         connection.execute(
-            "INSERT INTO shop.generated_batches VALUES (%s, %s)", [seed, json.dumps(asdict(sizes))]
+            "INSERT INTO shop.generated_batches (seed, sizes, plan, tables) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (seed) DO UPDATE SET tables = excluded.tables",
+            [plan.seed, Jsonb(asdict(plan.sizes)), Jsonb(plan.as_json()), [*self.tables, *added]],
         )
-    return rows
-
-
-def _is_known(connection: psycopg.Connection, sizes: Sizes, seed: int) -> bool:
-    known = connection.execute("SELECT sizes FROM shop.generated_batches WHERE seed = %s", [seed]).fetchone()
-    if known and known[0] != asdict(sizes):
-        raise Failure(f"Seed {seed} has been used for a batch of other sizes ({known[0]}): choose another seed")
-    return known is not None
 
 
 class _Batch:
-    """Writes one batch; every choice comes from one generator, in a fixed order."""
+    """Writes one batch, or some of its tables."""
 
-    def __init__(self, connection: psycopg.Connection, random: Random, seed: int, bar: "tqdm[Any]") -> None:
+    def __init__(self, connection: psycopg.Connection, workers: Workers, known: Plan | None) -> None:
         self._connection = connection
-        self._random = random
-        self._seed = seed
-        self._bar = bar
-        self._names = Names.seeded(random)
-        self._rows: dict[str, int] = {}
+        self._workers = workers
+        self._known = known
 
-    def add(self, sizes: Sizes) -> dict[str, int]:
-        self._add_users(sizes.users)
-        self._add_categories()
-        self._add_products(sizes.products)
-        self._add_orders(sizes.orders)
-        self._add_reviews(sizes.reviews)
-        self._add_loyalty(sizes.loyalty)
-        return self._rows
+    def add(self, asked: Plan, tables: Sequence[str]) -> dict[str, Any]:
+        plan = self._known or self._fitted(asked)
+        maker = Maker(plan, self._workers)
+        if not self._known:
+            plan = _with_ids(plan, self._take_ids(maker))
+            maker.give_ids(plan)
+        self.plan = plan
+        found = defects(maker.shop, plan.dirty, forbidden=False)
+        counts = dict.fromkeys(tables, 0)
+        with progress(sum(map(maker.shop.count, tables)), "rows", "generating") as bar:
+            for table in tables:
+                bar.set_postfix_str(table, refresh=False)
+                with _in_a_sentence(table):
+                    for rows in self._copy(table, chain(maker.as_csv(table), _as_csv(rows_of(found, table)))):
+                        counts[table] += rows
+                        bar.update(rows)
+                log.info("%s: %d rows", table, counts[table])
+        if "users" in plan.earlier and counts.get("loyaltypoints"):
+            self._raise_earlier_users(plan.earlier["users"])
+        kinds = {kind.kind: kind.as_result() for kind in found}
+        added = {table: count for table, count in counts.items() if count}
+        return {"rows": added, "rows_written": sum(added.values()), **({"defects": kinds} if kinds else {})}
 
-    def _add_users(self, count: int) -> None:
-        first = self._take_ids("users", "user_id", count)
-        choice = self._random.choice
-        self._copy(
-            "users",
-            ("user_id", "first_name", "last_name", "email", "phone", "registration_date", "loyalty_status"),
-            (
-                (
-                    *(first + number, choice(self._names.first), choice(self._names.last)),
-                    *(f"user{number}.{self._seed}@example.com", f"+7{self._random.randrange(10**10):010d}"),
-                    *(self._moment(START, START + YEAR), choice(LOYALTY)),
-                )
-                for number in range(count)
-            ),
-        )
+    def _fitted(self, plan: Plan) -> Plan:
+        """The plan with the categories that are there, and what it lacks taken from earlier batches."""
+        if self._has_categories():
+            plan = replace(plan, adds_categories=False, leaves=tuple(self._leaves()))
+            if plan.sizes.products and not plan.leaves:
+                raise Failure("Products need a category that is no other's parent: add one to productcategories")
+        return replace(plan, earlier=self._earlier(plan))
 
-    def _add_categories(self) -> None:
-        """The category tree is the same for every batch, so that it is added once; any other is left as it is."""
-        # A row is asked for what it holds: one of no columns is an empty tuple, which is false.
-        if self._column("SELECT EXISTS (SELECT FROM productcategories)") == [True]:
-            return
-        count = len(CATEGORIES) + sum(map(len, CATEGORIES.values()))
-        first = self._take_ids("productcategories", "category_id", count)
-        rows: list[Row] = []
-        for parent, children in CATEGORIES.items():
-            parent_id = first + len(rows)
-            rows.append((parent_id, parent, None))
-            rows += [(parent_id + 1 + position, child, parent_id) for position, child in enumerate(children)]
-        self._copy("productcategories", ("category_id", "name", "parent_category_id"), rows)
+    def _earlier(self, plan: Plan) -> Mapping[str, Plan]:
+        sizes = plan.sizes
+        needs = {
+            "users": (sizes.orders or sizes.loyalty, "Orders and loyalty entries need users"),
+            "products": (sizes.orders, "Orders need products"),
+            "orders": (sizes.reviews, "Reviews need orders"),
+        }
+        found = {
+            table: self._latest(table, need)
+            for table, (wanted, need) in needs.items()
+            if wanted and not getattr(sizes, table)
+        }
+        if late := [kept.until for kept in found.values() if kept.until > plan.until]:
+            raise Failure(
+                f"The batch goes on with one that ends on {max(late)}: choose --until {max(late)} or later"
+            )
+        return found
 
-    def _add_products(self, count: int) -> None:
-        if count == 0:
-            return
-        first = self._take_ids("products", "product_id", count)
-        leaves = self._column(
-            "SELECT category_id FROM productcategories leaf WHERE NOT EXISTS"
-            " (SELECT FROM productcategories WHERE parent_category_id = leaf.category_id) ORDER BY 1"
-        )
-        if not leaves:
-            raise Failure("Products need a category that is no other's parent: add one to productcategories")
-        choice = self._random.choice
-        self._copy(
-            "products",
-            ("product_id", "name", "description", "category_id", "price", "stock_quantity", "creation_date"),
-            (
-                (
-                    *(first + number, f"{choice(self._names.products)} {choice(self._names.products)}"),
-                    *(
-                        choice(self._names.sentences),
-                        choice(leaves),
-                        Decimal(self._random.randint(100, 5_000_000)) / 100,
-                    ),
-                    *(self._random.randrange(1000), self._moment(START, START + YEAR)),
-                )
-                for number in range(count)
-            ),
-        )
-
-    def _add_orders(self, count: int) -> None:
-        if count == 0:
-            return
-        users = self._column("SELECT user_id FROM users ORDER BY 1")
-        products = self._connection.execute("SELECT product_id, price FROM products ORDER BY 1").fetchall()
-        if not users or not products:
-            raise Failure("Orders need users and products: generate some of both first")
-        for start in range(0, count, ORDERS_AT_ONCE):
-            self._add_some_orders(min(ORDERS_AT_ONCE, count - start), users, products)
-
-    def _add_some_orders(self, count: int, users: Sequence[int], products: Sequence[Row]) -> None:
-        first_order = self._take_ids("orders", "order_id", count)
-        orders: list[Row] = []
-        details: list[Row] = []
-        for order in range(first_order, first_order + count):
-            bought = self._random.choices(products, k=self._random.randint(1, 5))
-            total = Decimal(0)
-            for product, price in bought:
-                quantity = self._random.randint(1, 4)
-                total += quantity * price
-                details.append((order, product, quantity, price, quantity * price))
-            orders.append(self._order(order, self._random.choice(users), total))
-        first_detail = self._take_ids("orderdetails", "order_detail_id", len(details))
-        self._copy(
-            "orders", ("order_id", "user_id", "order_date", "total_amount", "status", "delivery_date"), orders
-        )
-        self._copy(
-            "orderdetails",
-            ("order_detail_id", "order_id", "product_id", "quantity", "price_per_unit", "total_price"),
-            ((first_detail + position, *line) for position, line in enumerate(details)),
-        )
-
-    def _order(self, order: int, user: int, total: Decimal) -> Row:
-        ordered = self._moment(START + YEAR, START + 2 * YEAR)
-        status = self._random.choice(STATUSES)
-        delivered = self._moment(ordered, ordered + timedelta(days=14)) if status in DELIVERED else None
-        return (order, user, ordered, total, status, delivered)
-
-    def _add_reviews(self, count: int) -> None:
-        """Reviews by users for products that they bought, written after the order."""
-        if count == 0:
-            return
-        purchases = self._connection.execute(
-            "SELECT user_id, product_id, order_date FROM orders JOIN orderdetails USING (order_id)"
-            " ORDER BY order_detail_id"
-        ).fetchall()
-        if not purchases:
-            raise Failure("Reviews need purchases: generate some orders first")
-        first = self._take_ids("reviews", "review_id", count)
-        self._copy(
-            "reviews",
-            ("review_id", "user_id", "product_id", "rating", "review_text", "created_at"),
-            (
-                (
-                    *(first + number, user, product, self._random.randint(1, 5)),
-                    *(
-                        self._random.choice(self._names.sentences),
-                        self._moment(bought, bought + timedelta(days=60)),
-                    ),
-                )
-                for number, (user, product, bought) in enumerate(self._random.choices(purchases, k=count))
-            ),
-        )
-
-    def _add_loyalty(self, count: int) -> None:
-        if count == 0:
-            return
-        users = self._connection.execute("SELECT user_id, registration_date FROM users ORDER BY 1").fetchall()
-        if not users:
-            raise Failure("Loyalty entries need users: generate some first")
-        first = self._take_ids("loyaltypoints", "loyalty_id", count)
-        self._copy(
-            "loyaltypoints",
-            ("loyalty_id", "user_id", "points", "reason", "created_at"),
-            (
-                (
-                    *(first + number, user, self._random.randint(-50, 500), self._random.choice(REASONS)),
-                    self._moment(registered, registered + YEAR),
-                )
-                for number, (user, registered) in enumerate(self._random.choices(users, k=count))
-            ),
-        )
-
-    def _moment(self, earliest: datetime, latest: datetime) -> datetime:
-        return earliest + timedelta(seconds=self._random.randrange(int((latest - earliest).total_seconds())))
-
-    def _column(self, query: str) -> list[Any]:
-        return [value for (value,) in self._connection.execute(sql.SQL(query)).fetchall()]
-
-    def _take_ids(self, table: str, column: str, count: int) -> int:
-        """Take a run of ids from the table's own sequence, and return its first."""
+    def _latest(self, table: str, need: str) -> Plan:
+        """The latest batch with rows of that table."""
         row = self._connection.execute(
-            "SELECT nextval(s), setval(s, currval(s) + greatest(%s - 1, 0))"
-            " FROM (SELECT pg_get_serial_sequence(%s, %s)::regclass AS s) AS sequence",
-            [count, table, column],
+            "SELECT plan FROM shop.generated_batches"
+            " WHERE (sizes->>%(table)s)::bigint > 0 AND %(table)s = ANY(tables)"
+            " ORDER BY (plan->'first_ids'->>%(table)s)::bigint DESC LIMIT 1",
+            {"table": table},
         ).fetchone()
         if row is None:
-            raise Failure(f"The column {column} of {table} has no sequence: run shop-init on an empty database")
+            raise Failure(f"{need}: generate some {table} first, or with them")
+        return Plan.from_json(row[0])
+
+    def _leaves(self) -> list[tuple[int, str]]:
+        return self._connection.execute(
+            "SELECT category_id, name FROM productcategories leaf WHERE NOT EXISTS"
+            " (SELECT FROM productcategories WHERE parent_category_id = leaf.category_id) ORDER BY 1"
+        ).fetchall()
+
+    def _has_categories(self) -> bool:
+        return self._connection.execute("SELECT FROM productcategories LIMIT 1").rowcount > 0
+
+    def _take_ids(self, maker: Maker) -> dict[str, int]:
+        """Take runs of ids from the tables' own sequences, and return the first ones."""
+        extra = extra_rows(maker.shop.plan.dirty)
+        return {table: self._take(table, maker.shop.count(table) + extra.get(table, 0)) for table in TABLES}
+
+    def _take(self, table: str, count: int) -> int:
+        if count == 0:
+            return 1
+        row = self._connection.execute(
+            "SELECT nextval(s), setval(s, currval(s) + %s - 1)"
+            " FROM (SELECT pg_get_serial_sequence(%s, %s)::regclass AS s) AS sequence",
+            [count, table, KEYS[table]],
+        ).fetchone()
+        if row is None or row[0] is None:
+            raise Failure(
+                f"The column {KEYS[table]} of {table} has no sequence: run shop-init on an empty database"
+            )
         return int(row[0])
 
-    def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-            sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    def _copy(self, table: str, pieces: Iterator[tuple[int, bytes]]) -> Iterator[int]:
+        """Write pieces of rows, and yield the number of rows of each."""
+        columns = sql.SQL(", ").join(map(sql.Identifier, SCHEMAS[table].names))
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), columns)
+        with self._connection.cursor() as cursor:
+            while (piece := next(pieces, None)) is not None:
+                with cursor.copy(statement) as copy:
+                    written = 0
+                    while piece is not None:
+                        count, rows = piece
+                        copy.write(rows)
+                        yield count
+                        written += count
+                        piece = next(pieces, None) if written < ROWS_OF_A_COPY else None
+
+    def _raise_earlier_users(self, users: Plan) -> None:
+        """Let the status of the earlier batch's users follow their points, which are more now."""
+        first = users.first_ids["users"]
+        self._connection.execute(
+            "UPDATE users SET loyalty_status = CASE WHEN points >= %(gold)s THEN 'Gold'"
+            " WHEN points >= %(silver)s THEN 'Silver' ELSE 'Bronze' END FROM ("
+            " SELECT user_id, sum(points) AS points FROM loyaltypoints"
+            " WHERE user_id >= %(first)s AND user_id < %(end)s GROUP BY user_id) AS sums"
+            " WHERE users.user_id = sums.user_id",
+            {
+                "gold": POINTS_OF_GOLD,
+                "silver": POINTS_OF_SILVER,
+                "first": first,
+                "end": first + users.sizes.users,
+            },
         )
-        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for rows_at_once in _chunks(rows, 1000):
-                for row in rows_at_once:
-                    copy.write_row(row)
-                self._rows[table] = self._rows.get(table, 0) + len(rows_at_once)
-                self._bar.update(len(rows_at_once))
 
 
-def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+@contextmanager
+def _in_a_sentence(table: str) -> Iterator[None]:
+    """Let what the table's constraints refuse be a :class:`Failure`."""
+    try:
+        yield
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise Failure(
+            f"Rows of {table} refer to rows that are not there ({error.diag.message_detail}):"
+            " add the batch's other tables first; rows of earlier batches must not be deleted"
+        ) from error
+    except psycopg.errors.UniqueViolation as error:
+        raise Failure(
+            f"Rows of {table} are there already ({error.diag.message_detail}): they came in beside the sequence;"
+            " set it to above the highest id"
+        ) from error
+
+
+def _as_csv(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, bytes]]:
+    for rows in batches:
+        yield rows.num_rows, as_csv(rows)
+
+
+def _with_ids(plan: Plan, first_ids: Mapping[str, int]) -> Plan:
+    if plan.adds_categories:
+        leaves = own_leaves(plan.locale, first_ids["productcategories"])
+        return replace(plan, first_ids=first_ids, leaves=leaves)
+    return replace(plan, first_ids=first_ids)

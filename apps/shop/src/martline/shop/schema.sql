@@ -65,9 +65,26 @@ CREATE TABLE IF NOT EXISTS loyaltypoints (
 -- Bookkeeping, in a schema of its own so that it is not taken for the shop's data.
 CREATE SCHEMA IF NOT EXISTS shop;
 
+-- What a batch's rows follow from, and which of its tables are there; null in a batch of an earlier version.
 CREATE TABLE IF NOT EXISTS shop.generated_batches (
-    seed  bigint PRIMARY KEY,
-    sizes jsonb NOT NULL
+    seed   bigint PRIMARY KEY,
+    sizes  jsonb NOT NULL,
+    plan   jsonb,
+    tables text[]
+);
+
+-- Asked for first, as a change waits for a batch that is being generated.
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                   WHERE attrelid = 'shop.generated_batches'::regclass AND attname = 'plan') THEN
+        ALTER TABLE shop.generated_batches ADD COLUMN plan jsonb, ADD COLUMN tables text[];
+    END IF;
+END $$;
+
+-- How far a live shop has come.
+CREATE TABLE IF NOT EXISTS shop.live_changes (
+    seed        bigint PRIMARY KEY,
+    next_change bigint NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS shop.consumed_events (

@@ -45,3 +45,8 @@ def require_tables(connection: psycopg.Connection) -> None:
     row = connection.execute("SELECT to_regclass('shop.consumer_offsets')").fetchone()
     if row == (None,):
         raise Failure(f"The database {connection.info.dbname} has no shop tables: run shop-init first")
+    # The youngest of them.
+    if connection.execute("SELECT to_regclass('shop.live_changes')").fetchone() == (None,):
+        raise Failure(
+            f"The shop tables of {connection.info.dbname} are an earlier version's: run shop-init again"
+        )

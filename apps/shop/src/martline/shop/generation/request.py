@@ -1,0 +1,54 @@
+"""What a batch is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from martline.command import Failure
+from martline.shop.generation.plan import TABLES, Plan, Sizes, own_leaves
+from martline.shop.generation.workers import Workers, usual_processes
+
+FEW_ROWS = 300_000
+"""So many rows are made before another process would have started."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a batch is asked for. Without a locale and a last day, a batch that is there already keeps its own."""
+
+    sizes: Sizes
+    seed: int
+    locale: str | None = None
+    until: date | None = None
+    only: Sequence[str] = TABLES
+    dirty: int = 0
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        sizes = self.sizes
+        if self.dirty and not (sizes.users and sizes.products and sizes.orders and set(self.only) == set(TABLES)):
+            raise Failure("Defects need all tables, and users, products and orders of the batch's own")
+
+    @property
+    def plan(self) -> Plan:
+        """What the rows follow from, where nothing else is there."""
+        locale = self.locale or "en_US"
+        until = self.until or datetime.now(UTC).date()
+        return Plan(self.seed, self.sizes, locale, until, leaves=own_leaves(locale), dirty=self.dirty)
+
+    def workers(self) -> Workers:
+        """The processes that make the rows."""
+        sizes = self.sizes
+        few = sizes.users + sizes.products + sizes.orders + sizes.reviews + sizes.loyalty < FEW_ROWS
+        usual = 0 if few else usual_processes()
+        return Workers(usual if self.processes is None else self.processes)
+
+
+def require_parents(sizes: Sizes) -> None:
+    """Raise :class:`Failure` if a batch by itself has rows without the rows that they need."""
+    if (sizes.orders or sizes.loyalty) and not sizes.users:
+        raise Failure("Orders and loyalty entries need users: generate some users with them")
+    if sizes.orders and not sizes.products:
+        raise Failure("Orders need products: generate some products with them")
+    if sizes.reviews and not sizes.orders:
+        raise Failure("Reviews need orders: generate some orders with them")

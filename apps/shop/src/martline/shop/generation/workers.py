@@ -1,0 +1,108 @@
+"""Processes that make rows beside the one that writes them; what they make comes in the order of asking."""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from martline.command import Failure
+from martline.shop.generation.shop import Shop
+
+Asked = TypeVar("Asked")
+Made = TypeVar("Made")
+AHEAD = 2
+"""What a process makes before it is taken."""
+MOST_BY_ITSELF = 4
+
+
+class State:
+    """What a process keeps between two calls."""
+
+    shop: Shop
+    points: Any = None
+
+
+class Workers:
+    """Calls functions of a state and an argument in ``processes`` other processes, in this one where it is 0."""
+
+    def __init__(self, processes: int) -> None:
+        self._stack = ExitStack()
+        self._own = State()
+        self._connections: list[Connection[Any, Any]] = []
+        # Forked, a process would share the database's connection and Arrow's threads.
+        context = multiprocessing.get_context("spawn")
+        for _ in range(processes):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()
+            self._connections.append(ours)
+            self._stack.callback(process.join)
+            self._stack.callback(ours.close)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._connections:
+            connection.close()
+        self._stack.close()
+
+    def each(self, function: Callable[[State, Asked], Made], argument: Asked) -> list[Made]:
+        """Call it once in each process."""
+        if not self._connections:
+            return [function(self._own, argument)]
+        for connection in self._connections:
+            connection.send((function, argument))
+        return [_received(connection) for connection in self._connections]
+
+    def map(self, function: Callable[[State, Asked], Made], arguments: Iterable[Asked]) -> Iterator[Made]:
+        """Call it for each argument, in any of the processes; no more is made than ``AHEAD`` for each.
+
+        An argument is small: both sides would wait for ever if each wrote more than a pipe holds.
+        """
+        if not self._connections:
+            yield from (function(self._own, argument) for argument in arguments)
+            return
+        waiting: deque[Connection[Any, Any]] = deque()
+        for number, argument in enumerate(arguments):
+            if len(waiting) == AHEAD * len(self._connections):
+                yield _received(waiting.popleft())
+            connection = self._connections[number % len(self._connections)]
+            connection.send((function, argument))
+            waiting.append(connection)
+        while waiting:
+            yield _received(waiting.popleft())
+
+
+def usual_processes() -> int:
+    """One for each core, but not many: PostgreSQL is the slower side."""
+    return min(MOST_BY_ITSELF, len(os.sched_getaffinity(0)))
+
+
+def _received(connection: "Connection[Any, Any]") -> Any:
+    try:
+        made = connection.recv()
+    except (EOFError, OSError):
+        raise Failure("A process that made rows has ended (out of memory?): try with fewer --processes") from None
+    if isinstance(made, BaseException):
+        raise made
+    return made
+
+
+def _serve(connection: "Connection[Any, Any]") -> None:
+    """Answer until the other side is gone, also when it was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other side tells when to end
+    state = State()
+    with suppress(EOFError, OSError):
+        while True:
+            function, argument = connection.recv()
+            try:
+                made = function(state, argument)
+            except Exception as error:
+                made = error
+            connection.send(made)

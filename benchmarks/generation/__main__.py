@@ -1,0 +1,167 @@
+"""`shop-generate` beside PostgreSQL taking the very same rows from ready files: whole commands, in turns.
+
+Both write through one connection in one transaction, into the shop's tables with their keys, indexes and foreign
+keys.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+from benchmarks.measure import Measure, publish
+from benchmarks.replication.servers import Servers, servers
+
+PROGRAMS = Path(sys.executable).parent
+TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
+RUNS = {100_000: 3, 1_000_000: 1, 10_000_000: 1}
+"""How many runs of each number of orders; the median counts."""
+SEED, UNTIL = "1", "2026-01-31"
+SAMPLE_SECONDS = 0.2
+DATABASE = "generation"
+LEAST_RATIO, MOST_GIB = 0.6, 1
+
+
+class Memory:
+    """The highest memory of a process and all that it has started; shared memory is shared out (PSS)."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.peak = 0
+        self._process = process
+        self._thread = threading.Thread(target=self._sample)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until the process has ended."""
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while self._process.poll() is None:
+            try:
+                first = psutil.Process(self._process.pid)
+                tree = [first, *first.children(recursive=True)]
+                self.peak = max(self.peak, sum(process.memory_full_info().pss for process in tree))
+            except (psutil.Error, OSError):
+                pass  # one of them has ended
+            time.sleep(SAMPLE_SECONDS)
+
+
+def sizes(orders: int) -> list[str]:
+    """The options of a shop with so many orders."""
+    counts = {
+        "users": orders // 10,
+        "products": orders // 100,
+        "orders": orders,
+        "reviews": orders // 2,
+        "loyalty": orders,
+    }
+    options = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
+    return [*options, "--seed", SEED, "--until", UNTIL]
+
+
+def run(command: Sequence[str | Path], environment: dict[str, str]) -> tuple[float, dict[str, Any], int]:
+    """Seconds from the shell to the exit, the result, and the memory at its highest."""
+    started = time.monotonic()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    memory = Memory(process)
+    output, _ = process.communicate()
+    seconds = time.monotonic() - started
+    memory.join()
+    if process.returncode:
+        sys.exit(f"{' '.join(map(str, command[:1]))} has failed")
+    last = output.splitlines()[-1] if output else ""
+    return seconds, json.loads(last) if last.startswith("{") else {}, memory.peak
+
+
+def fresh(made: Servers, environment: dict[str, str]) -> None:
+    """An empty shop, and nothing left for the server to write."""
+    made.fresh_source(DATABASE)
+    subprocess.run([PROGRAMS / "shop-init"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    with made.source("postgres") as connection:
+        connection.execute("CHECKPOINT")
+
+
+def load_command(made: Servers, folder: Path) -> list[str]:
+    """Load ready files in one transaction."""
+    copies = [f"\\copy {table} FROM '{folder / table}.csv' (FORMAT csv, HEADER)" for table in TABLES]
+    options = [option for copy in copies for option in ("--command", copy)]
+    settings = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1")
+    return [*made.psql, *settings, *options]
+
+
+def contents(made: Servers) -> dict[str, Any]:
+    """The number of each table's rows and a sum of their hashes."""
+    with made.source(DATABASE) as connection:
+        return {
+            table: connection.execute(
+                f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {table} t"
+            ).fetchone()
+            for table in TABLES
+        }
+
+
+def measure(made: Servers, orders: int, runs: int) -> list[Measure]:
+    """Both in turns."""
+    environment = {**os.environ, **made.environment(DATABASE)}
+    generate: list[str | Path] = [PROGRAMS / "shop-generate", *sizes(orders)]
+    own: list[float] = []
+    ready: list[float] = []
+    peaks: list[int] = []
+    with tempfile.TemporaryDirectory(prefix="martline-bench-", dir=os.environ.get("BENCH_FOLDER")) as name:
+        folder = Path(name) / "ready"
+        written, result, peak = run([*generate, "--to-csv", folder], environment)
+        peaks.append(peak)
+        rows = result["rows_written"]
+        for _ in range(runs):
+            fresh(made, environment)
+            seconds, _, peak = run(generate, environment)
+            own.append(seconds)
+            peaks.append(peak)
+            generated = contents(made)
+            fresh(made, environment)
+            ready.append(run(load_command(made, folder), environment)[0])
+            assert contents(made) == generated, "The commands have not written the same rows"
+        shutil.rmtree(folder)
+    what = f"{orders:,} orders, {rows:,} rows"
+    return [
+        Measure(
+            f"{what}: into PostgreSQL",
+            rows / median(own),
+            "rows/s",
+            LEAST_RATIO,
+            "COPY from ready files, one connection",
+            rows / median(ready),
+            at_least=True,
+            of_ratio=True,
+        ),
+        Measure(f"{what}: into CSV files", rows / written, "rows/s"),
+        Measure(f"{what}: memory at its highest, all processes", max(peaks) / 2**30, "GiB", MOST_GIB),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, action="append", help="only this number of orders; keeps no result")
+    chosen = parser.parse_args().orders
+    with servers() as made:
+        if not made.psql:
+            sys.exit("psql is not there: install PostgreSQL's client, or Docker with the image postgres:17")
+        measures = [
+            measured for orders in chosen or RUNS for measured in measure(made, orders, RUNS.get(orders, 1))
+        ]
+        described = made.described()
+    publish("generation", measures, {"servers": described}, keep=not chosen)
+
+
+if __name__ == "__main__":
+    main()
