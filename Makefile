@@ -131,3 +131,7 @@ bench-cluster: .venv/.ready ## Measure the cluster's times, memory and processor
 .PHONY: bench-replication
 bench-replication: .venv/.ready ## Measure replication beside plain pipes and Spark's JDBC (BENCH="sizes --more")
 	@$(BIN)/python -m benchmarks.replication $(BENCH)
+
+.PHONY: bench-events
+bench-events: .venv/.ready ## Measure sending and storing events beside the bare clients
+	@$(BIN)/python -m benchmarks.events $(BENCH)

@@ -1,21 +1,25 @@
 """The event producer."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
 
-from martline.command import Failure
+from martline.command import Failure, PassingFailure
 from martline.shop.events.making import Maker, review_maker, user_maker
 from martline.shop.events.schema import NewReview, NewUser
 from martline.shop.events.sender import Sender
 from martline.shop.events.settings import topic_name
 from martline.shop.events.topics import Topics
 
+log = logging.getLogger(__name__)
+
 PURCHASES = 100_000
 """So many, the oldest, are reviewed: they stay the same while the shop grows."""
 AT_ONCE = 500
+PAUSE_SECONDS = 1
 TICK_SECONDS = 0.002
 """Between two looks at what is due, at a given rate."""
 
@@ -35,7 +39,7 @@ def produce(
 
     The same seed makes events of the same ids, so that sending them again changes nothing.
     """
-    Topics().require()
+    _require_topics(delivery_timeout)
     sender = Sender(delivery_timeout)
     events = _events(users, reviews, seed, purchases)
     began = time.monotonic()
@@ -72,6 +76,20 @@ def read_purchases(connection: psycopg.Connection) -> list[tuple[int, int]]:
     if not rows:
         raise Failure("Review events need purchases: run shop-generate with some orders first")
     return rows
+
+
+def _require_topics(timeout: float) -> None:
+    """Make the topics; a broker that is away is tried so long."""
+    deadline, topics = time.monotonic() + timeout, Topics()
+    while True:
+        try:
+            topics.require()
+            return
+        except PassingFailure as failure:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("%s; trying again", failure)
+            time.sleep(PAUSE_SECONDS)
 
 
 def _events(users: int, reviews: int, seed: int, purchases: Sequence[tuple[int, int]]) -> Iterator[Event]:
