@@ -27,7 +27,9 @@ def measure_latency(servers: Servers) -> Iterator[Measure]:
     producer = Producer(
         {"bootstrap.servers": servers.kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 5}
     )
-    make, sent, seen = user_maker(SEED), [], {}
+    make = user_maker(SEED)
+    sent: list[float] = []
+    seen: dict[int, float] = {}
     with started(["shop-consume"], settings) as (process, _), servers.connect(settings["PGDATABASE"]) as reader:
         _warm_up(producer, topic, reader)
         began = time.monotonic()

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -14,10 +14,18 @@ log = logging.getLogger(__name__)
 
 TICKS_PER_SECOND = 10_000
 """The latencies' resolution."""
+UNKNOWN = {
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+"""What a broker says of every topic when it has just started, upon which the client gives up what is queued."""
 SETTINGS: dict[str, str | int | float | bool] = {
     "acks": "all",
     # A message that is sent again after a lost answer is there once, and the order stays.
     "enable.idempotence": True,
+    # The most that there may be: till then a broker that does not know a topic is not believed.
+    "topic.metadata.propagation.max.ms": 3_600_000,
     "linger.ms": 5,
     "compression.type": "lz4",
     "queue.buffering.max.messages": 200_000,
@@ -31,14 +39,35 @@ class Sender:
     def __init__(self, delivery_timeout: float) -> None:
         settings = {**client_settings(), **SETTINGS, "message.timeout.ms": int(delivery_timeout * 1000)}
         self._producer = Producer({**settings, "error_cb": self._complain})
+        self._delivery_timeout = delivery_timeout
         self.acknowledged = 0
         self.reason = ""
         """Why the last message that was not sent was not."""
+        self._acknowledged_at = time.monotonic()
+        self._again: deque[tuple[str, bytes, bytes]] = deque()
         self._latencies: Counter[int] = Counter()
         self._quiet_until = 0.0
 
-    def send(self, topic: str, key: str, value: str) -> None:
-        """Queue a message; wait while the queue is full. One that can't be sent is counted by its absence."""
+    def send(self, topic: str, key: str | bytes, value: str | bytes) -> None:
+        """Queue a message, after those that are to be sent again; wait while the queue is full."""
+        self._send_again()
+        self._queue(topic, key, value)
+
+    def serve(self) -> None:
+        """Learn what was acknowledged."""
+        self._producer.poll(0)
+
+    def finish(self) -> None:
+        """Wait until each message is acknowledged or given up."""
+        while len(self._producer) or self._again:
+            self._send_again()
+            self._producer.flush(1)
+
+    def _send_again(self) -> None:
+        while self._again:
+            self._queue(*self._again.popleft())
+
+    def _queue(self, topic: str, key: str | bytes, value: str | bytes) -> None:
         while True:
             try:
                 self._producer.produce(topic, value, key, on_delivery=self._delivered)
@@ -46,16 +75,13 @@ class Sender:
             except BufferError:
                 self._producer.poll(0.1)
             except KafkaException as error:
-                raise unreachable(error) from error
+                if error.args[0].code() not in UNKNOWN or self._is_late:
+                    raise unreachable(error) from error
+                self._producer.poll(0.1)
 
-    def serve(self, seconds: float = 0) -> None:
-        """Learn what was acknowledged; wait so long for something at most."""
-        self._producer.poll(seconds)
-
-    def finish(self) -> None:
-        """Wait until each message is acknowledged or given up."""
-        while len(self._producer):
-            self._producer.flush(1)
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() - self._acknowledged_at > self._delivery_timeout
 
     def latency_ms(self) -> dict[str, float]:
         """From :meth:`send` to the acknowledgement, in milliseconds, at some percentiles."""
@@ -74,7 +100,10 @@ class Sender:
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self.acknowledged += 1
+            self._acknowledged_at = time.monotonic()
             self._latencies[int((message.latency() or 0) * TICKS_PER_SECOND)] += 1
+        elif error.code() in UNKNOWN and not self._is_late:
+            self._again.append((message.topic() or "", message.key() or b"", message.value() or b""))
         else:
             self.reason = one_line(error.str())
 

@@ -47,7 +47,7 @@ class Topics:
 
         Raise :class:`Failure` if one of ``used`` is not there: it was deleted with its events.
         """
-        there = self.look()
+        there = self._wait_for(used)
         for name in self.kinds:
             if name not in there and name in used:
                 raise Failure(
@@ -56,7 +56,10 @@ class Topics:
                 )
             if name not in there:
                 self._create(name)
-        return there if len(there) == len(self.kinds) else self._wait_for_all()
+        there = self._wait_for(self.kinds)
+        if missing := ", ".join(sorted(set(self.kinds) - set(there))):
+            raise PassingFailure(f"Kafka does not show the topics {missing} yet", Kind.CONNECTION)
+        return there
 
     def look(self) -> dict[str, Topic]:
         """Those of the events' topics that are there, by their names."""
@@ -106,13 +109,10 @@ class Topics:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another program was quicker
                 raise unreachable(error) from error
 
-    def _wait_for_all(self) -> dict[str, Topic]:
-        """A broker may need a moment until it tells of a topic that was just made."""
+    def _wait_for(self, names: Collection[str]) -> dict[str, Topic]:
+        """A broker needs a moment until it tells of a topic that was just made, or of any when it has started."""
         deadline = time.monotonic() + SECONDS
-        while len(there := self.look()) < len(self.kinds):
-            if time.monotonic() > deadline:
-                missing = ", ".join(sorted(set(self.kinds) - set(there)))
-                raise PassingFailure(f"Kafka does not show the topics {missing} yet", Kind.CONNECTION)
+        while not set(names) <= (there := self.look()).keys() and time.monotonic() < deadline:
             time.sleep(0.1)
         return there
 
