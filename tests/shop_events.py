@@ -29,6 +29,22 @@ TOPICS = ("new_user_events", "new_review_events")
 SCHEMAS = Path(__file__).parent.parent / "docs" / "events"
 
 
+# Users, products and purchases 1 to 9.
+SHOP = """
+    INSERT INTO users SELECT n, 'A', 'B', n || '@shop.example.com', NULL, '2025-01-01', 'Gold'
+        FROM generate_series(1, 9) n;
+    INSERT INTO productcategories VALUES (1, 'All', NULL);
+    INSERT INTO products SELECT n, 'P', NULL, 1, 5, 9, '2025-01-01' FROM generate_series(1, 9) n;
+    INSERT INTO orders SELECT n, n, '2025-02-01', 5, 'Completed', '2025-02-02' FROM generate_series(1, 9) n;
+    INSERT INTO orderdetails SELECT n, n, n, 1, 5, 5 FROM generate_series(1, 9) n;
+    SELECT setval(pg_get_serial_sequence('users', 'user_id'), 9),
+        setval(pg_get_serial_sequence('productcategories', 'category_id'), 1),
+        setval(pg_get_serial_sequence('products', 'product_id'), 9),
+        setval(pg_get_serial_sequence('orders', 'order_id'), 9),
+        setval(pg_get_serial_sequence('orderdetails', 'order_detail_id'), 9);
+"""
+
+
 def new_user(**changes: Any) -> bytes:
     """An event as somebody else's program writes it; a field that is to be ``...`` is left out."""
     return _event(
@@ -78,6 +94,12 @@ class Broker:
         self._servers = settings["KAFKA_BOOTSTRAP_SERVERS"]
         self._prefix = settings["KAFKA_TOPIC_PREFIX"]
         self._admin = AdminClient({"bootstrap.servers": self._servers})
+
+    def make_topics(self) -> None:
+        """Make the topics as shop-consume does."""
+        topics = [NewTopic(self._prefix + topic, 3) for topic in TOPICS]
+        for future in self._admin.create_topics(topics).values():
+            future.result(10)
 
     def send(
         self,

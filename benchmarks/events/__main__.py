@@ -13,8 +13,8 @@ from benchmarks.measure import publish
 
 
 @click.command()
-@click.option("--events", default=2_000_000, show_default=True, help="Events of the fast runs.")
-@click.option("--repeat", default=3, show_default=True, help="Runs of which the best counts, in turns.")
+@click.option("--events", default=1_000_000, show_default=True, help="Events of the fast runs.")
+@click.option("--repeat", default=5, show_default=True, help="Turns, of which the middle one counts.")
 @click.option("--discard", is_flag=True, help="Write no results file.")
 def main(events: int, repeat: int, discard: bool) -> None:
     """Measure shop-produce and shop-consume."""

@@ -58,6 +58,7 @@ def test_whatever_is_killed_each_event_counts_once(
         )
         logs = Logs()
         consumers = [logs.follow(start("shop-consume", env=settings)) for _ in range(CONSUMERS)]
+        wait_until_stored(settings, 1, logs)  # from here on the producer needs Kafka alone
         ends = time.monotonic() + seconds
         while time.monotonic() < ends or producer.poll() is None:
             time.sleep(chance.uniform(0.5, 2.5))
@@ -73,7 +74,7 @@ def test_whatever_is_killed_each_event_counts_once(
                 time.sleep(chance.uniform(0, 2))
                 server.start()
         assert producer.returncode == 0, producer.communicate()[1]
-        wait_until_all_is_stored(settings, sent, logs)
+        wait_until_stored(settings, sent, logs)
         for consumer in consumers:
             assert consumer.poll() is None, logs.of(consumer)
             consumer.terminate()
@@ -117,7 +118,7 @@ class Logs:
         return "\n\n".join("".join(lines[-5:]) for lines in self._lines.values())
 
 
-def wait_until_all_is_stored(settings: dict[str, str], sent: int, logs: Logs) -> None:
+def wait_until_stored(settings: dict[str, str], sent: int, logs: Logs) -> None:
     deadline = time.monotonic() + LONGEST
     stored = 0
     while stored < sent:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from tests.connections import to_postgres
-from tests.shop_events import TOPICS, Broker, free_port, new_user, review, schema_of
+from tests.shop_events import SHOP, TOPICS, Broker, free_port, new_user, review, schema_of
 
 USERS, REVIEWS = TOPICS
 NEW_USER_ID = 2**40 + 12345
@@ -27,8 +27,9 @@ def query(settings: Mapping[str, str], statement: str) -> list[Any]:
 def shop(postgres: dict[str, str], kafka: dict[str, str], run: Callable[..., Any]) -> dict[str, str]:
     settings = {**postgres, **kafka}
     run("shop-init", env=settings)
-    run("shop-generate", *("--users", 9, "--products", 9, "--orders", 9, "--seed", 1), env=settings)
-    run("shop-consume", "--until-caught-up", env=settings)  # makes the topics
+    with to_postgres(settings) as connection:
+        connection.execute(SHOP)
+    Broker(settings).make_topics()
     return settings
 
 
@@ -336,8 +337,10 @@ def test_a_topic_that_is_made_anew_under_a_consumer_is_noticed(
 
 
 def test_a_topic_that_is_gone_is_not_made_anew(
-    shop: dict[str, str], run: Callable[..., Any], broker: Broker
+    shop: dict[str, str], run: Callable[..., Any], broker: Broker, consume: Consume
 ) -> None:
+    broker.send(USERS, new_user())
+    consume()
     broker.delete(USERS)
     refused = run("shop-consume", "--until-caught-up", env=shop, check=False)
     assert refused.status == 1
@@ -347,6 +350,7 @@ def test_a_topic_that_is_gone_is_not_made_anew(
 def test_events_that_kafka_has_removed_unread_are_not_passed_over(
     shop: dict[str, str], run: Callable[..., Any], broker: Broker, consume: Consume
 ) -> None:
+    consume()  # from here on, what is removed is missed
     broker.send(USERS, *(new_user() for _ in range(5)))
     broker.remove_before(USERS, 3)
     refused = run("shop-consume", "--until-caught-up", env=shop, check=False)

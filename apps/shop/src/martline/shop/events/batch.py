@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from confluent_kafka import Message as KafkaMessage
 
 from martline.shop.events.dead_letters import Rejected
-from martline.shop.events.message import Message, from_kafka
+from martline.shop.events.message import Message, from_kafka, value_of
 from martline.shop.events.offsets import Span
 from martline.shop.events.schema import Event, Refused, Target, read_event
 from martline.shop.events.topics import Partition
@@ -15,25 +14,32 @@ from martline.shop.events.topics import Partition
 
 @dataclass
 class Rows:
-    """Events on their way into one table, as parallel lists."""
+    """Events on their way into one table, as parallel lists.
 
+    The events themselves are read once more when they are needed, which is seldom: to keep them takes as long as
+    to read them.
+    """
+
+    kind: type[Event]
     ids: list[str] = field(default_factory=list)
     """Of the events, as PostgreSQL reads a UUID: 32 hexadecimal digits."""
     lines: list[str] = field(default_factory=list)
     """Of ``COPY``."""
-    events: list[Any] = field(default_factory=list)
     messages: list[KafkaMessage | Message] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def events(self) -> list[Event]:
+        """The events that the rows were made of."""
+        return [read_event(self.kind, value_of(message))[0] for message in self.messages]
+
     def pick(self, places: Iterable[int]) -> "Rows":
         """Those at these places."""
-        picked = Rows()
+        picked = Rows(self.kind)
         for place in places:
             picked.ids.append(self.ids[place])
             picked.lines.append(self.lines[place])
-            picked.events.append(self.events[place])
             picked.messages.append(self.messages[place])
         return picked
 
@@ -69,8 +75,7 @@ class Batch:
             return
         rows = self.rows.get(event.target)
         if rows is None:
-            rows = self.rows[event.target] = Rows()
+            rows = self.rows[event.target] = Rows(kind)
         rows.ids.append(f"{event.event_id.int:032x}")
         rows.lines.append(line)
-        rows.events.append(event)
         rows.messages.append(message)

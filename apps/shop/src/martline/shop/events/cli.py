@@ -1,6 +1,7 @@
 """The console scripts of the events."""
 
 import base64
+import gc
 import json
 import logging
 import secrets
@@ -51,7 +52,7 @@ def shop_produce(
 @console_command
 @click.option("--until-caught-up", is_flag=True, help="End when all that is there now has been stored.")
 @click.option(
-    "--batch-size", type=click.IntRange(1, 1_000_000), default=20_000, help="Events in a transaction at most."
+    "--batch-size", type=click.IntRange(1, 1_000_000), default=10_000, help="Events in a transaction at most."
 )
 @click.option(
     "--wait-for-user",
@@ -81,6 +82,9 @@ def shop_consume(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
+    # What is loaded by now stays, and messages refer to nothing in circles: the search for circles is to be rare.
+    gc.freeze()
+    gc.set_threshold(50_000)
     metrics = Metrics()
     if metrics_port is not None:
         metrics.serve(metrics_address, metrics_port)

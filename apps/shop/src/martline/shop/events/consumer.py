@@ -43,7 +43,7 @@ class Options:
     until_caught_up: bool = False
     start_over: tuple[str, ...] = ()
     """Topics that are read from their beginning, whatever was stored of them."""
-    batch_size: int = 20_000
+    batch_size: int = 10_000
     """Events in a transaction at most."""
     patience: float = 10
     """Seconds that a review may wait for its user."""

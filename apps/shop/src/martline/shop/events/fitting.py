@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from martline.shop.events.batch import Rows
-from martline.shop.events.schema import NewReview, NewUser, one_line
+from martline.shop.events.schema import Event, NewReview, NewUser, one_line
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ def misfits(connection: psycopg.Connection, rows: Rows) -> Iterator[Misfit | Non
     """For each event in turn why it can't be stored, :data:`REPEATED`, or None if it fits."""
     query = "SELECT event_id FROM shop.consumed_events WHERE event_id = ANY(%s)"
     done = {event_id.hex for event_id in _found(connection, query, rows.ids)}
-    judge = (_reviews if isinstance(rows.events[0], NewReview) else _users)(connection, rows.events)
-    for event_id, event in zip(rows.ids, rows.events, strict=True):
+    events = rows.events()
+    judge = JUDGES[rows.kind](connection, events)
+    for event_id, event in zip(rows.ids, events, strict=True):
         if event_id in done:
             yield REPEATED
             continue
@@ -77,6 +78,12 @@ def _reviews(connection: psycopg.Connection, events: Sequence[NewReview]) -> Jud
         return None
 
     return judge
+
+
+JUDGES: dict[type[Event], Callable[[psycopg.Connection, Sequence[Any]], Judge]] = {
+    NewUser: _users,
+    NewReview: _reviews,
+}
 
 
 def _found(connection: psycopg.Connection, query: str, values: Sequence[object]) -> set[Any]:

@@ -48,6 +48,11 @@ def from_kafka(message: KafkaMessage) -> Message:
     )
 
 
+def value_of(message: KafkaMessage | Message) -> bytes | None:
+    """The bytes of a message's value."""
+    return message.value if isinstance(message, Message) else message.value()
+
+
 def _headers(message: KafkaMessage) -> list[Header]:
     try:
         headers = message.headers()
