@@ -57,8 +57,6 @@ class Batch:
     rows: dict[Target, Rows] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     spans: dict[Partition, Span] = field(default_factory=dict)
-    newest_ms: dict[Partition, int] = field(default_factory=dict)
-    """When the last message was sent."""
     messages: int = 0
     size: int = 0
     """Bytes of the messages' values."""

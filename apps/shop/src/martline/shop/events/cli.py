@@ -85,6 +85,8 @@ def shop_consume(
     # What is loaded by now stays, and messages refer to nothing in circles: the search for circles is to be rare.
     gc.freeze()
     gc.set_threshold(50_000)
+    # The thread that writes waits for PostgreSQL often, and is not to wait as long for that which reads.
+    sys.setswitchinterval(0.001)
     metrics = Metrics()
     if metrics_port is not None:
         metrics.serve(metrics_address, metrics_port)

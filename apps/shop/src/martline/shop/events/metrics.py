@@ -82,8 +82,9 @@ class Metrics:
         self._events.labels("dead_letter").inc(written.dead_letters)
         if written.batch.messages:
             self._batches.observe(written.batch.messages)
-        for partition, milliseconds in written.batch.newest_ms.items():
-            self._newest[partition] = milliseconds / 1000
+        for partition, span in written.batch.spans.items():
+            if span.newest is not None:
+                self._newest[partition] = span.newest.timestamp()[1] / 1000
 
     def show_lag(self, lag: Mapping[Partition, int]) -> None:
         """Tell how many messages of each of the consumer's partitions are not stored."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import psycopg
+from confluent_kafka import Message as KafkaMessage
 
 from martline.command import Failure, PassingFailure
 from martline.shop.events.topics import Partition, Topic
@@ -28,6 +29,8 @@ class Span:
 
     start: int
     next: int
+    newest: KafkaMessage | None = None
+    """The last message; None if there are none but Kafka's own."""
 
 
 def stored_offsets(connection: psycopg.Connection) -> dict[Partition, tuple[str | None, int]]:

@@ -48,8 +48,9 @@ def produce(
             _send_all(sender, events)
         else:
             _send_at_rate(sender, events, rate)
-    finally:
-        sender.finish()
+    except Failure as failure:
+        sender.reason = str(failure)
+    sender.finish()
     seconds = time.monotonic() - began
     unsent = users + reviews - sender.acknowledged
     if unsent:

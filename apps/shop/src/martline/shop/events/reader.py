@@ -55,8 +55,8 @@ SETTINGS: dict[str, str | int | float | bool] = {
 class Reader:
     """Fills one batch after the other.
 
-    ``start_at`` tells from which offset to read partitions, and may ask for their edges; ``revoking`` is called
-    before partitions go to another consumer, to end what is being stored.
+    ``start_at`` tells from which offset to read partitions, and may ask for their edges; ``settle`` is called
+    before partitions come or go, to end what is being stored.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Reader:
         group: str,
         kinds: Mapping[str, type[Event]],
         start_at: Callable[[list[Partition], Edges], dict[Partition, int]],
-        revoking: Callable[[], None],
+        settle: Callable[[], None],
     ) -> None:
         self.batch = Batch()
         self._kinds = kinds
         self._start_at = start_at
-        self._revoking = revoking
+        self._settle = settle
         self._positions: dict[Partition, int] = {}
         self._assignments = 0
         self._failure: BaseException | None = None
@@ -144,16 +144,16 @@ class Reader:
         if position is None or offset < position:
             return
         upto = offset if error is not None else offset + 1
+        self._positions[partition] = upto
         span = self.batch.spans.get(partition)
         if span is not None:
             span.next = upto
         elif upto > position:
-            self.batch.spans[partition] = Span(position, upto)
-        self._positions[partition] = upto
+            span = self.batch.spans[partition] = Span(position, upto)
         if error is None:
-            value: bytes | None = message.value()
-            self.batch.add(self._kinds[topic], message, value)
-            self.batch.newest_ms[partition] = message.timestamp()[1]
+            self.batch.add(self._kinds[topic], message, message.value())
+            if span is not None:
+                span.newest = message
 
     def _refuse(self, error: KafkaError, place: str) -> None:
         if error.code() in LOOK_AGAIN:
@@ -171,6 +171,7 @@ class Reader:
     def _assigned(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             self._assignments += 1
+            self._settle()  # nobody else is to use the connection to PostgreSQL meanwhile
             self._positions = self._start_at([(part.topic, part.partition) for part in partitions], self._edges)
             self._assign(self._positions)
             held = ", ".join(f"{topic} {number}" for topic, number in sorted(self._positions))
@@ -186,7 +187,7 @@ class Reader:
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         try:
-            self._revoking()
+            self._settle()
         except Exception as error:  # as above
             self._failure = error
         self._assignments += 1

@@ -47,9 +47,9 @@ class Refused(ValueError):
         super().__init__(one_line(str(reason)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Target:
-    """The table and columns that rows are copied into."""
+    """The table and columns that rows are copied into. Each is one object, so that it is found quickly."""
 
     table: str
     columns: tuple[str, ...]

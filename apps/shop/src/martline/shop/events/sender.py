@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
+from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -45,39 +46,53 @@ class Sender:
         """Why the last message that was not sent was not."""
         self._acknowledged_at = time.monotonic()
         self._again: deque[tuple[str, bytes, bytes]] = deque()
-        self._latencies: Counter[int] = Counter()
+        self._latencies: dict[int, int] = {}
         self._quiet_until = 0.0
 
     def send(self, topic: str, key: str | bytes, value: str | bytes) -> None:
         """Queue a message, after those that are to be sent again; wait while the queue is full."""
-        self._send_again()
-        self._queue(topic, key, value)
+        if self._again:
+            self._send_again()
+        try:
+            self._producer.produce(topic, value, key, on_delivery=self._delivered)
+        except (BufferError, KafkaException) as error:
+            self._insist(error, topic, key, value)
 
     def serve(self) -> None:
         """Learn what was acknowledged."""
-        self._producer.poll(0)
+        self._learn(self._producer.poll)
 
     def finish(self) -> None:
         """Wait until each message is acknowledged or given up."""
         while len(self._producer) or self._again:
             self._send_again()
-            self._producer.flush(1)
+            self._learn(self._producer.flush, 1)
+
+    def _learn(self, from_kafka: Callable[[float], int], seconds: float = 0) -> None:
+        before = self.acknowledged
+        from_kafka(seconds)
+        if self.acknowledged > before:
+            self._acknowledged_at = time.monotonic()
 
     def _send_again(self) -> None:
         while self._again:
-            self._queue(*self._again.popleft())
+            topic, key, value = self._again.popleft()
+            try:
+                self._producer.produce(topic, value, key, on_delivery=self._delivered)
+            except (BufferError, KafkaException) as error:
+                self._insist(error, topic, key, value)
 
-    def _queue(self, topic: str, key: str | bytes, value: str | bytes) -> None:
+    def _insist(self, error: Exception, topic: str, key: str | bytes, value: str | bytes) -> None:
+        """Queue a message that was not taken at first, or raise :class:`Failure`."""
         while True:
+            if isinstance(error, KafkaException) and (error.args[0].code() not in UNKNOWN or self._is_late):
+                raise unreachable(error) from error
+            self._learn(self._producer.poll, 0.05)
             try:
                 self._producer.produce(topic, value, key, on_delivery=self._delivered)
                 return
-            except BufferError:
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                if error.args[0].code() not in UNKNOWN or self._is_late:
-                    raise unreachable(error) from error
-                self._producer.poll(0.1)
+            except (BufferError, KafkaException) as again:
+                error = again
 
     @property
     def _is_late(self) -> bool:
@@ -90,7 +105,7 @@ class Sender:
         }
 
     def _percentile(self, share: float) -> float:
-        left = share * self._latencies.total()
+        left = share * sum(self._latencies.values())
         for ticks in sorted(self._latencies):
             left -= self._latencies[ticks]
             if left <= 0:
@@ -100,8 +115,8 @@ class Sender:
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self.acknowledged += 1
-            self._acknowledged_at = time.monotonic()
-            self._latencies[int((message.latency() or 0) * TICKS_PER_SECOND)] += 1
+            ticks = int((message.latency() or 0) * TICKS_PER_SECOND)
+            self._latencies[ticks] = self._latencies.get(ticks, 0) + 1
         elif error.code() in UNKNOWN and not self._is_late:
             self._again.append((message.topic() or "", message.key() or b"", message.value() or b""))
         else:

@@ -12,7 +12,7 @@ from martline.shop.events.schema import KINDS, Event
 from martline.shop.events.settings import bootstrap_servers, client_settings, topic_name, topic_partitions
 from pg_to_mysql.errors import Kind
 
-SECONDS = 10
+SECONDS = 5
 """For an answer of Kafka's."""
 BROKERS_DEFAULT = -1
 
