@@ -135,3 +135,7 @@ bench-replication: .venv/.ready ## Measure replication beside plain pipes and Sp
 .PHONY: bench-generate
 bench-generate: .venv/.ready ## Measure the generator beside COPY from ready files (BENCH="--orders 100000")
 	@$(BIN)/python -m benchmarks.generation $(BENCH)
+
+.PHONY: bench-events
+bench-events: .venv/.ready ## Measure sending and storing events beside the bare clients
+	@$(BIN)/python -m benchmarks.events $(BENCH)

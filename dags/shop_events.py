@@ -18,7 +18,7 @@ with DAG(
 
 Sends events of new users and new reviews to Kafka's topics `new_user_events` and `new_review_events`, and
 stores everything that is there and has not been stored yet into PostgreSQL. An event counts once, however
-often it is sent or read; one that can't be read or stored goes to its topic's dead-letter topic with the reason.
+often it is sent or read; one that can't be read or stored is put aside with the reason: `shop-dead-letters list`.
 
 Updates the asset `source`, which starts the DAG `replicate`.
 """,

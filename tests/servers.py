@@ -394,3 +394,8 @@ def _wait_until(is_ready: Callable[[], bool], is_running: Callable[[], bool], lo
         assert is_running(), log()
         assert time.monotonic() < deadline, log()
         time.sleep(0.1)
+
+
+def wait_for_server(is_ready: Callable[[], bool], log: Path) -> None:
+    """Wait until a server answers that writes this log."""
+    _wait_until(is_ready, lambda: True, lambda: log.read_text()[-2000:])

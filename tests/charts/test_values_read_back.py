@@ -56,9 +56,14 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "zookeeper": [OWN_TAG_BLANK],
     "kafka": [OWN_TAG_BLANK, {"enabled": False, "external": {"bootstrapServers": "elsewhere:9092"}}],
     "spark": [{}, {"mode": "kubernetes"}],
+    "shop": [
+        OWN_TAG_BLANK,
+        {"autoscaling": {"maxReplicas": 0}},
+        {"autoscaling": {"maxReplicas": 3, "consumerGroup": "sample"}},
+    ],
 }
-# Helm gives `global` to every chart, and to the library: Spark has no volumes, and the library no objects.
-WITHOUT_EFFECT = re.compile(r"common\.|spark\.global\.storageClass$")
+# Helm gives `global` to every chart, and to the library: Spark and the shop have no volumes, the library no objects.
+WITHOUT_EFFECT = re.compile(r"common\.|(spark|shop)\.global\.storageClass$")
 
 
 def places(chart: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ from martline.demo import console
 
 RELEASE = "martline"
 TIMEOUT = "10m"
-SERVICES = ("airflow", "jupyter", "spark")
+SERVICES = ("airflow", "jupyter", "shop", "spark")
 WORKLOADS = ("shop", "spark")
 
 

@@ -4,7 +4,6 @@ import secrets
 import signal
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,39 +119,3 @@ def _request(
         dirty,
         processes,
     )
-
-
-@console_command
-@click.option("--users", type=COUNT, default=0, help="How many events of new users to send.")
-@click.option("--reviews", type=COUNT, default=0, help="How many events of new reviews to send.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events a second. [default: no limit]")
-@click.option("--seed", type=SEED, help="Makes the events and their ids. [default: a random one]")
-def shop_produce(users: int, reviews: int, rate: float | None, seed: int | None) -> Result:
-    """Send events to Kafka."""
-    from martline.shop.produce import produce
-
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    with connect() as connection:
-        require_tables(connection)
-        events = produce(connection, users, reviews, rate, seed)
-    return {"seed": seed, "events": events, "events_sent": sum(events.values())}
-
-
-@console_command
-@click.option("--until-caught-up", is_flag=True, help="End when all that is there now has been read.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=5000, help="Events in a transaction at most.")
-def shop_consume(until_caught_up: bool, batch_size: int) -> Result:
-    """Store the events of Kafka in PostgreSQL, each exactly once, until SIGTERM or Ctrl-C."""
-    from martline.shop.consume import Consumer
-
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    with connect() as connection:
-        require_tables(connection)
-        consumer = Consumer(connection, batch_size)
-        try:
-            counts = consumer.run(stop, until_caught_up)
-        finally:
-            consumer.close()
-    return {**asdict(counts), "rows_written": counts.stored}

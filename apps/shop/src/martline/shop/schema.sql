@@ -97,3 +97,41 @@ CREATE TABLE IF NOT EXISTS shop.consumer_offsets (
     next_offset bigint NOT NULL,
     PRIMARY KEY (topic, partition)
 );
+
+-- Kafka's own id of the topic: one that was deleted and made anew has another. Null: stored by an earlier version.
+ALTER TABLE shop.consumer_offsets ADD COLUMN IF NOT EXISTS topic_id text;
+
+-- One row: by it the consumers of this database know each other.
+CREATE TABLE IF NOT EXISTS shop.consumer_group (
+    name text PRIMARY KEY DEFAULT left(gen_random_uuid()::text, 8)
+);
+INSERT INTO shop.consumer_group SELECT WHERE NOT EXISTS (SELECT FROM shop.consumer_group);
+
+-- Messages that could not be stored, and reviews that wait for their user until waits_until.
+CREATE TABLE IF NOT EXISTS shop.dead_letters (
+    dead_letter_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic          text NOT NULL,
+    topic_id       text NOT NULL,
+    partition      integer NOT NULL,
+    "offset"       bigint NOT NULL,
+    timestamp_ms   bigint,
+    value_bytes    bigint,
+    headers        integer NOT NULL,
+    reason         text NOT NULL,
+    tries          integer NOT NULL DEFAULT 1,
+    put_aside_at   timestamptz NOT NULL DEFAULT now(),
+    tried_at       timestamptz NOT NULL DEFAULT now(),
+    waits_for_user bigint,
+    waits_until    timestamptz,
+    UNIQUE (topic_id, partition, "offset")
+);
+CREATE INDEX IF NOT EXISTS dead_letters_waiting ON shop.dead_letters (waits_until) WHERE waits_until IS NOT NULL;
+
+-- The bytes of a dead letter's key, value and headers, in pieces that need little memory. None: null in Kafka.
+CREATE TABLE IF NOT EXISTS shop.dead_letter_pieces (
+    dead_letter_id bigint REFERENCES shop.dead_letters ON DELETE CASCADE,
+    part           text,
+    piece          integer,
+    bytes          bytea NOT NULL,
+    PRIMARY KEY (dead_letter_id, part, piece)
+);

@@ -14,7 +14,6 @@ class Lock(IntEnum):
 
     INIT = 70_001
     GENERATE = 70_002
-    CONSUME = 70_003
 
 
 def connect() -> psycopg.Connection:
@@ -42,7 +41,7 @@ def create_tables(connection: psycopg.Connection) -> int:
 
 def require_tables(connection: psycopg.Connection) -> None:
     """Raise :class:`Failure` if the tables are not there."""
-    row = connection.execute("SELECT to_regclass('shop.consumer_offsets')").fetchone()
+    row = connection.execute("SELECT to_regclass('shop.dead_letter_pieces')").fetchone()
     if row == (None,):
         raise Failure(f"The database {connection.info.dbname} has no shop tables: run shop-init first")
     # The youngest of them.

@@ -1,22 +1,20 @@
 """The pools of names and texts of a locale."""
 
-import json
 from functools import cache
-from importlib import resources
 
 import numpy as np
 import pyarrow as pa
 
 from martline.shop.generation.columns import Column, chosen, joined
 from martline.shop.generation.numbers import Integers
+from martline.shop.generation.pool_files import read_pools
 
 
 class Texts:
     """Pools, drawn from by number. Men's and women's names are in one pool each, men's first."""
 
     def __init__(self, locale: str) -> None:
-        folder = resources.files("martline.shop.generation").joinpath("pools")
-        pools = json.loads(folder.joinpath(f"{locale}.json").read_text(encoding="utf-8"))
+        pools = read_pools(locale)
         self.first_names = _joined_pools(pools["first_names"])
         self.first_names_latin = _joined_pools(pools["first_names_latin"])
         self.last_names = _joined_pools(pools["last_names"])
