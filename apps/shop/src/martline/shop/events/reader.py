@@ -49,6 +49,8 @@ SETTINGS: dict[str, str | int | float | bool] = {
     # What is read ahead: memory.
     "queued.max.messages.kbytes": 16 * 1024,
     "queued.min.messages": 20_000,
+    # Else, once that much is read ahead, the client does not ask for more for a whole second.
+    "fetch.queue.backoff.ms": 5,
 }
 
 
