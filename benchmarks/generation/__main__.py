@@ -22,8 +22,9 @@ import psutil
 from benchmarks.measure import Measure, publish
 from benchmarks.replication.servers import Servers, servers
 
+from martline.shop.generation.plan import TABLES
+
 PROGRAMS = Path(sys.executable).parent
-TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
 RUNS = {100_000: 3, 1_000_000: 1, 10_000_000: 1}
 """How many runs of each number of orders; the median counts."""
 SEED, UNTIL = "1", "2026-01-31"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from martline.command import Result, console_command
+from martline.shop.generation.plan import LOCALES, TABLES, Sizes
 from martline.shop.source import connect, create_tables, require_tables
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ SEED = click.IntRange(min=0, max=2**63 - 1)
 RATE = click.FloatRange(min=0, min_open=True)
 FOLDER = click.Path(path_type=Path)
 DAY = click.DateTime(["%Y-%m-%d"])
-LOCALES = ("en_US", "ru_RU")
-TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
 
 
 @console_command
@@ -107,7 +106,6 @@ def _request(
     processes: int | None,
     **sizes: int,
 ) -> "Request":
-    from martline.shop.generation.plan import TABLES, Sizes
     from martline.shop.generation.request import Request
 
     return Request(

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from martline.shop.events.schema import FIRST_SENT_USER, NewReview, NewUser
+from martline.shop.generation.plan import LOCALES
 from martline.shop.generation.pool_files import read_pools
 
-LOCALES = ("en_US", "ru_RU")
 USERS_OF_A_SEED = 2**24
 """Each seed has so many ids of users."""
 SMALL_SEEDS = 2**28

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from faker import Faker
 
+from martline.shop.generation.plan import LOCALES
+
 FOLDER = Path(__file__).parent / "pools"
-LOCALES = ("en_US", "ru_RU")
 SEED = 14
 NAMES, TEXTS = 400, 1000
 _CYRILLIC = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
