@@ -135,17 +135,7 @@ class _Batch:
         return replace(plan, earlier=self._earlier(plan))
 
     def _earlier(self, plan: Plan) -> Mapping[str, Plan]:
-        sizes = plan.sizes
-        needs = {
-            "users": (sizes.orders or sizes.loyalty, "Orders and loyalty entries need users"),
-            "products": (sizes.orders, "Orders need products"),
-            "orders": (sizes.reviews, "Reviews need orders"),
-        }
-        found = {
-            table: self._latest(table, need)
-            for table, (wanted, need) in needs.items()
-            if wanted and not getattr(sizes, table)
-        }
+        found = {table: self._latest(table, need) for table, need in plan.sizes.lacking().items()}
         if late := [kept.until for kept in found.values() if kept.until > plan.until]:
             raise Failure(
                 f"The batch goes on with one that ends on {max(late)}: choose --until {max(late)} or later"

@@ -24,6 +24,15 @@ class Sizes:
     reviews: int
     loyalty: int
 
+    def lacking(self) -> dict[str, str]:
+        """The tables that rows refer to and that get none, with what needs them."""
+        needs = {
+            "users": (self.orders or self.loyalty, "Orders and loyalty entries need users"),
+            "products": (self.orders, "Orders need products"),
+            "orders": (self.reviews, "Reviews need orders"),
+        }
+        return {table: need for table, (wanted, need) in needs.items() if wanted and not getattr(self, table)}
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -46,9 +46,5 @@ class Request:
 
 def require_parents(sizes: Sizes) -> None:
     """Raise :class:`Failure` if a batch by itself has rows without the rows that they need."""
-    if (sizes.orders or sizes.loyalty) and not sizes.users:
-        raise Failure("Orders and loyalty entries need users: generate some users with them")
-    if sizes.orders and not sizes.products:
-        raise Failure("Orders need products: generate some products with them")
-    if sizes.reviews and not sizes.orders:
-        raise Failure("Reviews need orders: generate some orders with them")
+    for table, need in sizes.lacking().items():
+        raise Failure(f"{need}: generate some {table} with them")
