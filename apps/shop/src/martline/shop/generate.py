@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from martline.command import Failure, progress
 from martline.shop.generation.csv import as_csv
-from martline.shop.generation.dirty import defects, extra_rows, rows_of
+from martline.shop.generation.dirty import as_result, defects, extra_rows, rows_of
 from martline.shop.generation.make import Maker
 from martline.shop.generation.plan import TABLES, Plan, own_leaves
 from martline.shop.generation.request import Request
@@ -122,9 +122,8 @@ class _Batch:
                 log.info("%s: %d rows", table, counts[table])
         if "users" in plan.earlier and counts.get("loyaltypoints"):
             self._raise_earlier_users(plan.earlier["users"])
-        kinds = {kind.kind: kind.as_result() for kind in found}
         added = {table: count for table, count in counts.items() if count}
-        return {"rows": added, "rows_written": sum(added.values()), **({"defects": kinds} if kinds else {})}
+        return {"rows": added, "rows_written": sum(added.values()), **as_result(found)}
 
     def _fitted(self, plan: Plan) -> Plan:
         """The plan with the categories that are there, and what it lacks taken from earlier batches."""

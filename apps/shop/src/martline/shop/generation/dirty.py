@@ -57,6 +57,11 @@ def rows_of(found: Sequence[Defects], table: str) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pylist(rows, SCHEMAS[table])
 
 
+def as_result(found: Sequence[Defects]) -> dict[str, Any]:
+    """Where they are, by their kinds, under ``defects``; nothing where there are none."""
+    return {"defects": {kind.kind: kind.as_result() for kind in found}} if found else {}
+
+
 class _Dirt:
     def __init__(self, shop: Shop, count: int) -> None:
         self._shop = shop

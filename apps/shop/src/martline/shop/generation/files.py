@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from martline.command import Failure, progress
 from martline.shop.generation.csv import as_csv
-from martline.shop.generation.dirty import defects, rows_of
+from martline.shop.generation.dirty import as_result, defects, rows_of
 from martline.shop.generation.make import Maker
 from martline.shop.generation.request import Request, require_parents
 from martline.shop.generation.schemas import SCHEMAS
@@ -70,12 +70,11 @@ class _Writer:
                 for rows in write(table, self._folder / f"{table}.{self._form.value}"):
                     counts[table] = counts.get(table, 0) + rows
                     bar.update(rows)
-        result = {"rows": counts, "rows_written": sum(counts.values())}
-        if not self._defects:
-            return result
-        found = {kind.kind: kind.as_result() for kind in self._defects}
-        (self._folder / "defects.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        return {**result, "defects": found}
+        found = as_result(self._defects)
+        if found:
+            places = json.dumps(found["defects"], indent=2) + "\n"
+            (self._folder / "defects.json").write_text(places, encoding="utf-8")
+        return {"rows": counts, "rows_written": sum(counts.values()), **found}
 
     def _write_csv(self, table: str, path: Path) -> Iterator[int]:
         with path.open("wb") as file:
