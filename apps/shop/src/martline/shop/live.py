@@ -16,7 +16,7 @@ import psycopg
 
 from martline.command import Failure
 from martline.shop.generation.numbers import Numbers
-from martline.shop.generation.texts import texts
+from martline.shop.generation.texts import texts, within
 from martline.shop.generation.users import DOMAIN, FIRST_PHONES
 from martline.shop.source import connect
 from pg_to_mysql.passing import cause_of
@@ -155,9 +155,9 @@ class Changes:
 
     def _person(self, draw: list[float]) -> dict[str, str]:
         pools = self._texts
-        sex = int(draw[1] * 2)
-        first = int(pools.first_starts[sex] + draw[2] * (pools.first_starts[sex + 1] - pools.first_starts[sex]))
-        last = int(pools.last_starts[sex] + draw[3] * (pools.last_starts[sex + 1] - pools.last_starts[sex]))
+        sex = np.array([int(draw[1] * 2)])
+        [first] = within(pools.first_starts, sex, np.array([draw[2]]))
+        [last] = within(pools.last_starts, sex, np.array([draw[3]]))
         prefix, first_phone, phones = self._phones
         return {
             "first": pools.first_names[first].as_py(),

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from martline.shop.generation.columns import Column, chosen, joined
 from martline.shop.generation.numbers import Integers
@@ -39,6 +40,11 @@ def _joined_pools(pools: list[list[str]]) -> Column:
 def _starts(pools: list[list[str]]) -> Integers:
     """Where each pool starts in the joined one, and where the last one ends."""
     return np.cumsum([0, *map(len, pools)])
+
+
+def within(starts: Integers, pools: Integers, fractions: NDArray[np.float64]) -> Integers:
+    """Numbers in the joined pool, each as far within its own pool as the fraction says."""
+    return starts[pools] + (fractions * (starts[pools + 1] - starts[pools])).astype(np.int64)
 
 
 @cache

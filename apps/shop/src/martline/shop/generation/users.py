@@ -9,7 +9,7 @@ from martline.shop.generation.columns import Column, chosen, joined, moments, wh
 from martline.shop.generation.numbers import Integers, Numbers, Rows
 from martline.shop.generation.plan import YEARS, Plan
 from martline.shop.generation.popularity import Exponent, Popularity
-from martline.shop.generation.texts import texts
+from martline.shop.generation.texts import texts, within
 
 LOYALTY = ("Bronze", "Silver", "Gold")
 POINTS_OF_SILVER, POINTS_OF_GOLD = 250, 1000
@@ -50,8 +50,8 @@ class Users:
         """The table's columns; the statuses are those of all users."""
         pools, below = self._texts, self._numbers.below
         of_women = below("users.sex", rows, 2)
-        first = _within(pools.first_starts, of_women, self._numbers.fraction("users.first_name", rows))
-        last = _within(pools.last_starts, of_women, self._numbers.fraction("users.last_name", rows))
+        first = within(pools.first_starts, of_women, self._numbers.fraction("users.first_name", rows))
+        last = within(pools.last_starts, of_women, self._numbers.fraction("users.last_name", rows))
         ids = whole(rows + self.first_id)
         phones = whole(self._first_phone + below("users.phone", rows, self._phones))
         name = joined(chosen(pools.first_names_latin, first), chosen(pools.last_names_latin, last), separator=".")
@@ -64,7 +64,3 @@ class Users:
             "registration_date": moments(self.registered(rows)),
             "loyalty_status": chosen(pa.array(LOYALTY), statuses[rows].astype(np.int64)),
         }
-
-
-def _within(starts: Integers, pool: Integers, fraction: NDArray[np.float64]) -> Integers:
-    return starts[pool] + (fraction * (starts[pool + 1] - starts[pool])).astype(np.int64)
