@@ -361,7 +361,7 @@ def test_tables_of_an_earlier_version_are_completed_and_its_batches_known(
 ) -> None:
     with to_postgres(shop) as connection:
         connection.execute("ALTER TABLE shop.generated_batches DROP COLUMN plan, DROP COLUMN tables")
-        connection.execute("DROP TABLE shop.live_changes")
+        connection.execute("DROP TABLE shop.live_changes, shop.dead_letters, shop.dead_letter_pieces")
         sizes = {"users": 3, "products": 0, "orders": 0, "reviews": 0, "loyalty": 0}
         connection.execute("INSERT INTO shop.generated_batches VALUES (5, %s)", [json.dumps(sizes)])
     refused = run("shop-generate", "--users", 3, "--seed", 5, env=shop, check=False)

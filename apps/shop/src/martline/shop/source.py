@@ -8,6 +8,9 @@ import psycopg
 from martline.command import Failure
 from pg_to_mysql.command_line.environment import source_from_environment
 
+OLDEST, YOUNGEST = "shop.consumed_events", ("shop.dead_letter_pieces", "shop.live_changes")
+"""Tables that all versions have, and those that the last ones have added."""
+
 
 class Lock(IntEnum):
     """Keys of PostgreSQL's advisory locks."""
@@ -40,12 +43,13 @@ def create_tables(connection: psycopg.Connection) -> int:
 
 
 def require_tables(connection: psycopg.Connection) -> None:
-    """Raise :class:`Failure` if the tables are not there."""
-    row = connection.execute("SELECT to_regclass('shop.dead_letter_pieces')").fetchone()
-    if row == (None,):
+    """Raise :class:`Failure` if the tables are not there, or are those of an earlier version."""
+    tables = (OLDEST, *YOUNGEST)
+    query = f"SELECT {', '.join(['to_regclass(%s)'] * len(tables))}"
+    [(oldest, *youngest)] = connection.execute(query.encode(), tables)
+    if oldest is None:
         raise Failure(f"The database {connection.info.dbname} has no shop tables: run shop-init first")
-    # The youngest of them.
-    if connection.execute("SELECT to_regclass('shop.live_changes')").fetchone() == (None,):
+    if None in youngest:
         raise Failure(
             f"The shop tables of {connection.info.dbname} are an earlier version's: run shop-init again"
         )
