@@ -1,8 +1,6 @@
 """The shop's console scripts."""
 
 import secrets
-import signal
-import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from martline.command import Result, console_command
+from martline.shop.console import SEED, stopped_by_signals
 from martline.shop.generation.plan import LOCALES, TABLES, Sizes
 from martline.shop.source import connect, create_tables, require_tables
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 # Products of a row's number and of weights stay below 2^63.
 COUNT = click.IntRange(min=0, max=2**31 - 1)
-# What PostgreSQL's bigint holds; Python's generator takes a negative seed for the positive one.
-SEED = click.IntRange(min=0, max=2**63 - 1)
 RATE = click.FloatRange(min=0, min_open=True)
 FOLDER = click.Path(path_type=Path)
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -80,20 +77,12 @@ def _live(rate: float, *, seed: int | None, locale: str | None, **options: Any) 
     if given := sorted(name for name, value in options.items() if value):
         raise click.UsageError(f"--live takes --seed and --locale alone: leave --{given[0]} out.")
     seed = 1 if seed is None else seed
-    stop = _stopped_by_signals()
+    stop = stopped_by_signals()
     with connect() as connection:
         require_tables(connection)
     live = Live(seed, locale or LOCALES[0], rate)
     live.run(stop)
     return {"seed": seed, "changes": dict(live.made), "changes_made": live.made.total()}
-
-
-def _stopped_by_signals() -> threading.Event:
-    """Set by SIGTERM and Ctrl-C."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    return stop
 
 
 def _request(

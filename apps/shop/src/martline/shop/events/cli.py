@@ -5,21 +5,18 @@ import gc
 import json
 import logging
 import secrets
-import signal
 import sys
-import threading
 from dataclasses import asdict
 
 import click
 
 from martline.command import Failure, Result, console_command
+from martline.shop.console import SEED, stopped_by_signals
 from martline.shop.source import connect, require_tables
 
 log = logging.getLogger(__name__)
 
 SHOWN_BYTES = 64 * 1024
-# What PostgreSQL's bigint holds.
-SEED = click.IntRange(min=0, max=2**63 - 1)
 
 
 @console_command
@@ -79,9 +76,7 @@ def shop_consume(
     from martline.shop.events.consumer import Consumer, Options
     from martline.shop.events.metrics import Metrics
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = stopped_by_signals()
     # What is loaded by now stays, and messages refer to nothing in circles: the search for circles is to be rare.
     gc.freeze()
     gc.set_threshold(50_000)
