@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 from benchmarks.replication.commands import run
+from benchmarks.replication.servers import connect
 from confluent_kafka.admin import AdminClient
 
 from martline.embedded.platform import Platform
@@ -55,14 +56,7 @@ class Servers:
 
     def connect(self, database: str) -> psycopg.Connection:
         """A connection that commits each statement."""
-        return psycopg.connect(
-            host=self.postgres["PGHOST"],
-            port=self.postgres["PGPORT"],
-            user=self.postgres["PGUSER"],
-            password=self.postgres["PGPASSWORD"],
-            dbname=database,
-            autocommit=True,
-        )
+        return connect(self.postgres, database)
 
     def described(self) -> dict[str, str]:
         """The versions, and how they are set."""

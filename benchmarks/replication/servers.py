@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,14 +62,7 @@ class Servers:
 
     def source(self, database: str) -> psycopg.Connection:
         """A connection to PostgreSQL that commits each statement."""
-        return psycopg.connect(
-            host=self.postgres["PGHOST"],
-            port=self.postgres["PGPORT"],
-            user=self.postgres["PGUSER"],
-            password=self.postgres["PGPASSWORD"],
-            dbname=database,
-            autocommit=True,
-        )
+        return connect(self.postgres, database)
 
     def target(self, database: str | None = None) -> "pymysql.Connection":
         """A connection to MySQL that commits each statement."""
@@ -129,6 +122,18 @@ class Servers:
             cursor.execute("SELECT CONCAT(@@version_comment, ' ', @@version)")
             [(mysql,)] = cursor.fetchall()
         return {"postgresql": postgres, "mysql": mysql, "settings": " ".join(self.settings) or "embedded"}
+
+
+def connect(postgres: Mapping[str, str], database: str) -> psycopg.Connection:
+    """A connection to PostgreSQL that commits each statement; the settings are those of the commands."""
+    return psycopg.connect(
+        host=postgres["PGHOST"],
+        port=postgres["PGPORT"],
+        user=postgres["PGUSER"],
+        password=postgres["PGPASSWORD"],
+        dbname=database,
+        autocommit=True,
+    )
 
 
 def _dirty_pages(cursor: pymysql.cursors.Cursor) -> int:
