@@ -120,7 +120,7 @@ class Consumer:
             self._to_start_over = set()
 
     def _begin_partitions(self, connection: psycopg.Connection, there: Mapping[str, Topic]) -> None:
-        """Write down where new partitions begin, so that whatever Kafka removes from now on is missed."""
+        """Write down where new partitions begin, so that it is noticed if Kafka removes messages from now on."""
         stored = stored_offsets(connection)
         new = [place for topic in there.values() for place in topic.places if place not in stored]
         for partition, first in self._topics.firsts(new).items():

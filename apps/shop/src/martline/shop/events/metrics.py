@@ -27,9 +27,6 @@ class Metrics:
         self._state = "starting"
         self._newest: dict[Partition, float] = {}
 
-        def counter(name: str, text: str) -> Counter:
-            return Counter(f"shop_consumer_{name}", text, registry=self.registry)
-
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"shop_consumer_{name}", text, ["topic", "partition"], registry=self.registry)
 
@@ -41,12 +38,13 @@ class Metrics:
         self._batches = Histogram(
             "shop_consumer_batch_messages", "Messages of a batch.", buckets=BATCH_SIZES, registry=self.registry
         )
-        self.interruptions = counter("interruptions", "Times that it had to begin again, as a server was away.")
-        self._lag = gauge("lag_messages", "Messages of a partition of its own that are not stored.")
-        self._lag_seconds = gauge("lag_seconds", "Age of the last message stored; 0 if there is none behind it.")
-        Gauge("shop_consumer_idle_seconds", "Since it last went round.", registry=self.registry).set_function(
-            lambda: time.monotonic() - self._beat_at
+        self.interruptions = Counter(
+            "shop_consumer_interruptions", "Times that the consumer began again.", registry=self.registry
         )
+        self._lag = gauge("lag_messages", "Messages of a partition that are not in a batch yet.")
+        self._lag_seconds = gauge("lag_seconds", "Age of the last message stored; 0 without messages after it.")
+        idle = Gauge("shop_consumer_idle_seconds", "Since the loop last went round.", registry=self.registry)
+        idle.set_function(lambda: time.monotonic() - self._beat_at)
 
     def serve(self, address: str, port: int) -> None:
         """Answer to ``/metrics`` and ``/healthz`` on this address until the program ends."""
@@ -87,7 +85,7 @@ class Metrics:
                 self._newest[partition] = span.newest.timestamp()[1] / 1000
 
     def show_lag(self, lag: Mapping[Partition, int]) -> None:
-        """Tell how many messages of each of the consumer's partitions are not stored."""
+        """Tell how many messages of each of the consumer's partitions are not in a batch yet."""
         for partition in self._newest.keys() - lag.keys():
             del self._newest[partition]
         self._lag.clear()
