@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -23,9 +24,6 @@ PAUSE_SECONDS = 1
 TICK_SECONDS = 0.002
 """Between two looks at what is due, at a given rate."""
 
-Event = tuple[str, str, str]
-"""Topic, key and value."""
-
 
 def produce(
     users: int,
@@ -41,13 +39,9 @@ def produce(
     """
     _require_topics(delivery_timeout)
     sender = Sender(delivery_timeout)
-    events = _events(users, reviews, seed, purchases)
     began = time.monotonic()
     try:
-        if rate is None:
-            _send_all(sender, events)
-        else:
-            _send_at_rate(sender, events, rate)
+        _send(sender, _streams(users, reviews, seed, purchases), rate)
     except Failure as failure:
         sender.reason = str(failure)
     sender.finish()
@@ -93,34 +87,44 @@ def _require_topics(timeout: float) -> None:
             time.sleep(PAUSE_SECONDS)
 
 
-def _events(users: int, reviews: int, seed: int, purchases: Sequence[tuple[int, int]]) -> Iterator[Event]:
-    """Both kinds, evenly mixed."""
-    user_topic, review_topic = topic_name(NewUser), topic_name(NewReview)
-    make_user: Maker = user_maker(seed)
-    make_review = review_maker(seed, purchases)
-    total, made = users + reviews, 0
-    for number in range(1, total + 1):
-        if number * users // total > made:
-            yield user_topic, *make_user(made)
-            made += 1
-        else:
-            yield review_topic, *make_review(number - 1 - made)
+@dataclass
+class Stream:
+    """Events of one kind."""
+
+    topic: str
+    make: Maker
+    count: int
+    queued: int = 0
+
+    def next(self, upto: int) -> Iterator[tuple[bytes, bytes]]:
+        """Those that come before this number."""
+        numbers, self.queued = range(self.queued, upto), upto
+        return self.make(numbers)
 
 
-def _send_all(sender: Sender, events: Iterator[Event]) -> None:
-    for number, event in enumerate(events):
-        sender.send(*event)
-        if number % AT_ONCE == 0:
-            sender.serve()
+def _streams(users: int, reviews: int, seed: int, purchases: Sequence[tuple[int, int]]) -> list[Stream]:
+    streams = []
+    if users:
+        streams.append(Stream(topic_name(NewUser), user_maker(seed), users))
+    if reviews:
+        streams.append(Stream(topic_name(NewReview), review_maker(seed, purchases), reviews))
+    return streams
 
 
-def _send_at_rate(sender: Sender, events: Iterator[Event], rate: float) -> None:
-    """The next event goes when it is due by the clock, so that a delay is made good."""
+def _send(sender: Sender, streams: Sequence[Stream], rate: float | None) -> None:
+    """Send a few at a time, evenly of each stream.
+
+    At a rate, an event goes when it is due by the clock, so that a delay is made good.
+    """
+    total, queued = sum(stream.count for stream in streams), 0
     began = time.monotonic()
-    for sent, event in enumerate(events):
-        while (early := began + sent / rate - time.monotonic()) > 0:
+    while queued < total:
+        if rate is not None and (early := began + queued / rate - time.monotonic()) > 0:
             sender.serve()
-            time.sleep(min(early, TICK_SECONDS) if early > TICK_SECONDS / 10 else early)
-        sender.send(*event)
-        if sent % AT_ONCE == 0:
-            sender.serve()
+            time.sleep(min(early, TICK_SECONDS))
+            continue
+        due = total if rate is None else int((time.monotonic() - began) * rate) + 1
+        queued = min(max(due, queued + 1), queued + AT_ONCE, total)
+        for stream in streams:
+            sender.send(stream.topic, stream.next(queued * stream.count // total))
+        sender.serve()

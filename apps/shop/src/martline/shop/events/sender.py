@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -39,7 +39,7 @@ class Sender:
 
     def __init__(self, delivery_timeout: float) -> None:
         settings = {**client_settings(), **SETTINGS, "message.timeout.ms": int(delivery_timeout * 1000)}
-        self._producer = Producer({**settings, "error_cb": self._complain})
+        self._producer = Producer({**settings, "on_delivery": self._delivered, "error_cb": self._complain})
         self._delivery_timeout = delivery_timeout
         self.acknowledged = 0
         self.reason = ""
@@ -49,18 +49,19 @@ class Sender:
         self._latencies: dict[int, int] = {}
         self._quiet_until = 0.0
 
-    def send(self, topic: str, key: str | bytes, value: str | bytes) -> None:
-        """Queue a message, after those that are to be sent again; wait while the queue is full."""
-        if self._again:
-            self._send_again()
-        try:
-            self._producer.produce(topic, value, key, on_delivery=self._delivered)
-        except (BufferError, KafkaException) as error:
-            self._insist(error, topic, key, value)
+    def send(self, topic: str, messages: Iterable[tuple[bytes, bytes]]) -> None:
+        """Queue messages, each a key and a value; wait while the queue is full."""
+        produce = self._producer.produce
+        for key, value in messages:
+            try:
+                produce(topic, value, key)
+            except (BufferError, KafkaException) as error:
+                self._insist(error, topic, key, value)
 
     def serve(self) -> None:
-        """Learn what was acknowledged."""
+        """Learn what was acknowledged, and send again what was not taken."""
         self._learn(self._producer.poll)
+        self._send_again()
 
     def finish(self) -> None:
         """Wait until each message is acknowledged or given up."""
@@ -77,19 +78,16 @@ class Sender:
     def _send_again(self) -> None:
         while self._again:
             topic, key, value = self._again.popleft()
-            try:
-                self._producer.produce(topic, value, key, on_delivery=self._delivered)
-            except (BufferError, KafkaException) as error:
-                self._insist(error, topic, key, value)
+            self.send(topic, [(key, value)])
 
-    def _insist(self, error: Exception, topic: str, key: str | bytes, value: str | bytes) -> None:
+    def _insist(self, error: Exception, topic: str, key: bytes, value: bytes) -> None:
         """Queue a message that was not taken at first, or raise :class:`Failure`."""
         while True:
             if isinstance(error, KafkaException) and (error.args[0].code() not in UNKNOWN or self._is_late):
                 raise unreachable(error) from error
             self._learn(self._producer.poll, 0.05)
             try:
-                self._producer.produce(topic, value, key, on_delivery=self._delivered)
+                self._producer.produce(topic, value, key)
                 return
             except (BufferError, KafkaException) as again:
                 error = again
