@@ -4,9 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from martline.command import Failure, PassingFailure
 from martline.shop.events.making import Maker, review_maker, user_maker
@@ -14,6 +12,9 @@ from martline.shop.events.schema import NewReview, NewUser
 from martline.shop.events.sender import Sender
 from martline.shop.events.settings import topic_name
 from martline.shop.events.topics import Topics
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def produce(
     }
 
 
-def read_purchases(connection: psycopg.Connection) -> list[tuple[int, int]]:
+def read_purchases(connection: "psycopg.Connection") -> list[tuple[int, int]]:
     """Users with products that they have bought."""
     rows = connection.execute(
         "SELECT user_id, product_id FROM orders JOIN ("
