@@ -39,15 +39,16 @@ SHOWN_BYTES = 64 * 1024
 def shop_produce(
     users: int, reviews: int, rate: float | None, seed: int | None, delivery_timeout: float
 ) -> Result:
-    """Send events to Kafka."""
+    """Send events to Kafka, all of them, or until SIGTERM or Ctrl-C."""
     from martline.shop.events.producer import produce, read_purchases
 
+    stop = stopped_by_signals()
     seed = secrets.randbelow(2**31) if seed is None else seed
     purchases = []
     if reviews:
         with _shop() as connection:
             purchases = read_purchases(connection)
-    return {"seed": seed, **produce(users, reviews, rate, seed, purchases, delivery_timeout)}
+    return {"seed": seed, **produce(users, reviews, rate, seed, purchases, delivery_timeout, stop)}
 
 
 @console_command

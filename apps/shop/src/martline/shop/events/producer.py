@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Event as StopSignal
 from typing import TYPE_CHECKING, Any
 
 from martline.command import Failure, PassingFailure
@@ -33,21 +34,30 @@ def produce(
     seed: int,
     purchases: Sequence[tuple[int, int]],
     delivery_timeout: float,
+    stop: StopSignal,
 ) -> dict[str, Any]:
     """Send events, ``rate`` a second if given; raise :class:`Failure` if some are not acknowledged.
 
+    At the signal to stop, those that are queued are still sent.
+
     The same seed makes events of the same ids, so that sending them again changes nothing.
     """
-    _require_topics(delivery_timeout)
-    sender = Sender(delivery_timeout)
+    there = _require_topics(delivery_timeout, stop)
+    sender = Sender(delivery_timeout, stop)
     began = time.monotonic()
-    try:
-        _send(sender, _streams(users, reviews, seed, purchases), rate)
-    except Failure as failure:
-        sender.reason = str(failure)
-    sender.finish()
+    if there:
+        try:
+            _send(sender, _streams(users, reviews, seed, purchases), rate, stop)
+        except Failure as failure:
+            sender.reason = str(failure)
+        sender.finish()
     seconds = time.monotonic() - began
     unsent = users + reviews - sender.acknowledged
+    if unsent and stop.is_set():
+        raise Failure(
+            f"Stopped before {unsent} of {users + reviews} events were acknowledged: to send them, run this again"
+            f" with --seed {seed}, as events that are sent again count once"
+        )
     if unsent:
         raise Failure(
             f"Kafka did not acknowledge {unsent} of {users + reviews} events ({sender.reason}): check its brokers"
@@ -74,18 +84,19 @@ def read_purchases(connection: "psycopg.Connection") -> list[tuple[int, int]]:
     return rows
 
 
-def _require_topics(timeout: float) -> None:
-    """Make the topics; a broker that is away is tried so long."""
+def _require_topics(timeout: float, stop: StopSignal) -> bool:
+    """Make the topics, unless stopped before; a broker that is away is tried so long."""
     deadline, topics = time.monotonic() + timeout, Topics()
-    while True:
+    while not stop.is_set():
         try:
             topics.require()
-            return
+            return True
         except PassingFailure as failure:
             if time.monotonic() > deadline:
                 raise
             log.warning("%s; trying again", failure)
-            time.sleep(PAUSE_SECONDS)
+            stop.wait(PAUSE_SECONDS)
+    return False
 
 
 @dataclass
@@ -112,14 +123,14 @@ def _streams(users: int, reviews: int, seed: int, purchases: Sequence[tuple[int,
     return streams
 
 
-def _send(sender: Sender, streams: Sequence[Stream], rate: float | None) -> None:
+def _send(sender: Sender, streams: Sequence[Stream], rate: float | None, stop: StopSignal) -> None:
     """Send a few at a time, evenly of each stream.
 
     At a rate, an event goes when it is due by the clock, so that a delay is made good.
     """
     total, queued = sum(stream.count for stream in streams), 0
     began = time.monotonic()
-    while queued < total:
+    while queued < total and not stop.is_set():
         if rate is not None and (early := began + queued / rate - time.monotonic()) > 0:
             sender.serve()
             time.sleep(min(early, TICK_SECONDS))

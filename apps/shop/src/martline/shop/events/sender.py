@@ -1,12 +1,15 @@
 """Messages on their way to Kafka: each is acknowledged by all replicas, or counted as unsent."""
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from threading import Event as StopSignal
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from martline.command import Failure
 from martline.shop.events.schema import one_line
 from martline.shop.events.settings import client_settings
 from martline.shop.events.topics import unreachable
@@ -15,6 +18,8 @@ log = logging.getLogger(__name__)
 
 TICKS_PER_SECOND = 10_000
 """The latencies' resolution."""
+STOP_SECONDS = 5
+"""So long what is queued may take once the program is to stop."""
 UNKNOWN = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
@@ -37,10 +42,11 @@ SETTINGS: dict[str, str | int | float | bool] = {
 class Sender:
     """Sends messages, and keeps count of what becomes of them."""
 
-    def __init__(self, delivery_timeout: float) -> None:
+    def __init__(self, delivery_timeout: float, stop: StopSignal) -> None:
         settings = {**client_settings(), **SETTINGS, "message.timeout.ms": int(delivery_timeout * 1000)}
         self._producer = Producer({**settings, "on_delivery": self._delivered, "error_cb": self._complain})
         self._delivery_timeout = delivery_timeout
+        self._stop = stop
         self.acknowledged = 0
         self.reason = ""
         """Why the last message that was not sent was not."""
@@ -64,8 +70,11 @@ class Sender:
         self._send_again()
 
     def finish(self) -> None:
-        """Wait until each message is acknowledged or given up."""
-        while len(self._producer) or self._again:
+        """Wait until each message is acknowledged or given up; once stopped, :data:`STOP_SECONDS` at most."""
+        last_look = math.inf
+        while (len(self._producer) or self._again) and time.monotonic() < last_look:
+            if self._stop.is_set():
+                last_look = min(last_look, time.monotonic() + STOP_SECONDS)
             self._send_again()
             self._learn(self._producer.flush, 1)
 
@@ -85,6 +94,8 @@ class Sender:
         while True:
             if isinstance(error, KafkaException) and (error.args[0].code() not in UNKNOWN or self._is_late):
                 raise unreachable(error) from error
+            if self._stop.is_set():
+                raise Failure("it was stopped")
             self._learn(self._producer.poll, 0.05)
             try:
                 self._producer.produce(topic, value, key)
