@@ -36,7 +36,7 @@ def measure_latency(servers: Servers) -> Iterator[Measure]:
         looked = 0
         while len(seen) < RATE * SECONDS:
             while len(sent) < RATE * SECONDS and began + len(sent) / RATE <= time.monotonic():
-                key, value = make(len(sent))
+                [(key, value)] = make(range(len(sent), len(sent) + 1))
                 sent.append(time.monotonic())
                 producer.produce(topic, value, key)
             producer.poll(0)
@@ -60,9 +60,7 @@ def measure_latency(servers: Servers) -> Iterator[Measure]:
 
 def _warm_up(producer: Producer, topic: str, reader: psycopg.Connection) -> None:
     """Wait until the consumer has its partitions: the time that its start takes is not the events'."""
-    make = user_maker(SEED + 1)
-    for number in range(RATE):
-        key, value = make(number)
+    for key, value in user_maker(SEED + 1)(range(RATE)):
         producer.produce(topic, value, key)
     producer.flush()
     while reader.execute("SELECT count(*) FROM users").fetchall() != [(RATE,)]:

@@ -109,15 +109,13 @@ def measure_rate(servers: Servers) -> Iterator[Measure]:
 
 def _write_files(folder: Path, events: int) -> None:
     """The messages of shop-produce, and the rows that they become."""
-    make = user_maker(SEED)
     with (
-        (folder / "messages").open("w") as messages,
+        (folder / "messages").open("wb") as messages,
         (folder / "ids").open("w") as ids,
         (folder / "rows").open("w") as rows,
     ):
-        for number in range(events):
-            message = make(number)[1]
-            event, line = read_event(NewUser, message.encode())
-            messages.write(message + "\n")
+        for _, message in user_maker(SEED)(range(events)):
+            event, line = read_event(NewUser, message)
+            messages.write(message + b"\n")
             ids.write(f"{event.event_id.int:032x}\n")
             rows.write(line)

@@ -442,6 +442,31 @@ def test_a_producer_says_how_many_events_kafka_did_not_take(
     assert "--seed 4" in refused.log
 
 
+def test_a_producer_that_is_stopped_says_how_many_events_it_has_not_sent(
+    shop: dict[str, str], start: Callable[..., Any], broker: Broker
+) -> None:
+    sending = start("shop-produce", "--users", 100_000, "--rate", 500, "--seed", 4, env=shop)
+    while len(broker.read(USERS)) < 100:
+        assert sending.poll() is None, sending.stderr.read()
+    sending.terminate()
+    _, log = sending.communicate(timeout=20)
+    assert sending.returncode == 1
+    assert f"{100_000 - len(broker.read(USERS))} of 100000 events" in log
+    assert "--seed 4" in log
+
+
+def test_a_producer_that_is_stopped_does_not_wait_for_a_broker_that_is_away(
+    shop: dict[str, str], start: Callable[..., Any]
+) -> None:
+    away = {**shop, "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+    sending = start("shop-produce", "--users", 7, "--seed", 4, env=away)
+    assert "trying again" in sending.stderr.readline()
+    sending.terminate()
+    _, log = sending.communicate(timeout=15)
+    assert sending.returncode == 1
+    assert "7 of 7 events" in log
+
+
 def test_topics_have_the_partitions_that_are_set(
     postgres: dict[str, str], kafka: dict[str, str], run: Callable[..., Any]
 ) -> None:

@@ -34,6 +34,14 @@ CONTRADICTIONS = {
             WHERE o.user_id = r.user_id AND d.product_id = r.product_id AND o.order_date <= r.created_at)""",
     "a loyalty entry is older than its user": """
         SELECT loyalty_id FROM loyaltypoints JOIN users USING (user_id) WHERE created_at < registration_date""",
+    "points are of no purchase that was kept": """
+        SELECT loyalty_id FROM loyaltypoints l WHERE reason = 'purchase' AND NOT EXISTS (
+            SELECT FROM orders o WHERE o.user_id = l.user_id AND o.delivery_date = l.created_at
+            AND o.status IN ('Delivered', 'Completed') AND floor(o.total_amount / 10) = l.points)""",
+    "a user's status does not follow the points": """
+        SELECT user_id FROM users LEFT JOIN loyaltypoints USING (user_id) GROUP BY user_id
+        HAVING loyalty_status <> CASE WHEN sum(points) >= 1000 THEN 'Gold' WHEN sum(points) >= 250 THEN 'Silver'
+            ELSE 'Bronze' END""",
 }
 
 
@@ -335,14 +343,16 @@ def test_a_live_shop_stays_consistent_goes_on_over_a_lost_connection_and_where_i
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    changed(reached + 200)
+    changed(reached + 1000)
     live.send_signal(signal.SIGTERM)
     output, log = live.communicate(timeout=20)
     assert live.returncode == 0, log
     assert "trying again" in log
     first_run = json.loads(output)
     assert first_run["changes_made"] == changed(0)
-    assert set(first_run["changes"]) == {"order", "state", "stock", "price", "user", "review", "deletion"}
+    assert set(first_run["changes"]) == {
+        *("order", "state", "stock", "price", "user", "review", "review_deletion", "order_deletion")
+    }
     live = start("shop-generate", "--live", 300, "--seed", 7, env=shop)
     changed(first_run["changes_made"] + 50)
     live.send_signal(signal.SIGINT)
@@ -351,6 +361,11 @@ def test_a_live_shop_stays_consistent_goes_on_over_a_lost_connection_and_where_i
     assert len(after["orders"]) > len(before["orders"])
     assert len(after["users"]) > len(before["users"])
     assert {row[0] for row in before["reviews"]} - {row[0] for row in after["reviews"]}
+    deleted = {row[0] for row in before["orders"]} - {row[0] for row in after["orders"]}
+    assert deleted
+    assert {row[4] for row in before["orders"] if row[0] in deleted} <= {"Canceled", "Failed"}
+    statuses = {row[0]: row[6] for row in before["users"]}
+    assert any(statuses.get(row[0], "Bronze") == "Bronze" != row[6] for row in after["users"])
     with to_postgres(shop) as connection:
         for contradiction, query in CONTRADICTIONS.items():
             assert connection.execute(query).fetchall() == [], contradiction

@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.shop_events import TOPICS, new_user, schema_of
 
-from martline.shop.events.making import first_user, review_maker, user_maker
+from martline.shop.events.making import Maker, first_user, review_maker, user_maker
 from martline.shop.events.schema import (
     KINDS,
     LAST_SENT_USER,
@@ -21,20 +21,26 @@ from martline.shop.events.schema import (
 PURCHASES = [(1, 2), (3, 4), (5, 6)]
 
 
+def value_of(make: Maker, number: int) -> bytes:
+    [(_, value)] = make(range(number, number + 1))
+    return value
+
+
 def test_the_documented_schemas_are_those_of_the_code() -> None:
     assert {kind.topic: json_schema(kind) for kind in KINDS} == {topic: schema_of(topic) for topic in TOPICS}
 
 
 def test_an_event_follows_from_its_seed_and_number_alone() -> None:
-    def without_time(event: str) -> dict[str, object]:
+    def without_time(event: bytes) -> dict[str, object]:
         return {name: value for name, value in json.loads(event).items() if name != "occurred_at"}
 
-    one, again, other = user_maker(5), user_maker(5), user_maker(6)
-    assert without_time(one(7)[1]) == without_time(again(7)[1])
-    assert without_time(one(7)[1]) != without_time(other(7)[1])
+    for maker in (user_maker, lambda seed: review_maker(seed, PURCHASES)):
+        some = [without_time(value) for _, value in maker(5)(range(1000, 4000))]
+        assert some == [without_time(value_of(maker(5), number)) for number in range(1000, 4000)]
+        assert some[0] != without_time(value_of(maker(6), 1000))
     few, more = review_maker(5, PURCHASES), review_maker(5, [*PURCHASES, (7, 8)])
-    assert [json.loads(few(n)[1])["event_id"] for n in range(50)] == [
-        json.loads(more(n)[1])["event_id"] for n in range(50)
+    assert [json.loads(value)["event_id"] for _, value in few(range(50))] == [
+        json.loads(value)["event_id"] for _, value in more(range(50))
     ]
 
 
@@ -42,18 +48,18 @@ def test_an_event_follows_from_its_seed_and_number_alone() -> None:
 def test_what_is_made_up_is_read_as_an_event(seed: int) -> None:
     last = 2**24 - 1
     for number in (0, 1, last):
-        event, _ = read_event(NewUser, user_maker(seed)(number)[1].encode())
+        event, _ = read_event(NewUser, value_of(user_maker(seed), number))
         assert isinstance(event, NewUser)
         assert event.user_id == first_user(seed) + number <= LAST_SENT_USER
         assert event.event_id.version == 8
-        read_event(NewReview, review_maker(seed, PURCHASES)(number)[1].encode())
+        read_event(NewReview, value_of(review_maker(seed, PURCHASES), number))
 
 
 def test_seeds_have_users_and_ids_of_their_own() -> None:
     seeds = (*range(100), 2**40, 2**50)
     assert len({first_user(seed) for seed in seeds}) == len(seeds)
     makers = [user_maker(seed) for seed in (1, 2, 2**40)]
-    ids = {json.loads(make(number)[1])["event_id"] for make in makers for number in range(50)}
+    ids = {json.loads(value)["event_id"] for make in makers for _, value in make(range(50))}
     assert len(ids) == 50 * len(makers)
 
 

@@ -15,9 +15,11 @@ import numpy as np
 import psycopg
 
 from martline.command import Failure
+from martline.shop.generation.loyalty import CENTS_OF_A_POINT, REASONS
 from martline.shop.generation.numbers import Numbers
+from martline.shop.generation.products import PRICE_UNITS
 from martline.shop.generation.texts import texts, within
-from martline.shop.generation.users import DOMAIN, FIRST_PHONES
+from martline.shop.generation.users import DOMAIN, FIRST_PHONES, POINTS_OF_GOLD, POINTS_OF_SILVER
 from martline.shop.source import connect
 from pg_to_mysql.passing import cause_of
 
@@ -30,7 +32,15 @@ LONGEST_PAUSE_SECONDS = 15
 RECENT_ORDERS = 2000
 """So many of the last orders are looked through for one whose state may change."""
 # Of a hundred changes, so many are of each kind.
-KINDS = {"order": 30, "state": 35, "stock": 12, "price": 6, "user": 7, "review": 6, "deletion": 4}
+KINDS = {
+    **{"order": 30, "state": 35, "stock": 12, "price": 6, "user": 7, "review": 6},
+    **{"review_deletion": 2, "order_deletion": 2},
+}
+INDEXES = (
+    "CREATE INDEX IF NOT EXISTS orderdetails_order_id ON orderdetails (order_id)",
+    "CREATE INDEX IF NOT EXISTS loyaltypoints_user_id ON loyaltypoints (user_id)",
+)
+"""What it looks up by; without them, each deleted order and each delivery would read a whole table."""
 
 NOW = "date_trunc('second', clock_timestamp() AT TIME ZONE 'UTC')"
 STATES = """(VALUES
@@ -72,20 +82,39 @@ STATEMENTS = {
         )
         INSERT INTO orderdetails (order_id, product_id, quantity, price_per_unit, total_price)
         SELECT order_id, product_id, quantity, price, quantity * price FROM made, bought""",
+    # A delivery gives points, a return takes them back, and the user's status is what all points make of it.
     "state": f"""
         WITH chosen AS (
-            SELECT order_id, user_id, total_amount, later FROM (
+            SELECT order_id, user_id, floor(total_amount / %(amount_of_a_point)s)::integer AS points, later,
+                CASE later WHEN 'Delivered' THEN greatest({NOW}, order_date) ELSE delivery_date END AS delivered
+            FROM (
                 SELECT * FROM orders
                 WHERE order_id > (SELECT max(order_id) - (%(a)s * {RECENT_ORDERS})::bigint FROM orders) - 1
                 AND status IN ('Pending', 'Processing', 'Shipped', 'Delivered') ORDER BY order_id LIMIT 1
             ) AS candidate JOIN {STATES} ON status = earlier AND %(b)s >= at_least AND %(b)s < below
         ),
-        rewarded AS (
+        given AS (
             INSERT INTO loyaltypoints (user_id, points, reason, created_at)
-            SELECT user_id, floor(total_amount / 10), 'purchase', {NOW} FROM chosen WHERE later = 'Completed'
+            SELECT user_id, points, %(reason)s, delivered FROM chosen WHERE later = 'Delivered'
+            RETURNING user_id, points
+        ),
+        taken AS (
+            DELETE FROM loyaltypoints WHERE loyalty_id = (
+                SELECT min(loyalty_id) FROM loyaltypoints AS entry JOIN chosen USING (user_id, points)
+                WHERE later = 'Returned' AND reason = %(reason)s AND created_at = delivered)
+            RETURNING user_id, -points AS points
+        ),
+        changed AS (
+            SELECT user_id, points + coalesce((SELECT sum(points) FROM loyaltypoints AS entry
+                WHERE entry.user_id = change.user_id), 0) AS points
+            FROM (SELECT * FROM given UNION ALL SELECT * FROM taken) AS change
+        ),
+        followed AS (
+            UPDATE users SET loyalty_status = CASE WHEN points >= {POINTS_OF_GOLD} THEN 'Gold'
+                WHEN points >= {POINTS_OF_SILVER} THEN 'Silver' ELSE 'Bronze' END
+            FROM changed WHERE users.user_id = changed.user_id
         )
-        UPDATE orders SET status = later, delivery_date = CASE WHEN later = 'Delivered'
-            THEN greatest({NOW}, order_date) ELSE delivery_date END
+        UPDATE orders SET status = later, delivery_date = delivered
         FROM chosen WHERE orders.order_id = chosen.order_id""",
     "stock": f"""
         UPDATE products SET stock_quantity = products.stock_quantity + 1 + (%(b)s * 100)::integer
@@ -111,9 +140,20 @@ STATEMENTS = {
                 FROM orderdetails)
             ORDER BY order_detail_id LIMIT 1
         ) AS purchase""",
-    "deletion": f"""
+    "review_deletion": f"""
         DELETE FROM reviews USING ({_one_of("reviews", "review_id", "a")}) AS chosen
         WHERE reviews.review_id = chosen.review_id""",
+    # Nothing but its details refers to an order that was never delivered.
+    "order_deletion": f"""
+        WITH chosen AS (
+            SELECT order_id FROM orders, (
+                SELECT min(order_id) + (%(a)s * (max(order_id) - min(order_id)))::bigint AS place FROM orders
+            ) AS start
+            WHERE order_id BETWEEN place AND place + {RECENT_ORDERS} AND status IN ('Canceled', 'Failed')
+            ORDER BY order_id LIMIT 1
+        ),
+        details AS (DELETE FROM orderdetails USING chosen WHERE orderdetails.order_id = chosen.order_id)
+        DELETE FROM orders USING chosen WHERE orders.order_id = chosen.order_id""",
 }
 
 
@@ -132,6 +172,10 @@ class Changes:
         self._numbers = Numbers(seed)
         self._texts = texts(locale)
         self._phones = FIRST_PHONES[locale[:2]]
+        self._points = {
+            "amount_of_a_point": CENTS_OF_A_POINT * PRICE_UNITS[locale] // 100,
+            "reason": REASONS[locale[:2]][0],
+        }
         self._kinds = [kind for kind, weight in KINDS.items() for _ in range(weight)]
 
     def at(self, number: int) -> Change:
@@ -145,6 +189,8 @@ class Changes:
             # Squared, so that some products sell more than others.
             places = self._numbers.fraction("live products", row * 4 + np.arange(count)) ** 2
             parameters |= {"many": places.tolist(), "quantities": [1 + int(draw[3] * 3)] * count}
+        elif kind == "state":
+            parameters |= self._points
         elif kind == "user":
             parameters |= self._person(draw)
         elif kind == "review":
@@ -221,6 +267,8 @@ class Live:
 
     def _position(self, connection: psycopg.Connection) -> int:
         with connection.transaction():
+            for index in INDEXES:
+                connection.execute(index)
             connection.execute(
                 "INSERT INTO shop.live_changes VALUES (%s, 0) ON CONFLICT (seed) DO NOTHING", [self._seed]
             )

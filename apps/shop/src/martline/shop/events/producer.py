@@ -3,9 +3,9 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import psycopg
+from dataclasses import dataclass
+from threading import Event as StopSignal
+from typing import TYPE_CHECKING, Any
 
 from martline.command import Failure, PassingFailure
 from martline.shop.events.making import Maker, review_maker, user_maker
@@ -13,6 +13,9 @@ from martline.shop.events.schema import NewReview, NewUser
 from martline.shop.events.sender import Sender
 from martline.shop.events.settings import topic_name
 from martline.shop.events.topics import Topics
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +26,6 @@ PAUSE_SECONDS = 1
 TICK_SECONDS = 0.002
 """Between two looks at what is due, at a given rate."""
 
-Event = tuple[str, str, str]
-"""Topic, key and value."""
-
 
 def produce(
     users: int,
@@ -34,25 +34,30 @@ def produce(
     seed: int,
     purchases: Sequence[tuple[int, int]],
     delivery_timeout: float,
+    stop: StopSignal,
 ) -> dict[str, Any]:
     """Send events, ``rate`` a second if given; raise :class:`Failure` if some are not acknowledged.
 
+    At the signal to stop, those that are queued are still sent.
+
     The same seed makes events of the same ids, so that sending them again changes nothing.
     """
-    _require_topics(delivery_timeout)
-    sender = Sender(delivery_timeout)
-    events = _events(users, reviews, seed, purchases)
+    there = _require_topics(delivery_timeout, stop)
+    sender = Sender(delivery_timeout, stop)
     began = time.monotonic()
-    try:
-        if rate is None:
-            _send_all(sender, events)
-        else:
-            _send_at_rate(sender, events, rate)
-    except Failure as failure:
-        sender.reason = str(failure)
-    sender.finish()
+    if there:
+        try:
+            _send(sender, _streams(users, reviews, seed, purchases), rate, stop)
+        except Failure as failure:
+            sender.reason = str(failure)
+        sender.finish()
     seconds = time.monotonic() - began
     unsent = users + reviews - sender.acknowledged
+    if unsent and stop.is_set():
+        raise Failure(
+            f"Stopped before {unsent} of {users + reviews} events were acknowledged: to send them, run this again"
+            f" with --seed {seed}, as events that are sent again count once"
+        )
     if unsent:
         raise Failure(
             f"Kafka did not acknowledge {unsent} of {users + reviews} events ({sender.reason}): check its brokers"
@@ -66,7 +71,7 @@ def produce(
     }
 
 
-def read_purchases(connection: psycopg.Connection) -> list[tuple[int, int]]:
+def read_purchases(connection: "psycopg.Connection") -> list[tuple[int, int]]:
     """Users with products that they have bought."""
     rows = connection.execute(
         "SELECT user_id, product_id FROM orders JOIN ("
@@ -79,48 +84,59 @@ def read_purchases(connection: psycopg.Connection) -> list[tuple[int, int]]:
     return rows
 
 
-def _require_topics(timeout: float) -> None:
-    """Make the topics; a broker that is away is tried so long."""
+def _require_topics(timeout: float, stop: StopSignal) -> bool:
+    """Make the topics, unless stopped before; a broker that is away is tried so long."""
     deadline, topics = time.monotonic() + timeout, Topics()
-    while True:
+    while not stop.is_set():
         try:
             topics.require()
-            return
+            return True
         except PassingFailure as failure:
             if time.monotonic() > deadline:
                 raise
             log.warning("%s; trying again", failure)
-            time.sleep(PAUSE_SECONDS)
+            stop.wait(PAUSE_SECONDS)
+    return False
 
 
-def _events(users: int, reviews: int, seed: int, purchases: Sequence[tuple[int, int]]) -> Iterator[Event]:
-    """Both kinds, evenly mixed."""
-    user_topic, review_topic = topic_name(NewUser), topic_name(NewReview)
-    make_user: Maker = user_maker(seed)
-    make_review = review_maker(seed, purchases)
-    total, made = users + reviews, 0
-    for number in range(1, total + 1):
-        if number * users // total > made:
-            yield user_topic, *make_user(made)
-            made += 1
-        else:
-            yield review_topic, *make_review(number - 1 - made)
+@dataclass
+class Stream:
+    """Events of one kind."""
+
+    topic: str
+    make: Maker
+    count: int
+    queued: int = 0
+
+    def next(self, upto: int) -> Iterator[tuple[bytes, bytes]]:
+        """Those that come before this number."""
+        numbers, self.queued = range(self.queued, upto), upto
+        return self.make(numbers)
 
 
-def _send_all(sender: Sender, events: Iterator[Event]) -> None:
-    for number, event in enumerate(events):
-        sender.send(*event)
-        if number % AT_ONCE == 0:
-            sender.serve()
+def _streams(users: int, reviews: int, seed: int, purchases: Sequence[tuple[int, int]]) -> list[Stream]:
+    streams = []
+    if users:
+        streams.append(Stream(topic_name(NewUser), user_maker(seed), users))
+    if reviews:
+        streams.append(Stream(topic_name(NewReview), review_maker(seed, purchases), reviews))
+    return streams
 
 
-def _send_at_rate(sender: Sender, events: Iterator[Event], rate: float) -> None:
-    """The next event goes when it is due by the clock, so that a delay is made good."""
+def _send(sender: Sender, streams: Sequence[Stream], rate: float | None, stop: StopSignal) -> None:
+    """Send a few at a time, evenly of each stream.
+
+    At a rate, an event goes when it is due by the clock, so that a delay is made good.
+    """
+    total, queued = sum(stream.count for stream in streams), 0
     began = time.monotonic()
-    for sent, event in enumerate(events):
-        while (early := began + sent / rate - time.monotonic()) > 0:
+    while queued < total and not stop.is_set():
+        if rate is not None and (early := began + queued / rate - time.monotonic()) > 0:
             sender.serve()
-            time.sleep(min(early, TICK_SECONDS) if early > TICK_SECONDS / 10 else early)
-        sender.send(*event)
-        if sent % AT_ONCE == 0:
-            sender.serve()
+            time.sleep(min(early, TICK_SECONDS))
+            continue
+        due = total if rate is None else int((time.monotonic() - began) * rate) + 1
+        queued = min(max(due, queued + 1), queued + AT_ONCE, total)
+        for stream in streams:
+            sender.send(stream.topic, stream.next(queued * stream.count // total))
+        sender.serve()

@@ -1,12 +1,15 @@
 """Messages on their way to Kafka: each is acknowledged by all replicas, or counted as unsent."""
 
 import logging
+import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from threading import Event as StopSignal
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from martline.command import Failure
 from martline.shop.events.schema import one_line
 from martline.shop.events.settings import client_settings
 from martline.shop.events.topics import unreachable
@@ -15,6 +18,8 @@ log = logging.getLogger(__name__)
 
 TICKS_PER_SECOND = 10_000
 """The latencies' resolution."""
+STOP_SECONDS = 5
+"""So long what is queued may take once the program is to stop."""
 UNKNOWN = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
@@ -37,10 +42,11 @@ SETTINGS: dict[str, str | int | float | bool] = {
 class Sender:
     """Sends messages, and keeps count of what becomes of them."""
 
-    def __init__(self, delivery_timeout: float) -> None:
+    def __init__(self, delivery_timeout: float, stop: StopSignal) -> None:
         settings = {**client_settings(), **SETTINGS, "message.timeout.ms": int(delivery_timeout * 1000)}
-        self._producer = Producer({**settings, "error_cb": self._complain})
+        self._producer = Producer({**settings, "on_delivery": self._delivered, "error_cb": self._complain})
         self._delivery_timeout = delivery_timeout
+        self._stop = stop
         self.acknowledged = 0
         self.reason = ""
         """Why the last message that was not sent was not."""
@@ -49,22 +55,26 @@ class Sender:
         self._latencies: dict[int, int] = {}
         self._quiet_until = 0.0
 
-    def send(self, topic: str, key: str | bytes, value: str | bytes) -> None:
-        """Queue a message, after those that are to be sent again; wait while the queue is full."""
-        if self._again:
-            self._send_again()
-        try:
-            self._producer.produce(topic, value, key, on_delivery=self._delivered)
-        except (BufferError, KafkaException) as error:
-            self._insist(error, topic, key, value)
+    def send(self, topic: str, messages: Iterable[tuple[bytes, bytes]]) -> None:
+        """Queue messages, each a key and a value; wait while the queue is full."""
+        produce = self._producer.produce
+        for key, value in messages:
+            try:
+                produce(topic, value, key)
+            except (BufferError, KafkaException) as error:
+                self._insist(error, topic, key, value)
 
     def serve(self) -> None:
-        """Learn what was acknowledged."""
+        """Learn what was acknowledged, and send again what was not taken."""
         self._learn(self._producer.poll)
+        self._send_again()
 
     def finish(self) -> None:
-        """Wait until each message is acknowledged or given up."""
-        while len(self._producer) or self._again:
+        """Wait until each message is acknowledged or given up; once stopped, :data:`STOP_SECONDS` at most."""
+        last_look = math.inf
+        while (len(self._producer) or self._again) and time.monotonic() < last_look:
+            if self._stop.is_set():
+                last_look = min(last_look, time.monotonic() + STOP_SECONDS)
             self._send_again()
             self._learn(self._producer.flush, 1)
 
@@ -77,19 +87,18 @@ class Sender:
     def _send_again(self) -> None:
         while self._again:
             topic, key, value = self._again.popleft()
-            try:
-                self._producer.produce(topic, value, key, on_delivery=self._delivered)
-            except (BufferError, KafkaException) as error:
-                self._insist(error, topic, key, value)
+            self.send(topic, [(key, value)])
 
-    def _insist(self, error: Exception, topic: str, key: str | bytes, value: str | bytes) -> None:
+    def _insist(self, error: Exception, topic: str, key: bytes, value: bytes) -> None:
         """Queue a message that was not taken at first, or raise :class:`Failure`."""
         while True:
             if isinstance(error, KafkaException) and (error.args[0].code() not in UNKNOWN or self._is_late):
                 raise unreachable(error) from error
+            if self._stop.is_set():
+                raise Failure("it was stopped")
             self._learn(self._producer.poll, 0.05)
             try:
-                self._producer.produce(topic, value, key, on_delivery=self._delivered)
+                self._producer.produce(topic, value, key)
                 return
             except (BufferError, KafkaException) as again:
                 error = again
