@@ -10,11 +10,12 @@ from typing import Any
 import psycopg
 import pymysql
 
+from martline.airflow_client import AirflowLogin
 from martline.cluster import programs
 from martline.cluster.forwarding import forward
 from martline.cluster.kind import Cluster
 from martline.command import Failure, port_is_free
-from martline.demo import AirflowLogin, Login
+from martline.command.logins import Login
 from pg_to_mysql.command_line.environment import mysql_from_environment
 
 

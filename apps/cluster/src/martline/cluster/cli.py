@@ -12,12 +12,16 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from martline.airflow_client import AirflowClient
 from martline.cluster import access, programs, usage
 from martline.cluster.images import Image, images, size
 from martline.cluster.kind import NAMESPACE, Cluster
 from martline.cluster.release import Release
 from martline.command import confirm_removal, console_command
-from martline.demo import AirflowClient, Sizes, console, print_logins, report, results, run_demo
+from martline.command.logins import print_logins
+from martline.command.sizes import Sizes
+from martline.command.terminal import console, results
+from martline.demo import report, run_demo
 
 
 @click.group()

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -11,22 +10,13 @@ import pymysql
 from psycopg import sql
 from rich.table import Table
 
+from martline.command.logins import Login, print_logins
+from martline.command.terminal import results as terminal
 from martline.demo.run import Step
-from martline.demo.terminal import results as terminal
 
 MARTS = ("mart_user_activity", "mart_product_rating", "mart_average_check")
 TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
 FIRST_ROWS = 5
-
-
-@dataclass(frozen=True)
-class Login:
-    """Where a server is for the person who reads the report."""
-
-    server: str
-    address: str
-    user: str = ""
-    password: str = field(default="", repr=False)
 
 
 def report(
@@ -86,12 +76,4 @@ def _print_times(steps: Sequence[Step], start_seconds: float | None) -> None:
         title = run.dag if runs_of_dag[run.dag] == 1 else f"{run.dag}, run {runs_of_dag[run.dag]}"
         for step in tasks:
             table.add_row(f"{title}: {step.task.name}", f"{step.task.seconds or 0:.1f}")
-    terminal.print(table)
-
-
-def print_logins(logins: Sequence[Login]) -> None:
-    """Print where the servers are and how to get in."""
-    table = Table("what", "address", "user", "password", title="Addresses and logins", title_justify="left")
-    for login in logins:
-        table.add_row(login.server, login.address, login.user, login.password)
     terminal.print(table)

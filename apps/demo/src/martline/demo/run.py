@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from martline.airflow_client import FINISHED, AirflowClient, DagRun, Task
 from martline.command import Failure
-from martline.demo.airflow_client import FINISHED, AirflowClient, DagRun, Task
-from martline.demo.terminal import console
+from martline.command.sizes import Sizes
+from martline.command.terminal import console
 
 DAGS = ("shop_generate", "shop_events", "replicate", "build_marts")
 NEXT = {"shop_generate": "replicate", "shop_events": "replicate", "replicate": "build_marts"}
@@ -17,19 +18,6 @@ SECONDS_TO_START = 30
 SECONDS_WITHOUT_A_WORD = 15
 SEED = 1
 STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", "running": "blue"}
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What the DAGs generate and send at scale 1."""
-
-    users: int = 500
-    products: int = 800
-    orders: int = 3000
-    reviews: int = 2000
-    loyalty: int = 3000
-    user_events: int = 200
-    review_events: int = 200
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from martline.airflow_client import AirflowClient
 from martline.command import confirm_removal, console_command
-from martline.demo import AirflowClient, console, report, results, run_demo
+from martline.command.terminal import console, results
+from martline.demo import report, run_demo
 from martline.embedded import airflow, databases
 from martline.embedded.environment import forget_foreign
 from martline.embedded.folder import Folder, state_folder

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from martline.command import WrongSettings
-from martline.demo import Sizes
+from martline.command.sizes import Sizes
 
 
 def _blank_to_none(value: object) -> object:
@@ -70,13 +70,13 @@ class Settings(BaseModel):
     airflow_port: Port = None
     airflow_user: Name = "admin"
     airflow_password: Password = ""
-    shop_users: Size = 500
-    shop_products: Size = 800
-    shop_orders: Size = 3000
-    shop_reviews: Size = 2000
-    shop_loyalty: Size = 3000
-    shop_user_events: Size = 200
-    shop_review_events: Size = 200
+    shop_users: Size = Sizes.users
+    shop_products: Size = Sizes.products
+    shop_orders: Size = Sizes.orders
+    shop_reviews: Size = Sizes.reviews
+    shop_loyalty: Size = Sizes.loyalty
+    shop_user_events: Size = Sizes.user_events
+    shop_review_events: Size = Sizes.review_events
 
     @field_validator(*TAKEN)
     @classmethod

@@ -1,4 +1,4 @@
-"""What the demo asks of Airflow's REST API (version 2)."""
+"""What the platform asks of Airflow's REST API (version 2)."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 
 from martline.command import Failure
-from martline.demo.terminal import console
+from martline.command.terminal import console
 
 FINISHED = ("success", "failed")
 PASSING_STATUSES = (500, 502, 503, 504)
