@@ -50,7 +50,9 @@ def compare_tables(replica: OpenReplica, names: Sequence[str], *, repair: bool) 
     if differing and not repair:
         told = "; ".join(map(str, shown[:DIFFERENCES_SHOWN]))
         more = f"; and {differing - DIFFERENCES_SHOWN} more" if differing > DIFFERENCES_SHOWN else ""
-        raise RowsDiffer(f"{differing} rows differ: {told}{more}; --repair brings them again", shown, differing)
+        raise RowsDiffer(
+            f"{differing} rows differ: {told}{more}; to bring them again, repair them", shown, differing
+        )
     return Compared({name: comparison.rows for name, comparison in compared.items()}, differing)
 
 

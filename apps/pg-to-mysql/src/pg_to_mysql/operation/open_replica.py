@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pg_to_mysql.changes.apply import Applied, Replicated, apply_changes
-from pg_to_mysql.errors import Failure, OtherSource, PassingFailure, WrongSettings
+from pg_to_mysql.errors import Failure, OtherSource, PassingFailure, Setting, WrongSettings
 from pg_to_mysql.following import gone, publishing
 from pg_to_mysql.following.follow import follow_tables
 from pg_to_mysql.following.gone import Gone
@@ -358,7 +358,9 @@ class OpenReplica:
         """Let :meth:`copy_new` copy these tables once more, also those that are stopped."""
         unknown = sorted(set(names) - self.state.copied().keys())
         if unknown:
-            raise WrongSettings(f"--recopy is {unknown[0]}: no such table is replicated")
+            raise WrongSettings(
+                f"recopy is {unknown[0]}: no such table is replicated", settings={Setting.RECOPY: None}
+            )
         self.state.copy_again(names)
 
     def _follow_catalogue(self) -> dict[str, Table]:
