@@ -124,6 +124,11 @@ class AirflowClient:
         """Whether somebody has paused the DAG: its runs then stand still."""
         return bool(self._get(f"/dags/{dag}")["is_paused"])
 
+    def parameters(self, dag: str) -> dict[str, Any]:
+        """The values of a DAG's parameters where a run gives no others."""
+        shown = self._get(f"/dags/{dag}/details")["params"]
+        return {name: parameter["value"] for name, parameter in shown.items()}
+
     def pause(self, dag: str, *, paused: bool) -> None:
         """Pause a DAG, or let its runs go on."""
         self._answer("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": paused})

@@ -19,7 +19,6 @@ from martline.cluster.kind import NAMESPACE, Cluster
 from martline.cluster.release import Release
 from martline.command import confirm_removal, console_command
 from martline.command.logins import print_logins
-from martline.command.sizes import Sizes
 from martline.command.terminal import console, results
 from martline.demo import report, run_demo
 
@@ -125,7 +124,7 @@ def demo(scale: int) -> None:
     with access.forwarded(cluster, access.AIRFLOW, access.POSTGRES, access.MYSQL) as ports:
         console.print("Running the DAGs")
         with AirflowClient(access.airflow_login(cluster, ports[access.AIRFLOW])) as airflow:
-            steps = run_demo(airflow, Sizes(), scale)
+            steps = run_demo(airflow, scale)
         with (
             access.connect_postgres(cluster, ports[access.POSTGRES]) as source,
             access.connect_mysql(cluster, ports[access.MYSQL]) as replica,

@@ -1,7 +1,7 @@
 """What the demo shows at its end."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -14,9 +14,9 @@ from martline.command.logins import Login, print_logins
 from martline.command.terminal import results as terminal
 from martline.demo.run import Step
 
-MARTS = ("mart_user_activity", "mart_product_rating", "mart_average_check")
-TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
 FIRST_ROWS = 5
+Results = Mapping[tuple[str, str], Mapping[str, Any]]
+"""What the tasks have left, by the names of DAG and task."""
 
 
 def report(
@@ -30,9 +30,11 @@ def report(
 
     ``start_seconds`` is what the servers took to start, if that was part of it.
     """
-    for mart in MARTS:
+    results = {(step.run.dag, step.task.name): step.result for step in steps}
+    marts: Any = results["build_marts", "build"]["marts"]
+    for mart in marts:
         _print_rows(replica, mart)
-    _print_counts(source, replica, steps)
+    _print_counts(source, replica, results)
     _print_times(steps, start_seconds)
     print_logins(logins)
 
@@ -46,8 +48,7 @@ def _print_rows(replica: "pymysql.Connection[Any]", mart: str) -> None:
     terminal.print(table)
 
 
-def _print_counts(source: psycopg.Connection, replica: "pymysql.Connection[Any]", steps: Sequence[Step]) -> None:
-    results = {(step.run.dag, step.task.name): step.result for step in steps}
+def _print_counts(source: psycopg.Connection, replica: "pymysql.Connection[Any]", results: Results) -> None:
     generated: Any = results["shop_generate", "generate"]["rows"]
     stored = results["shop_events", "consume"]["stored"]
     compared: Any = results["replicate", "compare"]["tables"]
@@ -55,7 +56,7 @@ def _print_counts(source: psycopg.Connection, replica: "pymysql.Connection[Any]"
     for heading in ("generated", "in PostgreSQL", "in MySQL", "compared equal"):
         table.add_column(heading, justify="right")
     with replica.cursor() as cursor:
-        for name in TABLES:
+        for name in compared:
             query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))
             in_source = source.execute(query).fetchone()
             cursor.execute(f"SELECT count(*) FROM `{name}`")  # noqa: S608

@@ -89,7 +89,7 @@ def demo(scale: int) -> None:
     console.print("Running the DAGs")
     state = platform.state
     with AirflowClient(airflow.login(state), platform.supervisor.require) as client:
-        steps = run_demo(client, state.settings.sizes, scale, platform.supervisor.require)
+        steps = run_demo(client, scale, platform.supervisor.require)
     with databases.source(state) as source, databases.replica(state) as replica:
         report(source, replica, steps, databases.logins(state), seconds)
 

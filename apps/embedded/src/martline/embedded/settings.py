@@ -1,6 +1,5 @@
 """The settings file ``.env``: names, sizes, ports and passwords."""
 
-from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,6 @@ from pydantic import (
 )
 
 from martline.command import WrongSettings
-from martline.command.sizes import Sizes
 
 
 def _blank_to_none(value: object) -> object:
@@ -70,13 +68,13 @@ class Settings(BaseModel):
     airflow_port: Port = None
     airflow_user: Name = "admin"
     airflow_password: Password = ""
-    shop_users: Size = Sizes.users
-    shop_products: Size = Sizes.products
-    shop_orders: Size = Sizes.orders
-    shop_reviews: Size = Sizes.reviews
-    shop_loyalty: Size = Sizes.loyalty
-    shop_user_events: Size = Sizes.user_events
-    shop_review_events: Size = Sizes.review_events
+    shop_users: Size = 500
+    shop_products: Size = 800
+    shop_orders: Size = 3000
+    shop_reviews: Size = 2000
+    shop_loyalty: Size = 3000
+    shop_user_events: Size = 200
+    shop_review_events: Size = 200
 
     @field_validator(*TAKEN)
     @classmethod
@@ -84,11 +82,6 @@ class Settings(BaseModel):
         if any(fnmatchcase(name, taken) for taken in TAKEN[str(field.field_name)]):
             raise ValueError("taken")
         return name
-
-    @property
-    def sizes(self) -> Sizes:
-        """What the DAGs generate and send."""
-        return Sizes(**{field.name: getattr(self, f"shop_{field.name}") for field in fields(Sizes)})
 
 
 def read_settings(file: Path) -> Settings:
