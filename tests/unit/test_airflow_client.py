@@ -95,7 +95,7 @@ def test_an_error_that_does_not_pass_ends_with_a_sentence(api: Api) -> None:
     assert api.asked > 1
 
 
-def test_an_error_of_the_demo_itself_is_not_repeated(api: Api) -> None:
+def test_an_error_of_the_request_itself_is_not_repeated(api: Api) -> None:
     with AirflowClient(api.login) as client:
         api.failures = [403]
         with pytest.raises(Failure, match="Airflow answers 403"):
