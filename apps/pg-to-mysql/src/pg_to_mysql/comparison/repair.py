@@ -62,7 +62,7 @@ def _require_copies(replica: OpenReplica, names: Sequence[str], replicated: Coll
         raise Failure(f"The table {due[0]} is to be copied again: run `replicate` first")
     # Of a table that was made anew, or renamed to the name of one that is gone, MySQL has another one.
     for name in names:
-        if name in replica.gone.names or (name not in replicated and name not in replica.stopped()):
+        if name in replica.tables.gone.names or (name not in replicated and name not in replica.stopped()):
             raise Failure(f"MySQL has no copy of PostgreSQL's table {name} as it is now: run `replicate` first")
 
 
