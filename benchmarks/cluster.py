@@ -15,11 +15,11 @@ from pathlib import Path
 
 from benchmarks.measure import Measure, publish
 
+from martline.airflow_client import FINISHED, AirflowClient, DagRun
 from martline.cluster import access, usage
 from martline.cluster.images import images, size
 from martline.cluster.kind import NAMESPACE, Cluster
 from martline.command import Failure
-from martline.demo import FINISHED, AirflowClient, DagRun
 
 CHECKOUT = Path(__file__).parent.parent
 PROGRAM = Path(sys.executable).with_name("martline-cluster")

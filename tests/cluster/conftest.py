@@ -14,10 +14,10 @@ import psycopg
 import pymysql
 import pytest
 
+from martline.airflow_client import AirflowClient
 from martline.cluster import access, programs
 from martline.cluster.kind import Cluster
 from martline.command import Failure
-from martline.demo import AirflowClient
 
 CHECKOUT = Path(__file__).parent.parent.parent
 PROGRAM = Path(sys.executable).with_name("martline-cluster")

@@ -21,9 +21,9 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from tests.cluster.conftest import Platform
 from tests.marts import require_marts, rows
 
+from martline.airflow_client import FINISHED, DagRun
 from martline.cluster import access, programs
 from martline.command import Failure, port_is_free
-from martline.demo import FINISHED, DagRun
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -58,7 +58,7 @@ def test_a_mysql_without_tls_that_asks_for_the_password_in_clear_does_not_get_it
     server = FalseMySQL(plugin, b"")
     with (
         false_server(server) as port,
-        pytest.raises(Failure, match=r"password in clear .* MYSQL_SSL_MODE=REQUIRED"),
+        pytest.raises(Failure, match=r"password in clear .* ssl_mode=REQUIRED"),
     ):
         settings(port).connect()
     assert not server.received

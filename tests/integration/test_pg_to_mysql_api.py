@@ -16,6 +16,7 @@ from pg_to_mysql import (
     Replica,
     RowsDiffer,
     Run,
+    Setting,
     Source,
     TablesLeftOut,
     WrongSettings,
@@ -119,6 +120,9 @@ def test_another_source_and_wrong_settings_have_errors_of_their_own(
     other = Replica(to_source(servers), mysql_from_environment(servers), schema="other")
     with pytest.raises(OtherSource, match="its schema is other, and not public"):
         other.replicate()
+    with pytest.raises(WrongSettings, match="recopy is nonsense") as failure:
+        replica.snapshot(recopy=["nonsense"])
+    assert failure.value.settings == {Setting.RECOPY: None}
     with pytest.raises(WrongSettings, match="There is no table nonsense"):
         replica.snapshot(["nonsense"])
     with pytest.raises(WrongSettings, match="connection string can't be read"):

@@ -88,7 +88,7 @@ def test_another_schema_is_refused_by_every_command_and_nothing_is_dropped(
         refused = run(command, "--schema", "crm", env=servers, check=False)
         assert refused.status == 1
         assert (
-            "its schema is crm, and not public; give the schema crm a replica of its own with --slot"
+            "its schema is crm, and not public; give the schema crm a replica of its own with another slot"
             in refused.log
         )
     status = run("replication-status", "--schema", "crm", env=servers)

@@ -16,7 +16,7 @@ import pytest
 from tests.marts import require_marts, rows
 from tests.platform.checkout import Checkout
 
-from martline.demo import FINISHED, AirflowClient, DagRun
+from martline.airflow_client import FINISHED, AirflowClient, DagRun
 from martline.embedded import airflow as embedded_airflow
 from martline.embedded.platform import Platform
 

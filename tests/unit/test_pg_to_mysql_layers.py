@@ -1,6 +1,7 @@
 """The replicator's folders depend on each other in one direction, and only its command line on the process."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ LAYERS = (
     {"command_line"},
 )
 """Each may know those before it, and none beside it."""
+OPTION_OR_VARIABLE = re.compile(r"--[a-z]|\bPG[A-Z]{3,}|\b(MYSQL|REPLICATION)_[A-Z]*|\bPG settings")
 FILES = sorted(PACKAGE.rglob("*.py"), key=str)
 
 
@@ -61,3 +63,18 @@ def test_the_package_knows_nothing_of_the_platform() -> None:
 @pytest.mark.parametrize("word", ["os.environ", "os.getenv", "print(", "sys.exit", "sys.argv", "import click"])
 def test_nothing_below_the_command_line_uses_the_environment_or_the_terminal(word: str) -> None:
     assert [file.name for file in FILES if part(file) != "command_line" and word in file.read_text()] == []
+
+
+def texts(file: Path) -> Iterator[str]:
+    """The file's strings that are no docstrings."""
+    tree = ast.parse(file.read_text())
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node.value
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_only_the_command_line_names_options_and_variables(file: Path) -> None:
+    if part(file) != "command_line":
+        assert [text for text in texts(file) if OPTION_OR_VARIABLE.search(text)] == []

@@ -17,8 +17,38 @@ class Kind(StrEnum):
     """Disk or memory is full."""
 
 
+class Setting(StrEnum):
+    """A setting that an error's sentence speaks of, by its name in this package."""
+
+    SOURCE = "source"
+    SOURCE_SSLMODE = "sslmode"
+    """Of the source, as libpq knows it."""
+    TARGET = "target"
+    TARGET_SSL_MODE = "ssl_mode"
+    TARGET_SSL_FILES = "ssl_ca, ssl_cert, ssl_key"
+    SCHEMA = "schema"
+    SLOT = "slot"
+    UNFIT = "unfit"
+    DROP_GONE = "drop_gone"
+    EXCLUDE = "exclude"
+    RECOPY = "recopy"
+    START_OVER = "start_over"
+    REPAIR = "repair"
+    """Not a setting but a method of the replica's."""
+    DROP_SLOT_OVER = "drop_over"
+
+
+SettingsToChange = Mapping[Setting, str | int | None]
+"""Settings whose change may help: each with the value to set, or None where that is not known."""
+
+
 class Failure(Exception):
     """Something could not be done."""
+
+    def __init__(self, sentence: str, *, settings: SettingsToChange | None = None) -> None:
+        super().__init__(sentence)
+        self.settings = settings or {}
+        """Those that the sentence speaks of: who gives them other names to users can tell these."""
 
 
 class WrongSettings(Failure):
@@ -28,13 +58,19 @@ class WrongSettings(Failure):
 class PassingFailure(Failure):
     """A failure whose cause goes by itself, such as a lock that somebody holds: the same may succeed later."""
 
-    def __init__(self, sentence: str, kind: Kind = Kind.LOCK) -> None:
-        super().__init__(sentence)
+    def __init__(
+        self, sentence: str, kind: Kind = Kind.LOCK, *, settings: SettingsToChange | None = None
+    ) -> None:
+        super().__init__(sentence, settings=settings)
         self.kind = kind
 
 
 class OtherSource(Failure):
     """The source is not the one that MySQL's copies are of."""
+
+    def __init__(self, sentence: str) -> None:
+        helpful = (Setting.SOURCE, Setting.SCHEMA, Setting.SLOT, Setting.START_OVER)
+        super().__init__(sentence, settings=dict.fromkeys(helpful))
 
 
 class Refused(Failure):
@@ -62,8 +98,10 @@ class Refused(Failure):
 class TablesLeftOut(Failure):
     """Some tables are not replicated; all others are done."""
 
-    def __init__(self, sentence: str, refusals: Iterable[Refused]) -> None:
-        super().__init__(sentence)
+    def __init__(
+        self, sentence: str, refusals: Iterable[Refused], *, settings: SettingsToChange | None = None
+    ) -> None:
+        super().__init__(sentence, settings=settings)
         self.refusals = tuple(refusals)
         """Why each of them is not."""
 
@@ -72,8 +110,8 @@ class TablesGone(Failure):
     """MySQL has copies of tables that PostgreSQL has no longer, more than may be dropped; all others are done."""
 
     def __init__(self, sentence: str, tables: Iterable[str]) -> None:
-        super().__init__(sentence)
         self.tables = tuple(tables)
+        super().__init__(sentence, settings={Setting.DROP_GONE: len(self.tables)})
 
 
 @dataclass(frozen=True)
@@ -94,7 +132,7 @@ class RowsDiffer(Failure):
     """MySQL does not have the rows that PostgreSQL has."""
 
     def __init__(self, sentence: str, differences: Iterable[RowDifference], number: int) -> None:
-        super().__init__(sentence)
+        super().__init__(sentence, settings={Setting.REPAIR: None})
         self.differences = tuple(differences)
         """The first of them."""
         self.number = number

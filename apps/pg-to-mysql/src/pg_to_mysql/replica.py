@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.comparison.repair import Compared, compare_tables
 from pg_to_mysql.mysql.settings import MySQLSettings
+from pg_to_mysql.operation.copying import copy_again, copy_new
 from pg_to_mysql.operation.left_out import as_refusals, require, without
 from pg_to_mysql.operation.observer import Observer
-from pg_to_mysql.operation.open_replica import Settings, open_replica
+from pg_to_mysql.operation.open_replica import open_replica
 from pg_to_mysql.operation.plan import Plan
 from pg_to_mysql.operation.run import Run, run_and_follow, run_once
+from pg_to_mysql.operation.settings import Settings
 from pg_to_mysql.operation.status import Status, read_status
 from pg_to_mysql.passing import in_sentences
 from pg_to_mysql.postgres.connection import Source
@@ -85,8 +87,8 @@ class Replica:
         with open_replica(self._settings, drops=True) as replica:
             wanted, refused = replica.choose_tables(tables, exclude)
             with replica.copying(), replica.locked():
-                replica.copy_again(recopy)
-                copied = replica.copy_new(wanted, exclude, recopy)
+                copy_again(replica, recopy)
+                copied = copy_new(replica, wanted, exclude, recopy)
             require(as_refusals(refused) | copied.failed, {})
         return copied
 

@@ -10,11 +10,12 @@ from typing import Any
 import psycopg
 import pymysql
 
+from martline.airflow_client import AirflowLogin
 from martline.cluster import programs
 from martline.cluster.forwarding import forward
 from martline.cluster.kind import Cluster
 from martline.command import Failure, port_is_free
-from martline.demo import AirflowLogin, Login
+from martline.command.logins import Login
 from pg_to_mysql.command_line.environment import mysql_from_environment
 
 
@@ -46,10 +47,12 @@ SERVICES = (POSTGRES, MYSQL, AIRFLOW, KAFKA, JUPYTER, SPARK)
 def require_free_ports(services: Sequence[Service]) -> None:
     """Raise :class:`Failure` that names the services' ports that are taken on this machine."""
     taken = [
-        f"{service.local_port} ({service.title})" for service in services if not port_is_free(service.local_port)
+        f"{service.local_port} (for {service.title})"
+        for service in services
+        if not port_is_free(service.local_port)
     ]
     if taken:
-        raise Failure(f"{', '.join(taken)}: taken by another program; stop it")
+        raise Failure(f"Ports are taken by other programs: {', '.join(taken)}; stop these programs")
 
 
 @contextmanager

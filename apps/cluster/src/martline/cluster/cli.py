@@ -12,12 +12,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from martline.airflow_client import AirflowClient
 from martline.cluster import access, programs, usage
 from martline.cluster.images import Image, images, size
 from martline.cluster.kind import NAMESPACE, Cluster
 from martline.cluster.release import Release
 from martline.command import confirm_removal, console_command
-from martline.demo import AirflowClient, Sizes, console, print_logins, report, results, run_demo
+from martline.command.logins import print_logins
+from martline.command.terminal import console, results
+from martline.demo import report, run_demo
 
 
 @click.group()
@@ -121,7 +124,7 @@ def demo(scale: int) -> None:
     with access.forwarded(cluster, access.AIRFLOW, access.POSTGRES, access.MYSQL) as ports:
         console.print("Running the DAGs")
         with AirflowClient(access.airflow_login(cluster, ports[access.AIRFLOW])) as airflow:
-            steps = run_demo(airflow, Sizes(), scale)
+            steps = run_demo(airflow, scale)
         with (
             access.connect_postgres(cluster, ports[access.POSTGRES]) as source,
             access.connect_mysql(cluster, ports[access.MYSQL]) as replica,

@@ -53,7 +53,7 @@ class _Forward:
         if not answer:
             process.kill()
             process.wait()
-            raise Failure(f"{self._title} can't be reached: {first_line.strip()}; is the platform up?")
+            raise Failure(f"{self._title} can't be reached: {first_line.strip()}; see `make logs` for why")
         self.local_port = int(answer[1])
         return process
 

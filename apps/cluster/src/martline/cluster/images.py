@@ -14,7 +14,7 @@ from pathlib import Path
 
 from martline.cluster import programs
 from martline.command import Failure
-from martline.demo import console
+from martline.command.terminal import console
 
 BASE = Path("images/base/Dockerfile")
 BASE_TARGETS = ("uv", "python", "java")

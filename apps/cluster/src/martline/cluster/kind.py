@@ -8,7 +8,7 @@ from pathlib import Path
 from martline.cluster import programs
 from martline.cluster.images import exists
 from martline.command import Failure
-from martline.demo import console
+from martline.command.terminal import console
 
 NAMESPACE = "martline"
 SECONDS_TO_ANSWER = 120

@@ -11,7 +11,7 @@ from martline.cluster import programs
 from martline.cluster.images import Image
 from martline.cluster.kind import Cluster
 from martline.command import Failure
-from martline.demo import console
+from martline.command.terminal import console
 
 RELEASE = "martline"
 TIMEOUT = "10m"

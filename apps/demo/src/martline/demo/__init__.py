@@ -1,22 +1,6 @@
 """The four DAGs through a running Airflow, wherever it runs, and the report of what they made."""
 
-from martline.demo.airflow_client import FINISHED, AirflowClient, AirflowLogin, DagRun, Task
-from martline.demo.report import Login, print_logins, report
-from martline.demo.run import Sizes, Step, run_demo
-from martline.demo.terminal import console, results
+from martline.demo.report import report
+from martline.demo.run import Step, run_demo
 
-__all__ = [
-    "FINISHED",
-    "AirflowClient",
-    "AirflowLogin",
-    "DagRun",
-    "Login",
-    "Sizes",
-    "Step",
-    "Task",
-    "console",
-    "print_logins",
-    "report",
-    "results",
-    "run_demo",
-]
+__all__ = ["Step", "report", "run_demo"]

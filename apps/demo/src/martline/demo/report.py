@@ -1,8 +1,7 @@
 """What the demo shows at its end."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -11,22 +10,13 @@ import pymysql
 from psycopg import sql
 from rich.table import Table
 
+from martline.command.logins import Login, print_logins
+from martline.command.terminal import results as terminal
 from martline.demo.run import Step
-from martline.demo.terminal import results as terminal
 
-MARTS = ("mart_user_activity", "mart_product_rating", "mart_average_check")
-TABLES = ("users", "productcategories", "products", "orders", "orderdetails", "reviews", "loyaltypoints")
 FIRST_ROWS = 5
-
-
-@dataclass(frozen=True)
-class Login:
-    """Where a server is for the person who reads the report."""
-
-    server: str
-    address: str
-    user: str = ""
-    password: str = field(default="", repr=False)
+Results = Mapping[tuple[str, str], Mapping[str, Any]]
+"""What the tasks have left, by the names of DAG and task."""
 
 
 def report(
@@ -40,9 +30,11 @@ def report(
 
     ``start_seconds`` is what the servers took to start, if that was part of it.
     """
-    for mart in MARTS:
+    results = {(step.run.dag, step.task.name): step.result for step in steps}
+    marts: Any = results["build_marts", "build"]["marts"]
+    for mart in marts:
         _print_rows(replica, mart)
-    _print_counts(source, replica, steps)
+    _print_counts(source, replica, results)
     _print_times(steps, start_seconds)
     print_logins(logins)
 
@@ -56,8 +48,7 @@ def _print_rows(replica: "pymysql.Connection[Any]", mart: str) -> None:
     terminal.print(table)
 
 
-def _print_counts(source: psycopg.Connection, replica: "pymysql.Connection[Any]", steps: Sequence[Step]) -> None:
-    results = {(step.run.dag, step.task.name): step.result for step in steps}
+def _print_counts(source: psycopg.Connection, replica: "pymysql.Connection[Any]", results: Results) -> None:
     generated: Any = results["shop_generate", "generate"]["rows"]
     stored = results["shop_events", "consume"]["stored"]
     compared: Any = results["replicate", "compare"]["tables"]
@@ -65,7 +56,7 @@ def _print_counts(source: psycopg.Connection, replica: "pymysql.Connection[Any]"
     for heading in ("generated", "in PostgreSQL", "in MySQL", "compared equal"):
         table.add_column(heading, justify="right")
     with replica.cursor() as cursor:
-        for name in TABLES:
+        for name in compared:
             query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))
             in_source = source.execute(query).fetchone()
             cursor.execute(f"SELECT count(*) FROM `{name}`")  # noqa: S608
@@ -86,12 +77,4 @@ def _print_times(steps: Sequence[Step], start_seconds: float | None) -> None:
         title = run.dag if runs_of_dag[run.dag] == 1 else f"{run.dag}, run {runs_of_dag[run.dag]}"
         for step in tasks:
             table.add_row(f"{title}: {step.task.name}", f"{step.task.seconds or 0:.1f}")
-    terminal.print(table)
-
-
-def print_logins(logins: Sequence[Login]) -> None:
-    """Print where the servers are and how to get in."""
-    table = Table("what", "address", "user", "password", title="Addresses and logins", title_justify="left")
-    for login in logins:
-        table.add_row(login.server, login.address, login.user, login.password)
     terminal.print(table)

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from martline.airflow_client import FINISHED, AirflowClient, DagRun, Task
 from martline.command import Failure
-from martline.demo.airflow_client import FINISHED, AirflowClient, DagRun, Task
-from martline.demo.terminal import console
+from martline.command.terminal import console
 
 DAGS = ("shop_generate", "shop_events", "replicate", "build_marts")
 NEXT = {"shop_generate": "replicate", "shop_events": "replicate", "replicate": "build_marts"}
@@ -20,19 +20,6 @@ STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", 
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """What the DAGs generate and send at scale 1."""
-
-    users: int = 500
-    products: int = 800
-    orders: int = 3000
-    reviews: int = 2000
-    loyalty: int = 3000
-    user_events: int = 200
-    review_events: int = 200
-
-
-@dataclass(frozen=True)
 class Step:
     """A finished task and the result it left."""
 
@@ -42,13 +29,13 @@ class Step:
 
 
 def run_demo(
-    airflow: AirflowClient, sizes: Sizes, scale: int, require_servers: Callable[[], None] = lambda: None
+    airflow: AirflowClient, scale: int, require_servers: Callable[[], None] = lambda: None
 ) -> list[Step]:
     """Run what has not run yet at this scale, show it, and return every task's result in order.
 
     ``require_servers`` is called while tasks run; it raises when waiting has become pointless.
     """
-    return _Demo(airflow, require_servers).run(sizes, scale)
+    return _Demo(airflow, require_servers).run(scale)
 
 
 class _Demo:
@@ -59,22 +46,27 @@ class _Demo:
         self._require_servers = require_servers
         self._seen: set[tuple[DagRun, Task]] = set()
 
-    def run(self, sizes: Sizes, scale: int) -> list[Step]:
+    def run(self, scale: int) -> list[Step]:
         self._airflow.wait_for_dags(set(DAGS))
-        generate = self._finish_named("shop_generate", scale, _rows(sizes, scale))
-        events = self._finish_named("shop_events", scale, _events(sizes, scale))
+        generate = self._finish_named("shop_generate", scale)
+        events = self._finish_named("shop_events", scale)
         runs = [generate, events]
         for run in runs:  # grows while it is walked: each run may have started others
             runs += [started for started in self._await_started(run) if started not in runs]
         return [step for run in runs for step in self._steps(run)]
 
-    def _finish_named(self, dag: str, scale: int, parameters: dict[str, int]) -> DagRun:
+    def _finish_named(self, dag: str, scale: int) -> DagRun:
         """Finish the demo's own run of a DAG: a new one, one that runs already, or one that is done."""
         run, state = self._attempt(dag, f"demo-{scale}")
         if state is None:
-            self._airflow.trigger(run, parameters)
+            self._airflow.trigger(run, self._scaled(dag, scale))
         self._finish(run)
         return run
+
+    def _scaled(self, dag: str, scale: int) -> dict[str, int]:
+        """The sizes that the DAG has by itself, so many times, and a seed of the demo's own."""
+        sizes = {name: value for name, value in self._airflow.parameters(dag).items() if name != "seed"}
+        return {**{name: value * scale for name, value in sizes.items()}, "seed": SEED * scale}
 
     def _attempt(self, dag: str, name: str) -> tuple[DagRun, str | None]:
         """The first run by this name (or it with a number) that has not failed, and its state if it is there."""
@@ -181,18 +173,3 @@ class _Waiting:
 def _unfinished(tasks: Sequence[Task]) -> str:
     states = [f"{task.name} is {task.state or 'not scheduled yet'}" for task in tasks if task.state != "success"]
     return ", ".join(states) or "its tasks are done"
-
-
-def _rows(sizes: Sizes, scale: int) -> dict[str, int]:
-    return {
-        "users": sizes.users * scale,
-        "products": sizes.products * scale,
-        "orders": sizes.orders * scale,
-        "reviews": sizes.reviews * scale,
-        "loyalty": sizes.loyalty * scale,
-        "seed": SEED * scale,
-    }
-
-
-def _events(sizes: Sizes, scale: int) -> dict[str, int]:
-    return {"users": sizes.user_events * scale, "reviews": sizes.review_events * scale, "seed": SEED * scale}

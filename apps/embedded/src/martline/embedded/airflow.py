@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from martline.airflow_client import AirflowLogin
 from martline.command import Failure
-from martline.demo import AirflowLogin
 from martline.embedded import postgres
 from martline.embedded.server import Server
 from martline.embedded.state import State, write_private

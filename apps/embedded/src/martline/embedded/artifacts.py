@@ -27,7 +27,7 @@ from rich.progress import (
 )
 
 from martline.command import Failure
-from martline.demo import console
+from martline.command.terminal import console
 
 PARALLEL_DOWNLOADS = 8
 

@@ -8,8 +8,10 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from martline.airflow_client import AirflowClient
 from martline.command import confirm_removal, console_command
-from martline.demo import AirflowClient, console, report, results, run_demo
+from martline.command.terminal import console, results
+from martline.demo import report, run_demo
 from martline.embedded import airflow, databases
 from martline.embedded.environment import forget_foreign
 from martline.embedded.folder import Folder, state_folder
@@ -87,7 +89,7 @@ def demo(scale: int) -> None:
     console.print("Running the DAGs")
     state = platform.state
     with AirflowClient(airflow.login(state), platform.supervisor.require) as client:
-        steps = run_demo(client, state.settings.sizes, scale, platform.supervisor.require)
+        steps = run_demo(client, scale, platform.supervisor.require)
     with databases.source(state) as source, databases.replica(state) as replica:
         report(source, replica, steps, databases.logins(state), seconds)
 

@@ -7,7 +7,7 @@ import psycopg
 import pymysql
 
 from martline.command import MySQLSettings
-from martline.demo import Login
+from martline.command.logins import Login
 from martline.embedded import airflow
 from martline.embedded.state import State
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from martline.command import Failure
-from martline.demo import console
+from martline.command.terminal import console
 
 PLAIN = re.compile(r"/[A-Za-z0-9_./+-]{0,150}")
 """Paths that mean the same in a list with commas or colons, in settings of any format, and in any locale."""

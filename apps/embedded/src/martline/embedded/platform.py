@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
+from martline.airflow_client import AirflowClient
 from martline.command import Failure
-from martline.demo import AirflowClient
 from martline.embedded import airflow, kafka, mariadb, postgres, spark
 from martline.embedded.artifacts import cache_folder, fetch_programs
 from martline.embedded.environment import inherited

@@ -1,6 +1,5 @@
 """The settings file ``.env``: names, sizes, ports and passwords."""
 
-from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,6 @@ from pydantic import (
 )
 
 from martline.command import WrongSettings
-from martline.demo import Sizes
 
 
 def _blank_to_none(value: object) -> object:
@@ -84,11 +82,6 @@ class Settings(BaseModel):
         if any(fnmatchcase(name, taken) for taken in TAKEN[str(field.field_name)]):
             raise ValueError("taken")
         return name
-
-    @property
-    def sizes(self) -> Sizes:
-        """What the DAGs generate and send."""
-        return Sizes(**{field.name: getattr(self, f"shop_{field.name}") for field in fields(Sizes)})
 
 
 def read_settings(file: Path) -> Settings:

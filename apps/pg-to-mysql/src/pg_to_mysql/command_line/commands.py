@@ -19,7 +19,7 @@ from pg_to_mysql.command_line.environment import (
     spark_master_from_environment,
 )
 from pg_to_mysql.command_line.progress import bar
-from pg_to_mysql.errors import WrongSettings
+from pg_to_mysql.errors import OtherSource, WrongSettings
 from pg_to_mysql.extras import extra
 from pg_to_mysql.operation import roles
 from pg_to_mysql.operation.observer import Observer
@@ -217,7 +217,7 @@ def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | N
     guard_disk_of(source_from_environment(), slot, warn_over=warn_over, drop_over=drop_slot_over)
     status = _replica(slot, schema).status()
     if status.other_source:
-        log.warning("%s", status.other_source)
+        log.warning("%s", status.other_source, extra={"settings": OtherSource(status.other_source).settings})
     if sys.stderr.isatty():
         # Imported where it is used: it takes as long as the rest of the command.
         from rich.console import Console

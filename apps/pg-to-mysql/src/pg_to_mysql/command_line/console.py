@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
-from pg_to_mysql.errors import Failure, WrongSettings
+from pg_to_mysql.command_line.advice import AdvisingFormatter
+from pg_to_mysql.errors import Failure, SettingsToChange, WrongSettings
 
 log = logging.getLogger(__name__)
 Result = Mapping[str, Any]
@@ -26,7 +27,9 @@ def console_command(function: Callable[..., Result | None]) -> click.Command:
 
     @functools.wraps(function)
     def run(debug: bool, **arguments: Any) -> None:
-        logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(AdvisingFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+        logging.basicConfig(handlers=[handler])
         # Of libraries no more than warnings.
         for ours in (__name__, function.__module__):
             logging.getLogger(ours.partition(".")[0]).setLevel(logging.DEBUG if debug else logging.INFO)
@@ -38,7 +41,7 @@ def console_command(function: Callable[..., Result | None]) -> click.Command:
         except KeyboardInterrupt:
             _end("interrupted", 130, debug)
         except Failure as failure:
-            _end(str(failure), 2 if isinstance(failure, WrongSettings) else 1, debug)
+            _end(str(failure), 2 if isinstance(failure, WrongSettings) else 1, debug, failure.settings)
         except Exception as error:
             what = " ".join(str(error).split())
             _end(f"unexpected {type(error).__name__}: {what} (--debug shows the traceback)", 1, debug)
@@ -51,6 +54,6 @@ def console_command(function: Callable[..., Result | None]) -> click.Command:
     return click.command(name, context_settings={"show_default": True})(option(run))
 
 
-def _end(sentence: str, exit_status: int, debug: bool) -> NoReturn:
-    log.error("%s", sentence, exc_info=debug)
+def _end(sentence: str, exit_status: int, debug: bool, settings: SettingsToChange | None = None) -> NoReturn:
+    log.error("%s", sentence, exc_info=debug, extra={"settings": settings or {}})
     sys.exit(exit_status)

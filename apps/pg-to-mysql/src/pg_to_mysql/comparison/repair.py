@@ -50,7 +50,9 @@ def compare_tables(replica: OpenReplica, names: Sequence[str], *, repair: bool) 
     if differing and not repair:
         told = "; ".join(map(str, shown[:DIFFERENCES_SHOWN]))
         more = f"; and {differing - DIFFERENCES_SHOWN} more" if differing > DIFFERENCES_SHOWN else ""
-        raise RowsDiffer(f"{differing} rows differ: {told}{more}; --repair brings them again", shown, differing)
+        raise RowsDiffer(
+            f"{differing} rows differ: {told}{more}; to bring them again, repair them", shown, differing
+        )
     return Compared({name: comparison.rows for name, comparison in compared.items()}, differing)
 
 
@@ -60,7 +62,7 @@ def _require_copies(replica: OpenReplica, names: Sequence[str], replicated: Coll
         raise Failure(f"The table {due[0]} is to be copied again: run `replicate` first")
     # Of a table that was made anew, or renamed to the name of one that is gone, MySQL has another one.
     for name in names:
-        if name in replica.gone.names or (name not in replicated and name not in replica.stopped()):
+        if name in replica.tables.gone.names or (name not in replicated and name not in replica.stopped()):
             raise Failure(f"MySQL has no copy of PostgreSQL's table {name} as it is now: run `replicate` first")
 
 

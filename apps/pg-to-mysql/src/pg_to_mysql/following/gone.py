@@ -102,7 +102,8 @@ def warn(schema: str, gone: Gone) -> None:
     for name, reason in gone.kept.items():
         log.warning("%s is not in PostgreSQL any more, but its copy is not dropped: %s", name, reason)
     if gone.too_many:
-        log.warning("%s", refusal(schema, gone.too_many))
+        failure = refusal(schema, gone.too_many)
+        log.warning("%s", failure, extra={"settings": failure.settings})
 
 
 def refusal(schema: str, names: Sequence[str]) -> TablesGone:
@@ -110,7 +111,7 @@ def refusal(schema: str, names: Sequence[str]) -> TablesGone:
     number = len(names)
     return TablesGone(
         f"PostgreSQL's schema {schema} has {number} of the tables no longer that MySQL has copies of:"
-        f" {', '.join(names)}; to drop so many copies at once, say `replicate --drop-gone {number}`"
-        f" (REPLICATION_DROP_GONE={number}); the other tables are done",
+        f" {', '.join(names)}; to drop so many copies at once, set drop_gone to"
+        f" {number}; the other tables are done",
         names,
     )

@@ -7,7 +7,7 @@ transactions again: it must give the last of them, and none that MySQL does not 
 
 import numpy as np
 
-from pg_to_mysql.errors import Failure
+from pg_to_mysql.errors import Failure, Setting
 from pg_to_mysql.identity.identity import START_OVER
 from pg_to_mysql.mysql.state import Transaction
 from pg_to_mysql.postgres import wal
@@ -53,7 +53,8 @@ class History:
         return Failure(
             "PostgreSQL was put back to an earlier moment, and its log has gone on from there: MySQL has the"
             f" transaction at {wal.format_lsn(self._last.lsn)} last, and the slot gives {found} instead;"
-            f" let PGHOST lead to a server that has everything, or {START_OVER}"
+            f" let the source be a server that has everything, or {START_OVER}",
+            settings={Setting.SOURCE: None, Setting.START_OVER: None},
         )
 
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 import psycopg
 from psycopg import sql
 
-from pg_to_mysql.errors import Failure, Kind, PassingFailure
+from pg_to_mysql.errors import Failure, Kind, PassingFailure, Setting
 from pg_to_mysql.mysql.state import Identity, State
 from pg_to_mysql.postgres import wal
 from pg_to_mysql.postgres.connection import connect_as, parameters_of
 
-START_OVER = "`replicate --start-over` copies everything again from this one"
+START_OVER = "start over, which copies everything again from this one"
 WORDS = {
     "system_identifier": "system identifier",
     "timeline": "timeline",
@@ -32,8 +32,9 @@ def refuse_standby(connection: psycopg.Connection) -> None:
     if standby:
         raise PassingFailure(
             f"PostgreSQL at {connection.info.host}:{connection.info.port} is a standby, or is being recovered:"
-            " let PGHOST and PGPORT lead to the primary server",
+            " let the source be the primary server",
             Kind.READ_ONLY,
+            settings={Setting.SOURCE: None},
         )
 
 
@@ -61,9 +62,9 @@ def difference(stored: Identity, found: Identity) -> str | None:
     if not differing:
         return None
     if stored == replace(found, schema_name=stored.schema_name):
-        advice = f"give the schema {found.schema_name} a replica of its own with --slot"
+        advice = f"give the schema {found.schema_name} a replica of its own with another slot"
     else:
-        advice = "let PGHOST, PGPORT, PGDATABASE and --schema lead to that one"
+        advice = "let source and schema be that one"
     return (
         f"PostgreSQL's database {found.database_name} is not the source of MySQL's copies, which are of the"
         f" schema {stored.schema_name} of {stored.database_name}: {'; '.join(differing)}; {advice}, or"
@@ -79,8 +80,8 @@ def lag_behind_copies(connection: psycopg.Connection, state: State) -> str | Non
         return None
     return (
         f"PostgreSQL's log ends at {wal.format_lsn(end)}, and MySQL has what was in it up to"
-        f" {wal.format_lsn(reached)}: PostgreSQL was put back to an earlier moment; let PGHOST lead to a"
-        f" server that has everything, or {START_OVER}"
+        f" {wal.format_lsn(reached)}: PostgreSQL was put back to an earlier moment; let the source"
+        f" be a server that has everything, or {START_OVER}"
     )
 
 
@@ -94,6 +95,6 @@ def strange_tables(connection: psycopg.Connection, state: State, schema: str) ->
         return None
     return (
         f"None of the tables that came to MySQL by the slot {state.slot} is a table of the schema {schema} of"
-        f" PostgreSQL's database {connection.info.dbname}: let PGHOST, PGPORT, PGDATABASE and --schema lead to"
-        f" their source, or {START_OVER}"
+        f" PostgreSQL's database {connection.info.dbname}: let source and schema"
+        f" be theirs, or {START_OVER}"
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymysql import connections
 
-from pg_to_mysql.errors import Failure
+from pg_to_mysql.errors import Failure, Setting
 
 PROVED_WITHOUT_SENDING = frozenset(
     (b"caching_sha2_password", b"sha256_password", b"mysql_native_password", b"client_ed25519")
@@ -38,7 +38,8 @@ class SafeConnection(Connection):
             raise Failure(
                 f"MySQL at {self.host}:{self.port} asks for {self._user_name()}'s password in clear"
                 f" ({plugin_name.decode(errors='replace')}) on a connection without TLS: let the server have"
-                " TLS, and set MYSQL_SSL_MODE=REQUIRED or stricter"
+                " TLS, and set ssl_mode=REQUIRED or stricter",
+                settings={Setting.TARGET_SSL_MODE: "REQUIRED"},
             )
         return super()._process_auth(plugin_name, auth_packet, handler)  # type: ignore[misc]
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 import pymysql
 
-from pg_to_mysql.errors import Failure, WrongSettings
+from pg_to_mysql.errors import Failure, Setting, WrongSettings
 from pg_to_mysql.mysql.connection import SafeConnection
 from pg_to_mysql.mysql.session import pin
 
@@ -67,7 +67,8 @@ class MySQLSettings:
         except pymysql.OperationalError as error:
             raise Failure(
                 f"MySQL at {self.host}:{self.port} does not let {self.user} into {self.database}: "
-                f"{error.args[-1]}; check the MYSQL_ settings and that the server runs"
+                f"{error.args[-1]}; check the target's settings and that the server runs",
+                settings={Setting.TARGET: None},
             ) from error
         try:
             pin(connection)
@@ -88,7 +89,8 @@ class MySQLSettings:
                 context.load_cert_chain(self.ssl_cert, self.ssl_key)
         except (OSError, ssl.SSLError) as error:
             raise WrongSettings(
-                f"The files of MYSQL_SSL_CA, MYSQL_SSL_CERT and MYSQL_SSL_KEY can't be used: {error}"
+                f"The files ssl_ca, ssl_cert and ssl_key of the target can't be used: {error}",
+                settings={Setting.TARGET_SSL_FILES: None},
             ) from error
         # The certificates that MySQL makes for itself lack what Python 3.13 asks for beyond their signature.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from pg_to_mysql.errors import Failure
+from pg_to_mysql.errors import Failure, Setting
 from pg_to_mysql.mysql.names import TableNames
 from pg_to_mysql.mysql.target import LOCK_WAIT_SECONDS, Target
 from pg_to_mysql.tables.table import Table
@@ -217,7 +217,7 @@ class State:
             self.target.execute(f"SELECT RELEASE_LOCK({lock})")
         return {
             table.name: f"MySQL's table of that name belongs to the replica of the slot {others[table.name]}:"
-            " replicate into another database (MYSQL_DATABASE)"
+            " replicate into another database"
             for table in tables
             if table.name in others
         }
@@ -247,7 +247,12 @@ class State:
 
     def store_stopped(self, name: str, reason: str) -> None:
         """Note that the table is not followed any more, in the caller's transaction."""
-        log.error("%s is followed no more: %s; `replicate --recopy` copies it again", name, reason)
+        log.error(
+            "%s is followed no more: %s; to copy it again, recopy it",
+            name,
+            reason,
+            extra={"settings": {Setting.RECOPY: name}},
+        )
         self._set_table(name, "stopped = %s", [reason])
 
     def store_unfit(self, name: str, reason: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pg_to_mysql.errors import Failure
+from pg_to_mysql.operation.copying import copy_beside
 from pg_to_mysql.operation.open_replica import OpenReplica
 from pg_to_mysql.passing import cause_of
 from pg_to_mysql.snapshot.catch_up import Stopped
@@ -60,7 +61,7 @@ class CopiesBeside:
         try:
             with self._opened() as replica:
                 replica.target.patience = 0
-                failed = replica.copy_beside(names, self._stopped)
+                failed = copy_beside(replica, names, self._stopped)
         except Stopped:
             return
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from pg_to_mysql.errors import Refused, TablesLeftOut
+from pg_to_mysql.errors import Refused, Setting, TablesLeftOut
 
 Refusals = Mapping[str, Refused]
 """By the names of the tables."""
@@ -22,14 +22,15 @@ def require(refused: Refusals, stopped: Refusals) -> None:
     """Fail if there are tables that can't be replicated, or are not followed any more."""
     if stopped:
         raise TablesLeftOut(
-            f"Not followed any more: {_told(stopped)}. `replicate --recopy TABLE` copies it again. The others are"
-            " done",
+            f"Not followed any more: {_told(stopped)}. To copy a table again, recopy it. The others are done",
             stopped.values(),
+            settings={Setting.RECOPY: next(iter(stopped)) if len(stopped) == 1 else None},
         )
     if refused:
         raise TablesLeftOut(
-            f"Not replicated: {_told(refused)}, or leave it out with --exclude. The other tables are done",
+            f"Not replicated: {_told(refused)}, or exclude it. The other tables are done",
             refused.values(),
+            settings={Setting.EXCLUDE: None},
         )
 
 

@@ -9,11 +9,13 @@ from functools import partial
 
 from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.errors import Refused
+from pg_to_mysql.operation.copying import copy_again, copy_new
 from pg_to_mysql.operation.follower import Follower
 from pg_to_mysql.operation.left_out import as_refusals, require, without
 from pg_to_mysql.operation.observer import Observer
-from pg_to_mysql.operation.open_replica import OpenReplica, Settings, open_replica
+from pg_to_mysql.operation.open_replica import OpenReplica, open_replica
 from pg_to_mysql.operation.plan import Plan
+from pg_to_mysql.operation.settings import Settings
 from pg_to_mysql.operation.status import guard_disk
 from pg_to_mysql.snapshot.copy import Snapshot
 
@@ -34,7 +36,7 @@ def run_once(settings: Settings, plan: Plan) -> Run:
         wanted, refused = _begin(replica, plan)
         run = _bring(replica, plan, wanted, threading.Event(), begins=lambda: None)
         require(refused | run.copied.failed, _not_followed(replica, plan, run))
-        replica.require_none_gone()
+        replica.tables.require_none_gone()
     log.info("equal to PostgreSQL: %s changes since the last run", f"{run.applied.changes:,}")
     return run
 
@@ -81,13 +83,13 @@ def _bring(
     replica: OpenReplica, plan: Plan, wanted: Sequence[str], stopped: threading.Event, begins: Callable[[], None]
 ) -> Run:
     with replica.copying(), replica.locked():
-        replica.copy_again(plan.recopy)
-        copied = replica.copy_new(wanted, plan.exclude, plan.recopy)
+        copy_again(replica, plan.recopy)
+        copied = copy_new(replica, wanted, plan.exclude, plan.recopy)
         begins()  # not before: who stops it need not wait for a copy, which the next run does again
         applied = replica.apply(transactional=plan.transactional, stopped=stopped)
         # What has happened to a partition meanwhile is seen by the next look only.
         while (due := replica.due([*plan.exclude, *copied.failed])) and not stopped.is_set():
-            again = replica.copy_new(due, plan.exclude)
+            again = copy_new(replica, due, plan.exclude)
             copied += again
             applied += replica.apply(transactional=plan.transactional, stopped=stopped)
             if not (again.rows or again.failed):

@@ -7,6 +7,7 @@ from typing import Literal
 
 import psycopg
 
+from pg_to_mysql.errors import Setting
 from pg_to_mysql.identity.identity import refuse_standby
 from pg_to_mysql.mysql.state import KnownTable
 from pg_to_mysql.operation.open_replica import OpenReplica
@@ -63,9 +64,10 @@ def guard_disk(
     if retained.size > warn_over:
         log.warning(
             "PostgreSQL keeps %s of its log for the slot %s: run `replicate`, or drop the slot before the disk is"
-            " full (--drop-slot-over)",
+            " full",
             format_size(retained.size),
             slot,
+            extra={"settings": {Setting.DROP_SLOT_OVER: None}},
         )
     elif retained.left is not None and retained.left < NEARLY_LOST * (retained.left + retained.size):
         log.warning(

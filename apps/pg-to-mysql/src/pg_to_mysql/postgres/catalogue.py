@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from pg_to_mysql.errors import WrongSettings
+from pg_to_mysql.errors import Setting, WrongSettings
 from pg_to_mysql.postgres.keys import HINDRANCE, IS_TABLE, KEY_INDEX
 from pg_to_mysql.postgres.partitions import read_partitions
 from pg_to_mysql.tables.table import Column, Index, Table
@@ -82,7 +82,8 @@ def read_tables(
             rows: list[Any] = cursor.execute(COLUMNS, parameters).fetchall()
         except psycopg.errors.InvalidSchemaName as error:
             raise WrongSettings(
-                f"PostgreSQL's database {connection.info.dbname} has no schema {schema}: --schema names another"
+                f"PostgreSQL's database {connection.info.dbname} has no schema {schema}: name another one",
+                settings={Setting.SCHEMA: None},
             ) from error
     indexes: dict[int, list[tuple[Any, ...]]] = {}
     for oid, *index in connection.execute(INDEXES, parameters).fetchall():

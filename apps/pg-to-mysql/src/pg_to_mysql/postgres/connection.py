@@ -7,7 +7,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
-from pg_to_mysql.errors import Failure, WrongSettings
+from pg_to_mysql.errors import Failure, Setting, WrongSettings
 from pg_to_mysql.postgres import session
 
 ENCRYPTED = ("require", "verify-ca", "verify-full")
@@ -66,9 +66,13 @@ def connect_as(parameters: Parameters, **options: Any) -> psycopg.Connection:
         if "cleartext password" in cause:
             raise Failure(
                 "PostgreSQL asks for the password in clear, on a connection that need not be encrypted:"
-                " set PGSSLMODE=require or stricter"
+                " set sslmode=require or stricter",
+                settings={Setting.SOURCE_SSLMODE: "require"},
             ) from error
-        raise Failure(f"PostgreSQL can't be reached: {cause}; check the PG settings and the server") from error
+        raise Failure(
+            f"PostgreSQL can't be reached: {cause}; check the source's settings and the server",
+            settings={Setting.SOURCE: None},
+        ) from error
     session.pin_younger(connection.pgconn)
     return connection
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from pg_to_mysql.errors import Failure, PassingFailure, WrongSettings
+from pg_to_mysql.errors import Failure, PassingFailure, Setting, WrongSettings
 from pg_to_mysql.postgres.waiting import TELL_SECONDS, told
 from pg_to_mysql.postgres.wal import format_lsn
 
@@ -26,7 +26,10 @@ def choose_slot_name(database: str, chosen: str | None) -> str:
     if chosen is None:
         return ("replication_" + re.sub("[^a-z0-9_]", "_", database.lower()))[:63]
     if not re.fullmatch("[a-z0-9_]{1,63}", chosen):
-        raise WrongSettings(f"--slot is {chosen!r}: up to 63 lower-case letters, digits and _ are allowed")
+        raise WrongSettings(
+            f"slot is {chosen!r}: up to 63 lower-case letters, digits and _ are allowed",
+            settings={Setting.SLOT: None},
+        )
     return chosen
 
 
@@ -54,7 +57,10 @@ def read_slot(connection: psycopg.Connection, name: str) -> Slot | None:
         return None
     confirmed, lost, ours = row
     if not ours:
-        raise NotOurs(f"The slot {name} is another database's or plugin's: choose another name with --slot")
+        raise NotOurs(
+            f"The slot {name} is another database's or plugin's: choose another slot's name",
+            settings={Setting.SLOT: None},
+        )
     return Slot(int(confirmed), lost)
 
 

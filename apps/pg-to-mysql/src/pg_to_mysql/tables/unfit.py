@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pg_to_mysql.errors import WrongSettings
+from pg_to_mysql.errors import Setting, WrongSettings
 from pg_to_mysql.tables.table import Table
 from pg_to_mysql.tables.types import Unfit
 
@@ -26,7 +26,8 @@ class UnfitRules:
             table, _, column = where.partition(".")
             if name not in list(Unfit) or (where and not (table and column)):
                 raise WrongSettings(
-                    f"--unfit is {rule!r}: stop, null, text and TABLE.COLUMN= one of these are allowed"
+                    f"unfit is {rule!r}: stop, null, text and TABLE.COLUMN= one of these are allowed",
+                    settings={Setting.UNFIT: None},
                 )
             if where:
                 columns[table, column] = Unfit(name)

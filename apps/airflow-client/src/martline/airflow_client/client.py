@@ -1,4 +1,4 @@
-"""What the demo asks of Airflow's REST API (version 2)."""
+"""What the platform asks of Airflow's REST API (version 2)."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 
 from martline.command import Failure
-from martline.demo.terminal import console
+from martline.command.terminal import console
 
 FINISHED = ("success", "failed")
 PASSING_STATUSES = (500, 502, 503, 504)
@@ -123,6 +123,11 @@ class AirflowClient:
     def is_paused(self, dag: str) -> bool:
         """Whether somebody has paused the DAG: its runs then stand still."""
         return bool(self._get(f"/dags/{dag}")["is_paused"])
+
+    def parameters(self, dag: str) -> dict[str, Any]:
+        """The values of a DAG's parameters where a run gives no others."""
+        shown = self._get(f"/dags/{dag}/details")["params"]
+        return {name: parameter["value"] for name, parameter in shown.items()}
 
     def pause(self, dag: str, *, paused: bool) -> None:
         """Pause a DAG, or let its runs go on."""

@@ -1,4 +1,4 @@
-"""What the demo does when Airflow's API fails. The API is a real HTTP server on loopback that fails as it is told."""
+"""What the client does when Airflow's API fails. The API is a real HTTP server on loopback that fails as it is told."""
 
 import json
 import threading
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from martline.airflow_client import AirflowClient, AirflowLogin, DagRun
 from martline.command import Failure
-from martline.demo import AirflowClient, AirflowLogin, DagRun
 
 CUT = 0
 """Instead of a status: the connection is closed without an answer."""
@@ -63,7 +63,7 @@ class Api:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    monkeypatch.setattr("martline.demo.airflow_client.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("martline.airflow_client.client.PAUSE_SECONDS", 0.01)
     api = Api()
     thread = threading.Thread(target=api.server.serve_forever, args=[0.01])
     thread.start()
@@ -95,7 +95,7 @@ def test_an_error_that_does_not_pass_ends_with_a_sentence(api: Api) -> None:
     assert api.asked > 1
 
 
-def test_an_error_of_the_demo_itself_is_not_repeated(api: Api) -> None:
+def test_an_error_of_the_request_itself_is_not_repeated(api: Api) -> None:
     with AirflowClient(api.login) as client:
         api.failures = [403]
         with pytest.raises(Failure, match="Airflow answers 403"):

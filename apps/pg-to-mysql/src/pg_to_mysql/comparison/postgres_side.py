@@ -1,0 +1,130 @@
+"""What PostgreSQL says of a table's rows, for the comparison."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pg_to_mysql.comparison.parts import PART_DIGITS, Hashed, Key, Split, Sums, Texts, batched, bounds
+from pg_to_mysql.postgres.copy_out import copy_out, copy_statement
+from pg_to_mysql.postgres.expressions import fill
+from pg_to_mysql.rows import Stream
+from pg_to_mysql.tables.table import Table
+
+MOST_ARGUMENTS = 90
+"""Of a function of PostgreSQL's."""
+
+
+class PostgresSide:
+    """A table of PostgreSQL's, read by a connection that holds still."""
+
+    def __init__(self, reader: psycopg.Connection, schema: str, table: Table) -> None:
+        self._reader = reader
+        self._table = table
+        query = "SELECT relkind = 'p' FROM pg_class WHERE oid = %s"
+        [(partitioned,)] = reader.execute(query, [table.oid]).fetchall()
+        # Partitions are the table; what else inherits from it is a table of its own.
+        self._from = sql.SQL("" if partitioned else "ONLY ") + sql.Identifier(schema, table.name)
+        self._names = [sql.SQL("source.") + sql.Identifier(column.name) for column in table.columns]
+        self._texts = [fill(kind.source_text, name) for name, kind in zip(self._names, table.types, strict=True)]
+        self._short_texts = [
+            fill(kind.digests[0], name) if kind.digests else text
+            for name, text, kind in zip(self._names, self._texts, table.types, strict=True)
+        ]
+        self._key = sql.SQL(", ").join(self._texts[i] for i in table.key)
+        self.by_digests = False
+
+    @property
+    def _row(self) -> sql.Composable:
+        pieces: list[sql.Composable] = []
+        for text, short, kind in zip(self._texts, self._short_texts, self._table.types, strict=True):
+            if kind.free_text and not self.by_digests:
+                pieces.append(sql.SQL("length({})").format(text))
+            pieces.append(short if self.by_digests else text)
+        return sql.SQL("sha256(textsend({}))").format(_concat(pieces))
+
+    def limits(self) -> tuple[int | None, int | None]:
+        """The integer key's least and greatest value."""
+        key = self._names[self._table.key[0]]
+        [row] = self._ask(sql.SQL("SELECT min({key}), max({key}) FROM {table}").format(key=key, table=self._as()))
+        return row[0], row[1]
+
+    def sums(self, split: Split | None) -> Sums:
+        """Of each part; of all rows without a split."""
+        part, where = self._part(split)
+        query = sql.SQL(
+            "SELECT {part}, count(*), sum(('x' || encode(substr({row}, 1, 7), 'hex'))::bit(56)::bigint)"
+            " FROM {table} WHERE {where} GROUP BY 1"
+        ).format(part=part, row=self._row, table=self._as(), where=where)
+        return {part: (int(count), int(number)) for part, count, number in self._ask(query)}
+
+    def hashes(self, split: Split, parts: Sequence[Any]) -> dict[Key, str]:
+        """The key and the hash of each row of the parts."""
+        part, where = self._part(split, parts)
+        query = sql.SQL("SELECT {row}, {key} FROM {table} WHERE {where} AND {part} = ANY ({parts})").format(
+            row=self._row, key=self._key, table=self._as(), where=where, part=part, parts=list(parts)
+        )
+        return {tuple(key): bytes(row).hex() for row, *key in self._ask(query)}
+
+    def texts(self, keys: Sequence[Key]) -> Texts:
+        """What the keys' rows are."""
+        rows = self._ask(
+            sql.SQL("SELECT {}, {} {}").format(
+                self._key, sql.SQL(", ").join(self._short_texts), self._from_keys(keys)
+            )
+        )
+        width = len(self._table.key)
+        return {tuple(row[:width]): row[width:] for row in rows}
+
+    def copy(self, keys: Sequence[Key], stream: Stream) -> int:
+        """Write the keys' rows as a copy does; return their number."""
+        statement = copy_statement(self._table, self._names, self._from_keys(keys))
+        return copy_out(self._reader, statement.as_bytes(self._reader), stream)
+
+    def _from_keys(self, keys: Sequence[Key]) -> sql.Composable:
+        """The keys' rows, for a SELECT."""
+        oids = [self._table.columns[i].type_oid for i in self._table.key]
+        query = sql.SQL("SELECT format_type(oid, -1) FROM unnest({}::oid[]) oid").format(oids)
+        types = [name for (name,) in self._ask(query)]
+        places = [sql.Identifier(f"key_{i}") for i in range(len(oids))]
+        return sql.SQL("FROM {table} JOIN unnest({arrays}) AS keys ({places}) ON {same}").format(
+            table=self._as(),
+            arrays=sql.SQL(", ").join(
+                sql.SQL("{}::text[]").format(list(values)) for values in zip(*keys, strict=True)
+            ),
+            places=sql.SQL(", ").join(places),
+            same=sql.SQL(" AND ").join(
+                sql.SQL("{} = {}::{}").format(self._names[i], place, sql.SQL(type_name))
+                for i, place, type_name in zip(self._table.key, places, types, strict=True)
+            ),
+        )
+
+    def _part(self, split: Split | None, parts: Sequence[int] = ()) -> tuple[sql.Composable, sql.Composable]:
+        """The part's expression, and the condition that is true of the rows."""
+        if split is None:
+            return sql.SQL("0"), sql.SQL("true")
+        if isinstance(split, Hashed):
+            key = _concat([self._texts[i] for i in self._table.key])
+            part = sql.SQL("substr(encode(sha256(textsend({})), 'hex'), 1, {})").format(key, PART_DIGITS)
+            return part, sql.SQL("true")
+        key = self._names[self._table.key[0]]
+        part = sql.SQL("div({}::numeric - {}, {})::int").format(key, split.low, split.width)
+        low, high = bounds(split, parts)
+        return part, sql.SQL("{} BETWEEN {} AND {}").format(key, low, high)
+
+    def _as(self) -> sql.Composable:
+        return sql.SQL("{} AS source").format(self._from)
+
+    def _ask(self, query: sql.Composed) -> list[tuple[Any, ...]]:
+        # Without parameters, as a percent sign in a name would be taken for one.
+        return self._reader.execute(query).fetchall()
+
+
+def _concat(pieces: Sequence[sql.Composable]) -> sql.Composable:
+    """The pieces with commas between them; NULL is nothing."""
+    groups = [
+        sql.SQL("concat({})").format(sql.SQL(", ',', ").join(some))
+        for some in batched(pieces, MOST_ARGUMENTS // 2)
+    ]
+    return groups[0] if len(groups) == 1 else _concat(groups)
