@@ -43,11 +43,12 @@ def produce(
     The same seed makes events of the same ids, so that sending them again changes nothing.
     """
     there = _require_topics(delivery_timeout, stop)
+    streams = _streams(users, reviews, seed, purchases)
     sender = Sender(delivery_timeout, stop)
     began = time.monotonic()
     if there:
         try:
-            _send(sender, _streams(users, reviews, seed, purchases), rate, stop)
+            _send(sender, streams, rate, stop)
         except Failure as failure:
             sender.reason = str(failure)
         sender.finish()
