@@ -42,9 +42,10 @@ def produce(
 
     The same seed makes events of the same ids, so that sending them again changes nothing.
     """
+    # First, as it connects beside the rest: a message before that waits for half a second.
+    sender = Sender(delivery_timeout, stop)
     there = _require_topics(delivery_timeout, stop)
     streams = _streams(users, reviews, seed, purchases)
-    sender = Sender(delivery_timeout, stop)
     began = time.monotonic()
     if there:
         try:
