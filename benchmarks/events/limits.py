@@ -7,6 +7,7 @@ commands that are measured beside them.
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def send(topic: str, file: str) -> int:
             "queue.buffering.max.messages": 200_000,
         }
     )
+    # Connects: a message that is sent before that waits for half a second.
+    time.sleep(0.05)
     sent = 0
     for line in _lines(file):
         while True:

@@ -90,7 +90,7 @@ def test_what_is_sent_reads_as_the_documented_schema_says(
 
 
 def test_events_go_at_the_rate_that_is_asked_for(shop: dict[str, str], run: Callable[..., Any]) -> None:
-    sent = run("shop-produce", "--users", 2000, "--rate", 1000, env=shop).result
+    sent = run("shop-produce", "--users", 3000, "--reviews", 2000, "--rate", 1000, env=shop).result
     assert sent["events_per_second"] == pytest.approx(1000, rel=0.02)
 
 

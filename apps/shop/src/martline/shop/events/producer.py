@@ -42,12 +42,14 @@ def produce(
 
     The same seed makes events of the same ids, so that sending them again changes nothing.
     """
-    there = _require_topics(delivery_timeout, stop)
+    # First, as it connects beside the rest: a message before that waits for half a second.
     sender = Sender(delivery_timeout, stop)
+    there = _require_topics(delivery_timeout, stop)
+    streams = _streams(users, reviews, seed, purchases)
     began = time.monotonic()
     if there:
         try:
-            _send(sender, _streams(users, reviews, seed, purchases), rate, stop)
+            _send(sender, streams, rate, stop)
         except Failure as failure:
             sender.reason = str(failure)
         sender.finish()
