@@ -13,9 +13,10 @@ with DAG(
     doc_md="""
 ### Build the marts
 
-Spark reads the replicated tables and builds `mart_user_activity`, `mart_product_rating` and
-`mart_average_check`. They are checked before they take the place of the last ones, all at once: readers see
-the old marts or the new ones. The task `check` looks at the published marts once more.
+Spark reads the replicated tables and builds the marts. They are checked before they take the place of the last
+ones, all at once: readers see the old marts or the new ones. The task `check` looks at the published marts once
+more. The tables `mart_runs` and `mart_checks` in MySQL tell of every run; `build-marts --rollback` brings back
+the marts from before the last one.
 
 Starts when the asset `replica` is updated.
 """,

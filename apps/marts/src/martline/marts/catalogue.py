@@ -1,11 +1,19 @@
-"""All marts."""
+"""All marts: each module of :mod:`martline.marts.models` has one."""
 
+import importlib
+import pkgutil
 from collections.abc import Iterable
 
-from martline.marts import average_check, product_rating, user_activity
+from martline.marts import models
 from martline.marts.definition import Mart
 
-MARTS = {mart.name: mart for mart in (user_activity.MART, product_rating.MART, average_check.MART)}
+
+def _found() -> list[Mart]:
+    names = [module.name for module in pkgutil.iter_modules(models.__path__)]
+    return [importlib.import_module(f"{models.__name__}.{name}").MART for name in sorted(names)]
+
+
+MARTS = {mart.name: mart for mart in _found()}
 
 
 def chosen(names: Iterable[str]) -> list[Mart]:

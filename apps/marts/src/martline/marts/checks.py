@@ -1,7 +1,7 @@
-"""What must hold for the marts: named queries, each of which returns the rows that offend."""
+"""The checks of marts, run by MySQL: on staging tables before they are published, and on what readers see."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pymysql.connections import Connection
@@ -11,112 +11,107 @@ from martline.command import Failure
 from martline.marts.catalogue import MARTS
 from martline.marts.database import present_tables
 from martline.marts.definition import Mart
-from martline.marts.publish import BUILDS
+from martline.marts.publish import VERSIONS
+from martline.marts.reading.moment import Moment, moment_of
+from martline.marts.rules import Check, Outcome
+
+LEAST_SHARE = 0.5
+"""Of the last version's rows: a mart that shrinks by more is taken for a mistake."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """A condition on ``marts``, the first of which is to blame.
-
-    ``query`` returns a row for each offence, with what identifies it. It writes ``{mart_...}`` and
-    ``{_mart_builds}`` where the names of the tables go that it looks at.
-    """
-
-    name: str
-    marts: tuple[str, ...]
-    query: str
-
-
-def _checks_of_any(mart: Mart) -> Iterator[Check]:
-    key = ", ".join(mart.key)
+def checks_of(mart: Mart) -> tuple[Check, ...]:
+    """Those that hold for any mart, and its own."""
     unset = " OR ".join(f"{name} IS NULL" for name in mart.key)
-    yield Check(
-        "key_is_unique_and_set",
-        (mart.name,),
-        f"SELECT {key} FROM {{{mart.name}}} GROUP BY {key} HAVING COUNT(*) > 1 OR {unset}",  # noqa: S608
+    return (
+        Check(
+            "key_is_unique_and_set",
+            f"SELECT {{key}} FROM {{this}} GROUP BY {{key}} HAVING COUNT(*) > 1 OR {unset}",  # noqa: S608
+        ),
+        Check(
+            "rows_are_those_built",
+            f"SELECT COUNT(*) AS present, (SELECT `rows` FROM {{{VERSIONS}}} WHERE mart = '{mart.name}')"  # noqa: S608
+            " AS built FROM {this} HAVING NOT present <=> built",
+        ),
+        *mart.checks,
     )
-    yield Check(
-        "rows_are_those_built",
-        (mart.name,),
-        f"SELECT COUNT(*) AS present, (SELECT `rows` FROM {{{BUILDS}}} WHERE mart = '{mart.name}' "  # noqa: S608
-        f"ORDER BY built_at DESC LIMIT 1) AS built FROM {{{mart.name}}} HAVING NOT present <=> built",
-    )
 
 
-def _rows_where(mart: str, name: str, condition: str) -> Check:
-    return Check(name, (mart,), f"SELECT {', '.join(MARTS[mart].key)} FROM {{{mart}}} WHERE {condition}")  # noqa: S608
+def fewer_rows(connection: "Connection[Any]", rows: Mapping[str, int]) -> Iterator[Outcome]:
+    """Compare the numbers of rows with those of the versions that readers see."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT mart, `rows` FROM `{VERSIONS}`")  # noqa: S608
+        before = dict(cursor.fetchall())
+    for mart, count in rows.items():
+        few = count < LEAST_SHARE * before.get(mart, 0)
+        yield Outcome(mart, "rows_are_not_far_fewer", int(few), f"{count} rows, {before.get(mart, 0)} before")
 
 
-CHECKS = (
-    *(check for mart in MARTS.values() for check in _checks_of_any(mart)),
-    _rows_where("mart_user_activity", "counts_are_not_negative", "orders < 0 OR reviews < 0"),
-    _rows_where("mart_user_activity", "amount_spent_is_not_negative", "amount_spent < 0"),
-    _rows_where("mart_user_activity", "amount_spent_needs_orders", "orders = 0 AND amount_spent <> 0"),
-    _rows_where("mart_user_activity", "average_rating_is_1_to_5", "average_rating NOT BETWEEN 1 AND 5"),
-    _rows_where("mart_user_activity", "average_rating_iff_reviews", "(reviews = 0) <> (average_rating IS NULL)"),
-    _rows_where(
-        "mart_user_activity",
-        "first_activity_before_last",
-        "first_activity_at > last_activity_at OR (first_activity_at IS NULL) <> (last_activity_at IS NULL)",
-    ),
-    _rows_where("mart_product_rating", "counts_are_not_negative", "reviews < 0"),
-    _rows_where("mart_product_rating", "average_rating_is_1_to_5", "average_rating NOT BETWEEN 1 AND 5"),
-    _rows_where("mart_product_rating", "average_rating_iff_reviews", "(reviews = 0) <> (average_rating IS NULL)"),
-    _rows_where("mart_average_check", "orders_are_positive", "orders <= 0"),
-    _rows_where("mart_average_check", "average_amount_is_not_negative", "average_amount < 0"),
-    Check(
-        "orders_add_up",
-        ("mart_average_check", "mart_user_activity"),
-        "SELECT per_status.orders AS by_status, per_user.orders AS by_user "
-        "FROM (SELECT COALESCE(SUM(orders), 0) AS orders FROM {mart_average_check}) per_status, "
-        "(SELECT COALESCE(SUM(orders), 0) AS orders FROM {mart_user_activity}) per_user "
-        "WHERE per_status.orders <> per_user.orders",
-    ),
-)
+def run(
+    connection: "Connection[Any]", tables: Mapping[str, str], marts: Iterable[str], moment: Moment | None
+) -> Iterator[Outcome]:
+    """Run the checks of these marts.
 
-
-def run(connection: "Connection[Any]", tables: Mapping[str, str]) -> tuple[int, list[str]]:
-    """Run the checks that concern only these marts; ``tables`` tells which table to look at for each mart.
-
-    Returns how many checks ran and, for each that failed, a sentence.
+    :param tables: where each mart is to be looked at, and the table of versions; a check that looks at a mart
+        that is not among them is not made.
+    :param moment: of the replica, as the marts have read it. Checks that look at the replica are skipped when it
+        has gone on, and when the moment is not known.
     """
     quoted = {name: f"`{table}`" for name, table in tables.items()}
-    checks = [check for check in CHECKS if set(check.marts) <= set(tables)]
-    failed = []
+    for mart in (MARTS[name] for name in marts):
+        names = quoted | {"this": quoted[mart.name], "key": ", ".join(mart.key)}
+        for check in checks_of(mart):
+            if set(check.others) <= set(tables):
+                yield _run(connection, mart.name, check, check.query.format_map(names), moment)
+
+
+def _run(connection: "Connection[Any]", mart: str, check: Check, query: str, moment: Moment | None) -> Outcome:
     with connection.cursor(DictCursor) as cursor:
-        for check in checks:
-            query = check.query.format_map(quoted)
+        try:
+            if check.with_source:
+                cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+                if moment_of(connection) != moment:
+                    return Outcome(
+                        mart, check.name, None, "the replica may have changed since the mart was built"
+                    )
             # Ordered, so that the same defect is reported in the same words.
             cursor.execute(f"SELECT COUNT(*) OVER () AS offences, q.* FROM ({query}) q ORDER BY 2 LIMIT 1")  # noqa: S608
-            for row in cursor.fetchall():
-                offences = row.pop("offences")
-                sample = ", ".join(f"{name} {value}" for name, value in row.items())
-                failed.append(f"{check.marts[0]} fails {check.name}: {offences} offending rows, such as {sample}")
-    return len(checks), failed
+            row = cursor.fetchone()
+        finally:
+            connection.rollback()
+    if row is None:
+        return Outcome(mart, check.name, 0)
+    offences = row.pop("offences")
+    return Outcome(mart, check.name, offences, ", ".join(f"{name} {value}" for name, value in row.items()))
 
 
-def run_on_published(connection: "Connection[Any]") -> tuple[int, list[str]]:
-    """Run the checks on the marts as readers see them.
+def run_on_published(connection: "Connection[Any]") -> list[Outcome]:
+    """Run the checks on the marts as readers see them, and look whether they are fresh.
 
-    A check that compares marts runs when one build made them: between builds the sources may have changed.
+    A check that compares marts runs when one run built them: between runs the sources may have changed.
     """
-    ran, failed = 0, []
-    for marts in _built_together(connection):
-        tables = {BUILDS: BUILDS} | {mart: mart for mart in marts}
-        checks, sentences = run(connection, tables)
-        ran += checks
-        failed += sentences
-    return ran, failed
+    outcomes: list[Outcome] = []
+    for marts, built_at, moment in _built_together(connection):
+        tables = {VERSIONS: VERSIONS} | {mart: mart for mart in marts}
+        # Where nothing replicates, nothing tells whether the tables have changed.
+        outcomes += run(connection, tables, marts, moment if moment.positions else None)
+        outcomes += [_freshness(MARTS[mart], built_at) for mart in marts]
+    return outcomes
 
 
-def _built_together(connection: "Connection[Any]") -> list[list[str]]:
-    missing = sorted({*MARTS, BUILDS} - present_tables(connection))
-    if missing:
+def _freshness(mart: Mart, built_at: datetime) -> Outcome:
+    age = datetime.now(UTC).replace(tzinfo=None) - built_at
+    return Outcome(mart.name, "is_fresh", int(age > mart.freshness), f"built at {built_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _built_together(connection: "Connection[Any]") -> list[tuple[list[str], datetime, Moment]]:
+    if missing := sorted({*MARTS, VERSIONS} - present_tables(connection)):
         raise Failure(f"MySQL has no table {', '.join(missing)} to check: run build-marts first")
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT mart, MAX(built_at) FROM `{BUILDS}` GROUP BY mart")  # noqa: S608
-        built_at = dict(cursor.fetchall())
-    builds: dict[Any, list[str]] = {}
+        cursor.execute(f"SELECT mart, built_at, position FROM `{VERSIONS}`")  # noqa: S608
+        versions = {mart: (built_at, position) for mart, built_at, position in cursor.fetchall()}
+    if missing := sorted(MARTS.keys() - versions.keys()):
+        raise Failure(f"{VERSIONS} does not say when {', '.join(missing)} was built: run build-marts")
+    runs: dict[tuple[datetime, str], list[str]] = {}
     for mart in MARTS:
-        builds.setdefault(built_at.get(mart), []).append(mart)
-    return list(builds.values())
+        runs.setdefault(versions[mart], []).append(mart)
+    return [(marts, built_at, Moment.from_text(text)) for (built_at, text), marts in runs.items()]

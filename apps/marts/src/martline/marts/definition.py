@@ -1,13 +1,16 @@
-"""What a mart is: its name, its columns and how they follow from the source tables."""
+"""What a mart is: its name, its columns, how they follow from the source tables, and what must hold for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql.types import DecimalType, StructType
+
+from martline.marts.rules import Check
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,24 @@ class Column:
 class Mart:
     """A mart.
 
-    ``build`` takes the DataFrames of ``sources``, in that order, and returns one with these columns.
+    ``build`` takes the DataFrames of ``sources`` under the tables' names, and returns one with these columns.
     """
 
     name: str
     meaning: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
-    sources: tuple[str, ...]
+    sources: Mapping[str, tuple[str, ...]]
+    """The replica's tables, and the columns of each that are read."""
     build: Callable[..., DataFrame]
+    checks: tuple[Check, ...] = ()
+    """What must hold before it is published, besides what must for any mart."""
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """For the look-ups that are expected besides those by the key."""
+    owner: str = "shop"
+    """Whom its readers ask."""
+    freshness: timedelta = timedelta(days=1)
+    """How old it may become."""
 
     def create_statement(self, table: str, computed: StructType) -> str:
         """The ``CREATE TABLE`` statement of the mart under the name ``table``, for rows of the type ``computed``.
@@ -40,14 +52,23 @@ class Mart:
         Text compares byte by byte, as in PostgreSQL and Spark: what differs there is not one key here.
         """
         lines = [
-            f"`{column.name}` {_with_digits(column, computed)} COMMENT '{column.meaning}'"
+            f"`{column.name}` {_with_digits(column, computed)} COMMENT {_literal(column.meaning)}"
             for column in self.columns
         ]
-        lines.append(f"PRIMARY KEY ({', '.join(f'`{name}`' for name in self.key)})")
+        lines.append(f"PRIMARY KEY ({_names(self.key)})")
+        lines += [f"KEY `{'_'.join(index)}` ({_names(index)})" for index in self.indexes]
         return (
             f"CREATE TABLE `{table}` ({', '.join(lines)}) "
-            f"ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='{self.meaning}'"
+            f"ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT={_literal(self.meaning)}"
         )
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in columns)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _with_digits(column: Column, computed: StructType) -> str:
@@ -65,7 +86,14 @@ def average(values: SparkColumn) -> SparkColumn:
     It is counted in whole hundredths from the exact sum: Spark's own ``avg`` rounds before it is rounded again,
     and is off by one in the last digit then.
     """
-    total = sf.sum(values.cast("decimal(28,8)")).cast("decimal(32,8)")
-    number = sf.nullif(sf.count(values), sf.lit(0))
+    return quotient(sf.sum(values.cast("decimal(28,8)")).cast("decimal(32,8)"), sf.count(values))
+
+
+def quotient(total: SparkColumn, number: SparkColumn) -> SparkColumn:
+    """``total``, of at most 24 digits before the point and 8 after it, divided by a whole number.
+
+    Rounded half away from zero to 2 digits; null where ``number`` is 0.
+    """
+    number = sf.nullif(number, sf.lit(0))
     hundredths = sf.call_function("div", sf.abs(total) * sf.lit(Decimal(200)) + number, number * 2)
     return sf.signum(total).cast("decimal(1,0)") * hundredths.cast("decimal(20,0)") * sf.lit(Decimal("0.01"))

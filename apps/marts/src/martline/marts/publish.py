@@ -1,12 +1,12 @@
-"""Write, audit, publish: a build becomes visible all at once, after its checks have held.
+"""Write, audit, publish: a run becomes visible all at once, after its checks have held.
 
 Each mart is written to ``_staging_MART``. Once the checks hold on all staging tables, a single ``RENAME
-TABLE``, which MySQL makes atomic, puts them in the places of the old marts. ``_mart_builds``, a row for each
-mart of each build, is swapped in by the same statement: it always tells of the marts that readers see.
+TABLE``, which MySQL makes atomic, puts them in the places of the marts that readers see, which become
+``_last_MART``. ``mart_versions``, a row for each mart, is swapped in by the same statement: it always tells of
+the marts that readers see. A rollback swaps the marts of the newest run with their last versions, once.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pymysql
@@ -14,17 +14,23 @@ from pymysql.connections import Connection
 
 from martline.command import Failure, PassingFailure
 from martline.marts.database import present_tables
+from martline.marts.reading.moment import Moment
+from martline.marts.runs import Run
 from pg_to_mysql.mysql.ddl import change_tables
 
-BUILDS = "_mart_builds"
-_CREATE_BUILDS = f"""
-    CREATE TABLE IF NOT EXISTS `{BUILDS}` (
+VERSIONS = "mart_versions"
+EARLIER_RECORD = "_mart_builds"
+"""The table of builds before there were runs."""
+_CREATE_VERSIONS = f"""
+    CREATE TABLE IF NOT EXISTS `{VERSIONS}` (
         mart VARCHAR(64) NOT NULL COMMENT 'The mart',
-        `rows` BIGINT NOT NULL COMMENT 'Rows that Spark wrote',
-        seconds DECIMAL(12,2) NOT NULL COMMENT 'Time to compute and write it',
-        built_at DATETIME(6) NOT NULL COMMENT 'Start of the build, UTC; marts built together share it',
-        PRIMARY KEY (mart, built_at)
-    ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='What was built when'
+        run_id BIGINT NOT NULL COMMENT 'The run that has built it',
+        built_at DATETIME(6) NOT NULL COMMENT 'Start of the run, UTC',
+        lsn VARCHAR(32) COMMENT 'Position in the log of PostgreSQL of which the replica was',
+        position LONGTEXT NOT NULL COMMENT 'The same for each replication, as build-marts reads it',
+        `rows` BIGINT NOT NULL COMMENT 'Rows that it was built with',
+        PRIMARY KEY (mart)
+    ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='The marts that readers see'
 """
 SECONDS_TO_WAIT_FOR_READERS = 60
 
@@ -32,6 +38,11 @@ SECONDS_TO_WAIT_FOR_READERS = 60
 def staging(table: str) -> str:
     """Where a table's next state is written."""
     return f"_staging_{table}"
+
+
+def last(table: str) -> str:
+    """Where the version is that readers saw before."""
+    return f"_last_{table}"
 
 
 def _old(table: str) -> str:
@@ -49,39 +60,90 @@ def keep_others_out(connection: "Connection[Any]") -> None:
 def clear(connection: "Connection[Any]", tables: Sequence[str]) -> None:
     """Drop what a build that died has left."""
     leftovers = [name(table) for table in tables for name in (staging, _old)]
-    quoted = ", ".join(f"`{name}`" for name in leftovers)
-    change_tables(connection, f"DROP TABLE IF EXISTS {quoted}", leftovers)
+    _drop(connection, leftovers)
 
 
-def stage_builds(connection: "Connection[Any]") -> None:
-    """Copy the record of earlier builds to its staging table, where this build is added to it."""
+def _drop(connection: "Connection[Any]", tables: Sequence[str]) -> None:
+    quoted = ", ".join(f"`{name}`" for name in tables)
+    change_tables(connection, f"DROP TABLE IF EXISTS {quoted}", tables)
+
+
+def stage_versions(connection: "Connection[Any]", run: Run, moment: Moment, rows: Mapping[str, int]) -> None:
+    """Copy the table of versions to its staging table, with these marts as the run has built them."""
     with connection.cursor() as cursor:
-        cursor.execute(_CREATE_BUILDS)
-        cursor.execute(f"CREATE TABLE `{staging(BUILDS)}` LIKE `{BUILDS}`")
-        cursor.execute(f"INSERT INTO `{staging(BUILDS)}` SELECT * FROM `{BUILDS}`")  # noqa: S608
+        cursor.execute(f"CREATE TABLE `{staging(VERSIONS)}` LIKE `{VERSIONS}`")
+        cursor.execute(f"INSERT INTO `{staging(VERSIONS)}` SELECT * FROM `{VERSIONS}`")  # noqa: S608
+        cursor.executemany(
+            f"REPLACE INTO `{staging(VERSIONS)}` VALUES (%s, %s, %s, %s, %s, %s)",  # noqa: S608
+            [
+                (mart, run.run_id, run.started_at, run.lsn, moment.as_text(), count)
+                for mart, count in rows.items()
+            ],
+        )
 
 
-def record(connection: "Connection[Any]", mart: str, rows: int, seconds: float, built_at: datetime) -> None:
-    """Add a mart of this build to the staged record."""
+def create_versions(connection: "Connection[Any]") -> None:
+    """Create the table of versions unless it is there."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CREATE_VERSIONS)
+        cursor.execute(f"DROP TABLE IF EXISTS `{EARLIER_RECORD}`")
+
+
+def swap_in(connection: "Connection[Any]", marts: Sequence[str]) -> None:
+    """Put the staging tables in the places of the marts, all in one atomic step, and keep what was there."""
+    tables = [*marts, VERSIONS]
+    present = present_tables(connection)
+    renames = []
+    for table in tables:
+        if last(table) in present:
+            renames.append((last(table), _old(table)))
+        if table in present:
+            renames.append((table, last(table)))
+        renames.append((staging(table), table))
+    _rename(connection, renames, tables, "the new marts can't replace the old, which stay")
+    clear(connection, tables)
+
+
+def roll_back(connection: "Connection[Any]") -> tuple[int, list[str]]:
+    """Swap the marts of the newest run with their last versions; return the run and its marts.
+
+    :raises Failure: there is no version before, or the run was rolled back before.
+    """
+    present = present_tables(connection)
+    run, marts = _newest(connection, VERSIONS) if VERSIONS in present else (0, [])
+    before, _ = _newest(connection, last(VERSIONS)) if last(VERSIONS) in present else (0, [])
+    tables = [*marts, VERSIONS]
+    if not marts or any(last(table) not in present for table in tables):
+        raise Failure("There is no version of the marts before the one that readers see: nothing is rolled back")
+    if before > run:
+        raise Failure(
+            f"Run {before} was rolled back before, and one version is kept: run build-marts for new marts"
+        )
+    clear(connection, tables)
+    renames = []
+    for table in tables:
+        renames += [(table, _old(table)), (last(table), table), (_old(table), last(table))]
+    _rename(connection, renames, tables, "the last marts can't replace the new, which stay")
+    return run, marts
+
+
+def _newest(connection: "Connection[Any]", versions: str) -> tuple[int, list[str]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO `{staging(BUILDS)}` VALUES (%s, %s, %s, %s)",  # noqa: S608
-            (mart, rows, seconds, built_at),
+            f"SELECT run_id, mart FROM `{versions}` WHERE run_id = (SELECT MAX(run_id) FROM `{versions}`)"  # noqa: S608
+            " ORDER BY mart"
         )
+        rows = cursor.fetchall()
+    return (int(rows[0][0]) if rows else 0), [mart for _, mart in rows]
 
 
-def swap_in(connection: "Connection[Any]", tables: Sequence[str]) -> None:
-    """Put the staging tables in the places of ``tables``, all in one atomic step, and drop the old ones."""
-    present = present_tables(connection)
-    renames = [f"`{table}` TO `{_old(table)}`" for table in tables if table in present]
-    renames += [f"`{staging(table)}` TO `{table}`" for table in tables]
+def _rename(
+    connection: "Connection[Any]", renames: Sequence[tuple[str, str]], tables: Sequence[str], problem: str
+) -> None:
+    pairs = ", ".join(f"`{old}` TO `{new}`" for old, new in renames)
     try:
-        change_tables(
-            connection, f"RENAME TABLE {', '.join(renames)}", tables, seconds=SECONDS_TO_WAIT_FOR_READERS
-        )
+        change_tables(connection, f"RENAME TABLE {pairs}", tables, seconds=SECONDS_TO_WAIT_FOR_READERS)
     except (PassingFailure, pymysql.OperationalError) as error:
         raise Failure(
-            f"the new marts can't replace the old, which stay: {error.args[-1]}; "
-            "end the transactions that read them, then run build-marts again"
+            f"{problem}; {error.args[-1]}; end the transactions that read them, then run this again"
         ) from error
-    clear(connection, tables)

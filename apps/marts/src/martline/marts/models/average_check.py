@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from martline.marts.definition import Column, Mart, average
+from martline.marts.rules import agrees, not_negative, rows
 
 
 def build(orders: DataFrame, users: DataFrame) -> DataFrame:
@@ -17,7 +18,7 @@ def build(orders: DataFrame, users: DataFrame) -> DataFrame:
 
 MART = Mart(
     name="mart_average_check",
-    meaning="Average amount of an order, by its status and its user''s loyalty status",
+    meaning="Average amount of an order, by its status and its user's loyalty status",
     columns=(
         Column("order_status", "VARCHAR(255) NOT NULL", "Status of the orders"),
         Column("loyalty_status", "VARCHAR(255) NOT NULL", "Loyalty status of their users, as it is now"),
@@ -25,6 +26,11 @@ MART = Mart(
         Column("average_amount", "DECIMAL(22,2) NOT NULL", "Average total_amount"),
     ),
     key=("order_status", "loyalty_status"),
-    sources=("orders", "users"),
+    sources={"orders": ("user_id", "total_amount", "status"), "users": ("user_id", "loyalty_status")},
     build=build,
+    checks=(
+        rows("orders_are_positive", "orders > 0"),
+        not_negative("average_amount"),
+        agrees("orders_add_up", "orders", "{mart_user_activity}", "orders", others=("mart_user_activity",)),
+    ),
 )

@@ -5,13 +5,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from martline.marts.definition import Column, Mart, average
-
-NOT_SPENT = ("Canceled", "Failed", "Returned")
+from martline.marts.rules import agrees, between, not_negative, null_if, refers, rows
+from martline.marts.spending import NOT_SOLD
 
 
 def build(users: DataFrame, orders: DataFrame, reviews: DataFrame, loyaltypoints: DataFrame) -> DataFrame:
     """One row per user, users without orders, reviews and points included."""
-    spent = sf.when(sf.col("status").isin(*NOT_SPENT), 0).otherwise(sf.col("total_amount"))
+    spent = sf.when(sf.col("status").isin(*NOT_SOLD), 0).otherwise(sf.col("total_amount"))
     ordered = orders.groupBy("user_id").agg(
         sf.count("*").alias("orders"),
         sf.sum(spent).alias("amount_spent"),
@@ -58,7 +58,7 @@ MART = Mart(
         Column("last_name", "LONGTEXT", "Last name"),
         Column("loyalty_status", "LONGTEXT", "Gold, Silver or Bronze"),
         Column("orders", "BIGINT NOT NULL", "Number of orders, whatever their status"),
-        Column("amount_spent", "DECIMAL NOT NULL", f"Sum of total_amount but {', '.join(NOT_SPENT)}"),
+        Column("amount_spent", "DECIMAL NOT NULL", f"Sum of total_amount but {', '.join(NOT_SOLD)}"),
         Column("reviews", "BIGINT NOT NULL", "Number of reviews written"),
         Column("average_rating", "DECIMAL(22,2)", "Average rating given, 1 to 5; null without reviews"),
         Column("loyalty_points", "BIGINT NOT NULL", "Sum of the loyalty entries"),
@@ -66,6 +66,27 @@ MART = Mart(
         Column("last_activity_at", "DATETIME(6)", "Last order, review or loyalty entry (UTC)"),
     ),
     key=("user_id",),
-    sources=("users", "orders", "reviews", "loyaltypoints"),
+    sources={
+        "users": ("user_id", "first_name", "last_name", "loyalty_status"),
+        "orders": ("user_id", "order_date", "total_amount", "status"),
+        "reviews": ("user_id", "rating", "created_at"),
+        "loyaltypoints": ("user_id", "points", "created_at"),
+    },
     build=build,
+    checks=(
+        not_negative("orders", "reviews", "amount_spent"),
+        rows("amount_spent_needs_orders", "orders > 0 OR amount_spent = 0"),
+        between("average_rating", 1, 5),
+        null_if("average_rating", "reviews = 0", "average_rating_iff_reviews"),
+        rows("first_activity_is_before_last", "first_activity_at <= last_activity_at"),
+        null_if("last_activity_at", "first_activity_at IS NULL", "first_activity_iff_last"),
+        refers("user_id", "users", "user_id"),
+        agrees(
+            "orders_are_those_of_the_source",
+            "orders",
+            "orders",
+            "1",
+            with_source=True,
+        ),
+    ),
 )

@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from martline.marts.definition import Column, Mart, average
+from martline.marts.rules import agrees, between, not_negative, null_if, refers
 
 
 def build(products: DataFrame, productcategories: DataFrame, reviews: DataFrame) -> DataFrame:
@@ -38,6 +39,23 @@ MART = Mart(
         Column("reviews", "BIGINT NOT NULL", "Number of reviews received"),
     ),
     key=("product_id",),
-    sources=("products", "productcategories", "reviews"),
+    sources={
+        "products": ("product_id", "name", "category_id"),
+        "productcategories": ("category_id", "name"),
+        "reviews": ("product_id", "rating"),
+    },
     build=build,
+    checks=(
+        not_negative("reviews"),
+        between("average_rating", 1, 5),
+        null_if("average_rating", "reviews = 0", "average_rating_iff_reviews"),
+        refers("product_id", "products", "product_id"),
+        agrees(
+            "reviews_are_those_of_the_source",
+            "reviews",
+            "reviews",
+            "1",
+            with_source=True,
+        ),
+    ),
 )

@@ -1,0 +1,94 @@
+"""What a run would build: from which tables, of which rows, and what would change for readers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pymysql.connections import Connection
+from pymysql.cursors import DictCursor
+from pyspark.sql.types import StructField, StructType
+
+from martline.command import MySQLSettings
+from martline.marts import publish, spark
+from martline.marts.build import frame_of, needed_columns
+from martline.marts.database import present_tables
+from martline.marts.definition import Mart
+from martline.marts.lineage import lineage
+from martline.marts.publish import staging
+from martline.marts.reading.values import values_of
+
+PLANNED = staging("plan")
+"""An empty table of the mart as it would be: MySQL writes its types as it writes those of the published one."""
+
+
+def plan(marts: Sequence[Mart], settings: MySQLSettings) -> dict[str, dict[str, Any]]:
+    """For each mart its sources with their estimated rows, the lineage of its columns, and what changes.
+
+    Nothing is read of the tables but their definitions.
+    """
+    with settings.connect(autocommit=True) as connection, spark.session() as session:
+        publish.keep_others_out(connection)
+        tables = {
+            table: session.createDataFrame([], schema)
+            for table, schema in _schemas(connection, needed_columns(marts))
+        }
+        plans = {}
+        for mart in marts:
+            with spark.failures(f"{mart.name} can't be planned"):
+                frame = frame_of(mart, tables)
+                plans[mart.name] = {
+                    "sources": {table: _estimate(connection, table) for table in mart.sources},
+                    "columns": lineage(frame),
+                    "changes": list(_changes(connection, mart, frame.schema)),
+                }
+    return plans
+
+
+def _schemas(
+    connection: "Connection[Any]", needed: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, StructType]]:
+    for table, columns in needed.items():
+        values = values_of(connection, table, columns)
+        yield table, StructType([StructField(value.name, value.spark) for value in values])
+
+
+def _estimate(connection: "Connection[Any]", table: str) -> int:
+    """The number of the table's rows as the server estimates it."""
+    query = (
+        "SELECT table_rows AS estimate FROM information_schema.tables"
+        " WHERE table_schema = DATABASE() AND table_name = %s"
+    )
+    with connection.cursor(DictCursor) as cursor:
+        cursor.execute(query, [table])
+        row = cursor.fetchone() or {}
+    return int(row.get("estimate") or 0)
+
+
+def _changes(connection: "Connection[Any]", mart: Mart, computed: StructType) -> Iterator[str]:
+    """What differs between the mart that readers see and the one that would be built."""
+    if mart.name not in present_tables(connection):
+        yield "new"
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS `{PLANNED}`")
+        cursor.execute(mart.create_statement(PLANNED, computed))
+        old, new = _types(connection, mart.name), _types(connection, PLANNED)
+        cursor.execute(f"DROP TABLE `{PLANNED}`")
+    for name, kind in old.items():
+        if name not in new:
+            yield f"breaks readers: {name} goes"
+        elif new[name] != kind:
+            yield f"may break readers: {name} becomes {new[name]}, and is {kind}"
+    yield from (f"{name} comes" for name in new.keys() - old.keys())
+
+
+def _types(connection: "Connection[Any]", table: str) -> dict[str, str]:
+    query = (
+        "SELECT column_name AS name, column_type AS type, is_nullable AS nullable FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position"
+    )
+    with connection.cursor(DictCursor) as cursor:
+        cursor.execute(query, [table])
+        return {
+            column["name"]: column["type"] + ("" if column["nullable"] == "YES" else " not null")
+            for column in cursor.fetchall()
+        }

@@ -1,0 +1,78 @@
+"""The moment at which the replica is read: a position in the source's log, at which it is held."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pymysql.connections import Connection
+
+from martline.command import Failure, MySQLSettings
+from martline.marts.database import present_tables
+from pg_to_mysql.mysql.target import Target
+
+POSITIONS = "_replication"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How far each replication into the database has come; none if nothing is replicated into it."""
+
+    positions: tuple[tuple[str, int, int], ...] = ()
+    """Slot, LSN, and the changes that are applied of the transaction after it."""
+
+    @property
+    def lsn(self) -> str | None:
+        """The LSN as PostgreSQL writes it; None unless there is one."""
+        if len(self.positions) != 1:
+            return None
+        lsn = self.positions[0][1]
+        return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+    def as_text(self) -> str:
+        """For a table of MySQL."""
+        return json.dumps(self.positions)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Moment":
+        """What :meth:`as_text` has written."""
+        return cls(tuple((slot, lsn, changes) for slot, lsn, changes in json.loads(text)))
+
+
+@contextmanager
+def held(settings: MySQLSettings) -> Iterator[Moment]:
+    """Keep the replica as it is, and tell of which moment that is.
+
+    Connections of MySQL can't share a snapshot. So no replication writes while they are opened and read: each
+    takes the lock that this holds. One that follows goes on when it is let go.
+    """
+    with closing(Target(settings)) as target, ExitStack() as stack:
+        if POSITIONS not in target.table_names():
+            yield Moment()
+            return
+        for (slot,) in target.execute(f"SELECT slot FROM {POSITIONS} ORDER BY slot"):  # noqa: S608
+            stack.enter_context(target.lock(slot))
+        yield Moment(_positions(target.execute))
+
+
+def require(connection: "Connection[Any]", moment: Moment) -> None:
+    """Fail unless this connection sees the replica at that moment."""
+    if moment_of(connection) != moment:
+        raise Failure("The replica has changed while it was read: run build-marts again")
+
+
+def moment_of(connection: "Connection[Any]") -> Moment:
+    """The moment at which this connection sees the replica."""
+
+    def execute(statement: str) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    return Moment(_positions(execute) if POSITIONS in present_tables(connection) else ())
+
+
+def _positions(execute: Any) -> tuple[tuple[str, int, int], ...]:
+    query = f"SELECT slot, applied_lsn, applied_changes FROM {POSITIONS} ORDER BY slot"  # noqa: S608
+    return tuple((slot, int(lsn), int(changes)) for slot, lsn, changes in execute(query))

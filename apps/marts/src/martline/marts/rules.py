@@ -1,0 +1,101 @@
+"""What must hold for a mart: queries, each of which returns the rows that offend.
+
+In a query ``{this}`` is the mart's table, ``{key}`` the columns of its key, and ``{mart_...}`` another mart's
+table. The replica's tables go by their own names.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Check:
+    """A condition on a mart."""
+
+    name: str
+    query: str
+    """It returns a row for each offence, with what identifies it."""
+    others: tuple[str, ...] = ()
+    """The marts besides this one that it looks at."""
+    with_source: bool = False
+    """Whether it looks at the replica, which must be as the mart has read it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a check."""
+
+    mart: str
+    check: str
+    offences: int | None
+    """How many rows offend; None if the check could not be made."""
+    sample: str = ""
+    """What identifies one of them, or why the check could not be made."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether rows offend."""
+        return bool(self.offences)
+
+    @property
+    def state(self) -> str:
+        """As the table of checks has it."""
+        return "skipped" if self.offences is None else "failed" if self.offences else "passed"
+
+    def __str__(self) -> str:
+        return f"{self.mart} fails {self.check}: {self.offences} offending rows, such as {self.sample}"
+
+
+def rows(name: str, condition: str) -> Check:
+    """The condition, an expression of SQL, holds in every row, or is not known to be false."""
+    return Check(name, f"SELECT {{key}} FROM {{this}} WHERE NOT ({condition})")  # noqa: S608
+
+
+def not_negative(*columns: str) -> Check:
+    """None of the columns is below 0."""
+    return rows("nothing_is_negative", " AND ".join(f"{name} >= 0" for name in columns))
+
+
+def between(column: str, low: int, high: int) -> Check:
+    """The column is in this range, or NULL."""
+    return rows(f"{column}_is_{low}_to_{high}", f"{column} BETWEEN {low} AND {high}")
+
+
+def null_if(column: str, condition: str, name: str) -> Check:
+    """The column is NULL where the condition holds, and nowhere else."""
+    return rows(name, f"({condition}) = ({column} IS NULL)")
+
+
+def one_of(column: str, accepted: Iterable[str]) -> Check:
+    """The column has one of these values."""
+    values = ", ".join(f"'{value}'" for value in accepted)
+    return rows(f"{column}_is_known", f"{column} IN ({values})")
+
+
+def refers(column: str, table: str, referred: str) -> Check:
+    """Each value of the column is there in a column of the replica's table."""
+    return Check(
+        f"{column}_is_in_{table}",
+        f"SELECT {{key}} FROM {{this}} WHERE {column} IS NOT NULL"  # noqa: S608
+        f" AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{referred} = {{this}}.{column})",
+        with_source=True,
+    )
+
+
+def agrees(
+    name: str, mine: str, other: str, theirs: str, *, others: tuple[str, ...] = (), with_source: bool = False
+) -> Check:
+    """A sum over the mart equals one over another mart or a table of the replica.
+
+    :param mine: the expression that is added up over this mart.
+    :param other: where the other sum is taken from: ``{mart_...}``, or a table with its conditions.
+    :param theirs: the expression that is added up there.
+    """
+    return Check(
+        name,
+        "SELECT here.total AS here, there.total AS there"  # noqa: S608
+        f" FROM (SELECT COALESCE(SUM({mine}), 0) AS total FROM {{this}}) here,"
+        f" (SELECT COALESCE(SUM({theirs}), 0) AS total FROM {other}) there WHERE here.total <> there.total",
+        others=others,
+        with_source=with_source,
+    )

@@ -1,0 +1,109 @@
+"""The record of runs, which is kept: what each has made of which moment of the replica, and its checks."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pymysql.connections import Connection
+
+from martline.marts.rules import Outcome
+
+RUNS = "mart_runs"
+CHECKS = "mart_checks"
+_CREATE = (
+    f"""
+    CREATE TABLE IF NOT EXISTS `{RUNS}` (
+        run_id BIGINT NOT NULL AUTO_INCREMENT COMMENT 'In the order of their starts',
+        started_at DATETIME(6) NOT NULL COMMENT 'UTC',
+        seconds DECIMAL(12,2) COMMENT 'From the start to the end',
+        marts LONGTEXT NOT NULL COMMENT 'The marts that were to be built',
+        lsn VARCHAR(32) COMMENT 'Position in the log of PostgreSQL of which the replica was',
+        `rows` BIGINT COMMENT 'Rows of all its marts',
+        outcome VARCHAR(16) NOT NULL COMMENT 'running, published, rejected, failed, killed or rolled back',
+        reason LONGTEXT COMMENT 'Why it was not published',
+        PRIMARY KEY (run_id)
+    ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='Every run of build-marts'
+    """,
+    f"""
+    CREATE TABLE IF NOT EXISTS `{CHECKS}` (
+        run_id BIGINT NOT NULL COMMENT 'The run',
+        mart VARCHAR(64) NOT NULL COMMENT 'The mart',
+        `check` VARCHAR(128) NOT NULL COMMENT 'The check',
+        outcome VARCHAR(16) NOT NULL COMMENT 'passed, failed, or skipped',
+        offences BIGINT COMMENT 'Rows that offend',
+        sample LONGTEXT COMMENT 'What identifies one of them, or why the check was skipped',
+        PRIMARY KEY (run_id, mart, `check`)
+    ) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='The checks of every run of build-marts'
+    """,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """A run, of which the record is written as it goes."""
+
+    run_id: int
+    started_at: datetime
+    lsn: str | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    outcome: str = "failed"
+
+
+@contextmanager
+def recorded(connection: "Connection[Any]", marts: Sequence[str]) -> Iterator[Run]:
+    """Record a run, also one that fails. One that was killed before is recorded as that."""
+    started, started_at = time.monotonic(), datetime.now(UTC).replace(tzinfo=None)
+    with connection.cursor() as cursor:
+        for statement in _CREATE:
+            cursor.execute(statement)
+        cursor.execute(f"UPDATE `{RUNS}` SET outcome = 'killed' WHERE outcome = 'running'")  # noqa: S608
+        cursor.execute(
+            f"INSERT INTO `{RUNS}` (started_at, marts, outcome) VALUES (%s, %s, 'running')",  # noqa: S608
+            (started_at, ", ".join(marts)),
+        )
+        run = Run(int(cursor.lastrowid or 0), started_at)
+    reason: str | None = None
+    try:
+        yield run
+    except BaseException as error:
+        reason = str(error) or type(error).__name__
+        raise
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE `{RUNS}` SET seconds = %s, lsn = %s, `rows` = %s, outcome = %s, reason = %s"  # noqa: S608
+                " WHERE run_id = %s",
+                (
+                    round(time.monotonic() - started, 2),
+                    run.lsn,
+                    sum(run.rows.values()) if run.rows else None,
+                    run.outcome,
+                    reason,
+                    run.run_id,
+                ),
+            )
+
+
+def record_checks(connection: "Connection[Any]", run: Run, outcomes: Iterable[Outcome]) -> None:
+    """Record the outcomes, and log those that are not as they should be."""
+    rows = []
+    for outcome in outcomes:
+        if outcome.failed:
+            log.error("%s", outcome)
+        elif outcome.offences is None:
+            log.warning("%s: %s is skipped: %s", outcome.mart, outcome.check, outcome.sample)
+        rows.append((run.run_id, outcome.mart, outcome.check, outcome.state, outcome.offences, outcome.sample))
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO `{CHECKS}` VALUES (%s, %s, %s, %s, %s, %s)", rows)  # noqa: S608
+
+
+def record_rollback(connection: "Connection[Any]", run_id: int) -> None:
+    """Say of a run that its marts were taken back."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE `{RUNS}` SET outcome = 'rolled back' WHERE run_id = %s", (run_id,))  # noqa: S608

@@ -1,0 +1,1 @@
+"""A mart, written from Spark into a table of MySQL."""
