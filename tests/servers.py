@@ -257,7 +257,9 @@ class MariaDBProcess(MySQL):
     def __init__(self, folder: Path, *options: str) -> None:
         port, password = _port_and_password(folder)
         super().__init__(port, password, "127.0.0.1")
-        passwords = {"mysql_pwd": secrets.token_hex(8), "mysql_admin": password}
+        passwords = {name: secrets.token_hex(8) for name in ("mysql_pwd", "mysql_dashboard")} | {
+            "mysql_admin": password
+        }
         state = State(folder, Settings(), {"mysql_tcp_port": port}, passwords)
         for needed in (state.logs, state.folder / "run", state.folder / "data", state.runtime):
             needed.mkdir(mode=0o700, exist_ok=True)

@@ -14,7 +14,8 @@ MAY_USE = {
     "demo": {"command", "airflow-client"},
     "shop": {"command", "pg-to-mysql"},
     "marts": {"command", "pg-to-mysql"},
-    "embedded": {"command", "airflow-client", "demo"},
+    "dashboard": {"command", "pg-to-mysql"},
+    "embedded": {"command", "airflow-client", "dashboard", "demo"},
     "cluster": {"command", "airflow-client", "demo", "pg-to-mysql"},
     "pg-to-mysql": set[str](),
 }

@@ -12,7 +12,7 @@ from martline.airflow_client import AirflowClient
 from martline.command import confirm_removal, console_command
 from martline.command.terminal import console, results
 from martline.demo import report, run_demo
-from martline.embedded import airflow, databases
+from martline.embedded import airflow, dashboard, databases
 from martline.embedded.environment import forget_foreign
 from martline.embedded.folder import Folder, state_folder
 from martline.embedded.platform import Platform
@@ -22,7 +22,7 @@ from martline.embedded.supervision import Supervisor
 
 @click.group()
 def martline() -> None:
-    """The whole platform as local processes: PostgreSQL, MariaDB, ZooKeeper, Kafka, Spark and Airflow.
+    """The whole platform as local processes: PostgreSQL, MariaDB, Kafka, Spark, Airflow and the dashboard.
 
     Its settings are in .env of the current folder, its state in .martline (or MARTLINE_HOME), its downloads
     in the user's cache folder (or MARTLINE_CACHE).
@@ -92,6 +92,7 @@ def demo(scale: int) -> None:
         steps = run_demo(client, scale, platform.supervisor.require)
     with databases.source(state) as source, databases.replica(state) as replica:
         report(source, replica, steps, databases.logins(state), seconds)
+    results.print(f"The dashboard: {dashboard.base_url(state)}", markup=False, soft_wrap=True)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -8,7 +8,7 @@ import pymysql
 
 from martline.command import MySQLSettings
 from martline.command.logins import Login
-from martline.embedded import airflow
+from martline.embedded import airflow, dashboard
 from martline.embedded.state import State
 
 
@@ -41,6 +41,7 @@ def logins(state: State) -> list[Login]:
     postgres = f"127.0.0.1:{ports['pgport']}/{settings.pgdatabase}"
     mariadb = f"127.0.0.1:{ports['mysql_tcp_port']}/{settings.mysql_database}"
     return [
+        Login("Dashboard", dashboard.base_url(state)),
         Login("Airflow", airflow.base_url(state), settings.airflow_user, secrets["airflow_password"]),
         Login("PostgreSQL", postgres, settings.pguser, secrets["pgpassword"]),
         Login("MariaDB", mariadb, settings.mysql_user, secrets["mysql_pwd"]),

@@ -9,10 +9,13 @@ from pathlib import Path
 import pymysql
 
 from martline.command import Failure
+from martline.dashboard.tables import role_statements
 from martline.embedded.environment import inherited
 from martline.embedded.server import Server
 from martline.embedded.state import State, write_private
 
+DASHBOARD = "dashboard"
+"""The role that may only read the marts and the bookkeeping."""
 # The scripts of MariaDB's own installer, in its order.
 SYSTEM_TABLES = (
     "mariadb_system_tables.sql",
@@ -110,12 +113,15 @@ def _users(state: State) -> str:
     """A script for ``init-file``: one statement a line."""
     database, user = state.settings.mysql_database, state.settings.mysql_user
     password, admin = _hash(state.secrets["mysql_pwd"]), _hash(state.secrets["mysql_admin"])
+    dashboard = _hash(state.secrets["mysql_dashboard"])
     return "\n".join(
         (
             f"CREATE DATABASE IF NOT EXISTS `{database}` CHARACTER SET utf8mb4;",
             f"CREATE USER IF NOT EXISTS '{user}'@'127.0.0.1';",
             f"ALTER USER '{user}'@'127.0.0.1' IDENTIFIED BY PASSWORD '{password}';",
             f"GRANT ALL ON `{database}`.* TO '{user}'@'127.0.0.1';",
+            *(f"{statement};" for statement in role_statements(DASHBOARD, "127.0.0.1", database)),
+            f"ALTER USER '{DASHBOARD}'@'127.0.0.1' IDENTIFIED BY PASSWORD '{dashboard}' ACCOUNT UNLOCK;",
             f"ALTER USER 'root'@'localhost' IDENTIFIED BY PASSWORD '{admin}';",
             "CREATE USER IF NOT EXISTS 'root'@'127.0.0.1';",
             f"ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY PASSWORD '{admin}';",

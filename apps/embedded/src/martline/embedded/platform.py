@@ -11,7 +11,7 @@ from pathlib import Path
 
 from martline.airflow_client import AirflowClient
 from martline.command import Failure
-from martline.embedded import airflow, kafka, mariadb, postgres, spark
+from martline.embedded import airflow, dashboard, kafka, mariadb, postgres, spark
 from martline.embedded.artifacts import cache_folder, fetch_programs
 from martline.embedded.environment import inherited
 from martline.embedded.folder import Folder, state_folder
@@ -89,8 +89,9 @@ class Platform:
         zookeeper = kafka.zookeeper(state, java, programs.kafka)
         broker = kafka.kafka(state, java, programs.kafka)
         replica = mariadb.server(state, programs.mariadb)
+        pages = dashboard.server(state)
         orchestration = airflow.servers(state) if with_airflow else []
-        self.supervisor.launch([database, replica, zookeeper, broker, *orchestration], environment)
+        self.supervisor.launch([database, replica, pages, zookeeper, broker, *orchestration], environment)
 
         def start(*servers: Server) -> None:
             for server in servers:
@@ -112,7 +113,7 @@ class Platform:
         with ThreadPoolExecutor() as lanes, _stopping_on_failure(self.supervisor):
             started = (
                 lanes.submit(start_database_and_airflow),
-                lanes.submit(start, replica),
+                lanes.submit(start, replica, pages),
                 lanes.submit(start, zookeeper, broker),
             )
             for lane in as_completed(started):

@@ -4,8 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -18,11 +18,22 @@ class Server:
     is_ready: Callable[[], bool]
     """Whether the server answers now; it neither waits nor raises."""
     stop_signal: str = "TERM"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that it has instead of the platform's own."""
 
 
 def quoted(command: Sequence[str]) -> str:
     """A command as supervisord's settings have it: without quotes, so that no `#` or `;` follows a blank."""
     return " ".join(re.sub(r"([^\w@%+=:,./-])", r"\\\1", word) or "''" for word in command).replace("%", "%%")
+
+
+def quoted_environment(variables: Mapping[str, str]) -> str:
+    """Variables as supervisord's settings have them."""
+    pairs = (
+        (name, value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%"))
+        for name, value in variables.items()
+    )
+    return ",".join(f'{name}="{value}"' for name, value in pairs)
 
 
 def as_ordinary_user(command: Sequence[str], data: Path) -> list[str]:

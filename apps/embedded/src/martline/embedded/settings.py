@@ -35,7 +35,7 @@ Name = Annotated[
 TAKEN = {
     "pguser": ("postgres", "airflow", "public", "none", "pg_*"),
     "pgdatabase": ("postgres", "airflow", "template0", "template1"),
-    "mysql_user": ("root", "mysql", "public", "none", "current_role", "current_user"),
+    "mysql_user": ("root", "dashboard", "mysql", "public", "none", "current_role", "current_user"),
     "mysql_database": ("mysql", "sys", "information_schema", "performance_schema"),
 }
 """Names that a server has already, can't have, or that the platform itself has in it."""
@@ -66,6 +66,7 @@ class Settings(BaseModel):
     kafka_port: Port = None
     zookeeper_port: Port = None
     airflow_port: Port = None
+    dashboard_port: Port = None
     airflow_user: Name = "admin"
     airflow_password: Password = ""
     shop_users: Size = 500

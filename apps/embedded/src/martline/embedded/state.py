@@ -18,12 +18,13 @@ from martline.command import Failure, WrongSettings, port_is_free
 from martline.embedded.folder import Folder
 from martline.embedded.settings import Settings
 
-PORTS = ("pgport", "mysql_tcp_port", "zookeeper_port", "kafka_port", "airflow_port")
+PORTS = ("pgport", "mysql_tcp_port", "zookeeper_port", "kafka_port", "airflow_port", "dashboard_port")
 # Below the range from which the kernel takes ports for outgoing connections, so that none is lost to one.
 FIRST_PORT, LAST_PORT, PORTS_OF_A_PLATFORM = 12000, 32000, 10
 NEEDED_DISK = 1 << 30
-GENERATED = ("postgres_admin", "mysql_admin", "airflow_database", "jwt_secret", "api_secret", "zookeeper")
-NEEDED_BY_DATA = ("pgpassword", "mysql_pwd", "airflow_password", *GENERATED[:-1], "fernet_key")
+GENERATED = ("postgres_admin", "mysql_admin", "airflow_database", "jwt_secret", "api_secret")
+GIVEN_AT_EACH_START = ("zookeeper", "mysql_dashboard")
+NEEDED_BY_DATA = ("pgpassword", "mysql_pwd", "airflow_password", *GENERATED, "fernet_key")
 """Secrets without which data that is there can't be used any more."""
 
 
@@ -59,7 +60,7 @@ def open_state(folder: Path, settings: Settings, *, about_to_start: bool) -> Sta
         "pgpassword": _settled(settings.pgpassword, kept.get("pgpassword")),
         "mysql_pwd": _settled(settings.mysql_pwd, kept.get("mysql_pwd")),
         "airflow_password": _settled(settings.airflow_password, kept.get("airflow_password")),
-        **{name: kept.get(name) or secrets.token_hex(16) for name in GENERATED},
+        **{name: kept.get(name) or secrets.token_hex(16) for name in (*GENERATED, *GIVEN_AT_EACH_START)},
         "fernet_key": kept.get("fernet_key") or Fernet.generate_key().decode(),
     }
     if settled != kept:

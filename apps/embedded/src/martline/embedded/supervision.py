@@ -16,7 +16,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from martline.command import Failure
 from martline.embedded.folder import Folder
-from martline.embedded.server import Server, quoted
+from martline.embedded.server import Server, quoted, quoted_environment
 from martline.embedded.state import write_private
 
 MARK = "MARTLINE_PLATFORM"
@@ -181,6 +181,7 @@ class Supervisor:
         for priority, server in enumerate(servers):
             sections[f"program:{server.name}"] = {
                 "command": quoted(server.command),
+                "environment": quoted_environment(server.environment),
                 "autostart": "false",
                 # A server that dies is reported, not restarted behind the user's back.
                 "autorestart": "false",

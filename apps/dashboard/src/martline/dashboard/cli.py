@@ -1,0 +1,66 @@
+"""The commands ``dashboard`` and ``dashboard-role``."""
+
+import logging
+from pathlib import Path
+
+import click
+import uvicorn
+
+from martline.command import Failure, console_command, port_is_free
+from martline.dashboard.reading.watcher import Watcher
+from martline.dashboard.tables import role_statements
+from martline.dashboard.web.application import application
+from martline.dashboard.web.pages import Pages
+from martline.dashboard.web.security import Door, is_loopback, read_password
+from pg_to_mysql.command_line.environment import mysql_from_environment
+
+log = logging.getLogger(__name__)
+
+
+@console_command
+@click.option("--host", default="127.0.0.1", help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8090, help="The port to listen on.")
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="DASHBOARD_PASSWORD_FILE",
+    help="A file with the password that opens the pages; needed where others than this machine reach them.",
+)
+def dashboard(host: str, port: int, password_file: Path | None) -> None:
+    """Show the shop and the pipeline on pages for a browser, until interrupted.
+
+    MySQL is where the variables MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and MYSQL_DATABASE say; the
+    user needs no more than `dashboard-role` grants. While MySQL is away, the pages show what it said last.
+    """
+    password = read_password(password_file, host)
+    settings = mysql_from_environment()
+    if is_loopback(host) and not port_is_free(port):
+        raise Failure(f"Port {port} is taken: choose another one with --port")
+    pages = Pages(with_login=password is not None)
+    watcher = Watcher(settings, pages.warm)
+    watcher.start()
+    log.info("the dashboard is at http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    try:
+        uvicorn.run(
+            application(watcher, pages, Door(password) if password else None),
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+        )
+    finally:
+        watcher.stop()
+
+
+@console_command
+@click.option("--user", default="dashboard", help="The role's name.")
+@click.option("--host", default="%", help="The hosts that it may come from.")
+@click.option("--database", envvar="MYSQL_DATABASE", required=True, help="The database of the marts.")
+def dashboard_role(user: str, host: str, database: str) -> None:
+    """Print SQL that makes a role in MySQL which can read the marts and the bookkeeping, and nothing else.
+
+    It can be run again, holds no password, and makes the role locked until it has one.
+    """
+    for statement in role_statements(user, host, database):
+        click.echo(f"{statement};")

@@ -1,0 +1,1 @@
+"""Addresses, numbers and words of the pages."""

@@ -1,0 +1,1 @@
+"""What MySQL says of the shop and of the pipeline."""

@@ -1,0 +1,139 @@
+"""The pipeline's bookkeeping in MySQL: how far the replica is, its tables, the marts' builds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymysql.connections import Connection
+
+from martline.dashboard.reading.database import ask, present_tables
+from martline.dashboard.tables import BOOKKEEPING
+from pg_to_mysql.postgres.wal import format_lsn
+
+EPOCH_OF_POSTGRESQL = datetime(2000, 1, 1, tzinfo=UTC)
+LAST_ROWS = 12
+"""Of the runs that are shown."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What is known of one slot's replica. Times are UTC."""
+
+    slot: str
+    applied_lsn: str
+    equal_at: datetime | None
+    """When the tables were last known to equal the source."""
+    committed_at: datetime | None
+    """When the last applied transaction was committed in PostgreSQL."""
+
+
+@dataclass(frozen=True)
+class ReplicatedTable:
+    """A table of the replica."""
+
+    slot: str
+    name: str
+    is_copied: bool
+    rows_copied: int | None
+    copied_at: datetime | None
+    stopped: str | None
+    """Why it is not followed any more."""
+
+    @property
+    def state(self) -> str:
+        """``stopped``, ``copying`` or ``copied``, as `replication-status` says it."""
+        return "stopped" if self.stopped else "copied" if self.is_copied else "copying"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The last rows of a table, as they are."""
+
+    table: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What the bookkeeping says. A table that is missing is named in ``missing``."""
+
+    read_at: datetime
+    missing: tuple[str, ...]
+    replicas: Sequence[Replica]
+    tables: Sequence[ReplicatedTable]
+    runs: Listing | None
+    """Of build-marts, the last first."""
+    checks: Listing | None
+    """Of the last run that was checked, those that did not pass first."""
+
+    @property
+    def stopped(self) -> list[ReplicatedTable]:
+        """The tables that are not followed."""
+        return [table for table in self.tables if table.stopped]
+
+
+def read_pipeline(connection: "Connection[Any]") -> Pipeline:
+    """Read the bookkeeping that is there."""
+    present = present_tables(connection)
+    return Pipeline(
+        read_at=datetime.now(UTC),
+        missing=tuple(table for table in BOOKKEEPING if table not in present),
+        replicas=_replicas(connection) if "_replication" in present else (),
+        tables=_tables(connection) if "_replication_tables" in present else (),
+        runs=_runs(connection, present),
+        checks=_checks(connection) if "mart_checks" in present else None,
+    )
+
+
+def _replicas(connection: "Connection[Any]") -> list[Replica]:
+    rows = ask(
+        connection, "SELECT slot, applied_lsn, equal_at, committed_at FROM _replication ORDER BY slot LIMIT 100"
+    )
+    return [
+        Replica(
+            slot,
+            format_lsn(int(lsn)),
+            _utc(equal_at),
+            None if committed_at is None else EPOCH_OF_POSTGRESQL + timedelta(microseconds=int(committed_at)),
+        )
+        for slot, lsn, equal_at, committed_at in rows
+    ]
+
+
+def _tables(connection: "Connection[Any]") -> list[ReplicatedTable]:
+    rows = ask(
+        connection,
+        "SELECT slot, name, snapshot_lsn IS NOT NULL, rows_copied, copied_at, stopped FROM _replication_tables"
+        " ORDER BY stopped IS NULL, slot, name LIMIT 1000",
+    )
+    return [
+        ReplicatedTable(slot, name, bool(is_copied), rows_copied, _utc(copied_at), stopped)
+        for slot, name, is_copied, rows_copied, copied_at, stopped in rows
+    ]
+
+
+def _runs(connection: "Connection[Any]", present: set[str]) -> Listing | None:
+    if "mart_runs" not in present:
+        return None
+    return _listing(connection, "mart_runs", f"ORDER BY run_id DESC LIMIT {LAST_ROWS}")
+
+
+def _checks(connection: "Connection[Any]") -> Listing:
+    return _listing(
+        connection,
+        "mart_checks",
+        "WHERE run_id = (SELECT MAX(run_id) FROM mart_checks)"
+        " ORDER BY outcome = 'failed' DESC, outcome = 'passed', mart, `check` LIMIT 200",
+    )
+
+
+def _listing(connection: "Connection[Any]", table: str, which: str) -> Listing:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM `{table}` {which}")
+        return Listing(table, tuple(column[0] for column in cursor.description or ()), cursor.fetchall())
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,158 @@
+"""The marts as the pages need them: read at one moment, and small enough to be kept."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from pymysql.connections import Connection
+
+from martline.dashboard.reading.database import ask
+from martline.dashboard.reading.sales import Sales
+from martline.dashboard.tables import MARTS
+
+MOST_SALES = 400_000
+"""Rows of mart_sales_daily that are kept; of more, those of the latest days."""
+RATED = 8
+"""Products that are shown as best, and as worst."""
+FEWEST_REVIEWS = 3
+"""Of a product that is compared with others."""
+
+
+@dataclass(frozen=True)
+class AverageCheck:
+    """A row of ``mart_average_check``."""
+
+    order_status: str
+    loyalty_status: str
+    orders: int
+    average_amount: Decimal
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A row of ``mart_cohort_retention``."""
+
+    cohort_month: date
+    months_since: int
+    users: int
+    active_users: int
+    retention_percent: Decimal
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The rows of ``mart_customer_rfm`` of one segment."""
+
+    segment: str
+    users: int
+    orders: int
+    revenue: Decimal
+
+
+@dataclass(frozen=True)
+class Product:
+    """A row of ``mart_product_rating``, of a product with reviews."""
+
+    product_id: int
+    name: str
+    category_id: int | None
+    category: str
+    average_rating: Decimal
+    reviews: int
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What the marts say. What is missing is empty, and named in ``missing``."""
+
+    built_at: dict[str, datetime]
+    """When each mart was built, UTC: others after each build."""
+    rows: dict[str, int]
+    """Of each mart."""
+    missing: tuple[str, ...]
+    sales: Sales
+    categories: dict[int, str]
+    checks: Sequence[AverageCheck]
+    cohorts: Sequence[Cohort]
+    segments: Sequence[Segment]
+    best: Sequence[Product]
+    """The best rated products of each category, the best first."""
+    worst: Sequence[Product]
+
+
+def read_version(connection: "Connection[Any]") -> dict[str, datetime]:
+    """When each mart was built, in UTC: a build puts new tables in the place of the old ones."""
+    rows = ask(
+        connection,
+        "SELECT table_name, create_time FROM information_schema.tables WHERE table_schema = DATABASE()",
+    )
+    return {name: created.replace(tzinfo=UTC) for name, created in sorted(rows) if name in MARTS}
+
+
+def read_shop(connection: "Connection[Any]", built_at: Mapping[str, datetime]) -> Shop:
+    """Read the marts that are there."""
+    present = built_at.keys()
+    categories = dict(_categories(connection)) if "mart_product_rating" in present else {}
+    return Shop(
+        built_at=dict(built_at),
+        rows={mart: int(ask(connection, f"SELECT COUNT(*) FROM `{mart}`")[0][0]) for mart in built_at},
+        missing=tuple(mart for mart in MARTS if mart not in present),
+        sales=_sales(connection) if "mart_sales_daily" in present else Sales((), 2),
+        categories=categories,
+        checks=_rows(connection, present, "mart_average_check", AverageCheck, _CHECKS),
+        cohorts=_rows(connection, present, "mart_cohort_retention", Cohort, _COHORTS),
+        segments=_rows(connection, present, "mart_customer_rfm", Segment, _SEGMENTS),
+        best=_rows(connection, present, "mart_product_rating", Product, _RATED.format(order="DESC")),
+        worst=_rows(connection, present, "mart_product_rating", Product, _RATED.format(order="ASC")),
+    )
+
+
+_CHECKS = (
+    "SELECT order_status, loyalty_status, orders, average_amount FROM mart_average_check"
+    " ORDER BY order_status, loyalty_status LIMIT 1000"
+)
+_COHORTS = (
+    "SELECT cohort_month, months_since, users, active_users, retention_percent FROM mart_cohort_retention"
+    " ORDER BY cohort_month DESC, months_since LIMIT 5000"
+)
+_SEGMENTS = (
+    "SELECT segment, COUNT(*), CAST(SUM(frequency) AS SIGNED), SUM(monetary) FROM mart_customer_rfm"
+    " GROUP BY segment ORDER BY 2 DESC, 1 LIMIT 100"
+)
+_RATED = (
+    "SELECT product_id, COALESCE(name, ''), category_id, COALESCE(category, ''), average_rating, reviews FROM ("
+    "SELECT *, ROW_NUMBER() OVER (PARTITION BY category_id"
+    " ORDER BY average_rating {order}, reviews DESC, product_id) AS place"
+    f" FROM mart_product_rating WHERE reviews >= {FEWEST_REVIEWS}) ranked WHERE place <= {RATED}"
+    " ORDER BY average_rating {order}, reviews DESC, product_id LIMIT 20000"
+)
+
+
+def _rows(connection: "Connection[Any]", present: Collection[str], mart: str, kind: Any, query: str) -> list[Any]:
+    return [kind(*row) for row in ask(connection, query)] if mart in present else []
+
+
+def _categories(connection: "Connection[Any]") -> Sequence[tuple[int, str]]:
+    return ask(
+        connection,
+        "SELECT category_id, COALESCE(MIN(category), '') FROM mart_product_rating"
+        " WHERE category_id IS NOT NULL GROUP BY category_id LIMIT 20000",
+    )
+
+
+def _sales(connection: "Connection[Any]") -> Sales:
+    [(scale,)] = ask(
+        connection,
+        "SELECT numeric_scale FROM information_schema.columns WHERE table_schema = DATABASE()"
+        " AND table_name = 'mart_sales_daily' AND column_name = 'revenue'",
+    )
+    rows = ask(
+        connection,
+        "SELECT day, category_id, orders, revenue, returns FROM mart_sales_daily"
+        f" ORDER BY day DESC LIMIT {MOST_SALES}",
+    )
+    if len(rows) == MOST_SALES:  # of the first day there may be more
+        rows = [row for row in rows if row[0] > rows[-1][0]]
+    return Sales(rows, int(scale))

@@ -1,0 +1,103 @@
+"""Watches MySQL, so that no page waits for it: what it said last is kept, with its age."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+from pymysql.constants import ER
+
+from martline.command import Failure, MySQLSettings
+from martline.dashboard.reading.pipeline import Pipeline, read_pipeline
+from martline.dashboard.reading.shop import Shop, read_shop, read_version
+
+log = logging.getLogger(__name__)
+PAUSE_SECONDS = 2.0
+RAISED_BY_PUBLISHING = (ER.NO_SUCH_TABLE, ER.TABLE_DEF_CHANGED)
+"""What a reader is told when the marts are exchanged while it reads: the next try finds the new ones."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of MySQL at the moment."""
+
+    shop: Shop | None = None
+    pipeline: Pipeline | None = None
+    read_at: datetime | None = None
+    """When MySQL last answered, UTC."""
+    failure: str | None = None
+    """Why it does not answer now."""
+
+
+class Watcher:
+    """Reads the bookkeeping every two seconds, and the marts after each build.
+
+    ``warm`` is called with new marts before the pages show them.
+    """
+
+    def __init__(self, settings: MySQLSettings, warm: Callable[[Shop], None] = lambda _shop: None) -> None:
+        self.known = Known()
+        self._settings = settings
+        self._warm = warm
+        self._stopping = threading.Event()
+        self._connection: Connection[Any] | None = None
+
+    def start(self) -> None:
+        """Watch in a thread of its own, until :meth:`stop`."""
+        threading.Thread(target=self._run, name="watcher", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the thread soon."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.look()
+            except Exception:
+                # It goes on: a thread that has died would let the pages grow old in silence.
+                log.exception("MySQL could not be looked at")
+            self._stopping.wait(PAUSE_SECONDS)
+        self._disconnect()
+
+    def look(self) -> None:
+        """Read what is new. Where MySQL does not answer, what is known stays, with the reason."""
+        try:
+            self._read()
+        except (Failure, pymysql.MySQLError, OSError) as error:
+            self._disconnect()
+            if isinstance(error, pymysql.MySQLError) and error.args and error.args[0] in RAISED_BY_PUBLISHING:
+                return
+            reason = str(error) if isinstance(error, Failure) else f"MySQL does not answer: {error.args[-1]}"
+            if reason != self.known.failure:
+                log.warning("%s; the pages show what is known", reason)
+            self.known = replace(self.known, failure=reason)
+
+    def _read(self) -> None:
+        if self._connection is None:
+            self._connection = self._settings.connect(autocommit=True, read_timeout=120, write_timeout=30)
+        connection = self._connection
+        with connection.cursor() as cursor:
+            # All that a page shows is of one moment. It ends soon: publishing waits for its readers.
+            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        pipeline = read_pipeline(connection)
+        built_at = read_version(connection)
+        shop = self.known.shop
+        is_new = shop is None or shop.built_at != built_at
+        if is_new:
+            shop = read_shop(connection, built_at)
+        connection.commit()
+        if is_new and shop is not None:
+            self._warm(shop)
+        if self.known.failure:
+            log.info("MySQL answers again")
+        self.known = Known(shop, pipeline, datetime.now(UTC))
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
