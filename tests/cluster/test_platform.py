@@ -100,7 +100,7 @@ def test_ports_that_are_taken_are_named(platform: Platform) -> None:
             pass  # by another program: as good
         ended = platform.run("ui", check=False)
     assert ended.returncode == 1
-    assert f"{access.AIRFLOW.local_port} (Airflow)" in ended.stderr
+    assert f"{access.AIRFLOW.local_port} (for Airflow)" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
