@@ -1,6 +1,6 @@
 """The tables that the dashboard reads, and the role in MySQL that can read nothing else."""
 
-from pg_to_mysql.mysql.quoting import quote
+from pg_to_mysql.mysql.quoting import quote, text_literal
 
 MARTS = (
     "mart_average_check",
@@ -19,13 +19,9 @@ def role_statements(user: str, host: str, database: str) -> list[str]:
     The tables need not be there yet. MySQL and MariaDB grant rights on a table that is missing only together with
     ``CREATE``, which is taken back at once.
     """
-    account = f"{_text(user)}@{_text(host)}"
+    account = f"{text_literal(user)}@{text_literal(host)}"
     statements = [f"CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK", f"REVOKE ALL, GRANT OPTION FROM {account}"]
     for table in READ:
         name = f"{quote(database)}.{quote(table)}"
         statements += [f"GRANT SELECT, CREATE ON {name} TO {account}", f"REVOKE CREATE ON {name} FROM {account}"]
     return statements
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

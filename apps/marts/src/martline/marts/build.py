@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame, SparkSession
 
 from martline.command import Failure, MySQLSettings
 from martline.marts import checks, publish, runs, spark
-from martline.marts.database import present_tables
 from martline.marts.definition import Mart
 from martline.marts.lineage import lineage, record_lineage
 from martline.marts.publish import VERSIONS, staging
@@ -20,6 +19,7 @@ from martline.marts.reading.tables import open_tables
 from martline.marts.rules import Outcome
 from martline.marts.runs import Run
 from martline.marts.writing.load import load
+from pg_to_mysql.mysql.names import present_tables
 
 log = logging.getLogger(__name__)
 

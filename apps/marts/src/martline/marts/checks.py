@@ -9,11 +9,11 @@ from pymysql.cursors import DictCursor
 
 from martline.command import Failure
 from martline.marts.catalogue import MARTS
-from martline.marts.database import present_tables
 from martline.marts.definition import Mart
 from martline.marts.publish import VERSIONS
 from martline.marts.reading.moment import Moment, moment_of
 from martline.marts.rules import Check, Outcome
+from pg_to_mysql.mysql.names import present_tables
 
 LEAST_SHARE = 0.5
 """Of the last version's rows: a mart that shrinks by more is taken for a mistake."""

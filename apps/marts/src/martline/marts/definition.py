@@ -11,6 +11,7 @@ from pyspark.sql import functions as sf
 from pyspark.sql.types import DecimalType, StructType
 
 from martline.marts.rules import Check
+from pg_to_mysql.mysql.quoting import text_literal
 
 
 @dataclass(frozen=True)
@@ -52,23 +53,19 @@ class Mart:
         Text compares byte by byte, as in PostgreSQL and Spark: what differs there is not one key here.
         """
         lines = [
-            f"`{column.name}` {_with_digits(column, computed)} COMMENT {_literal(column.meaning)}"
+            f"`{column.name}` {_with_digits(column, computed)} COMMENT {text_literal(column.meaning)}"
             for column in self.columns
         ]
         lines.append(f"PRIMARY KEY ({_names(self.key)})")
         lines += [f"KEY `{'_'.join(index)}` ({_names(index)})" for index in self.indexes]
         return (
             f"CREATE TABLE `{table}` ({', '.join(lines)}) "
-            f"ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT={_literal(self.meaning)}"
+            f"ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT={text_literal(self.meaning)}"
         )
 
 
 def _names(columns: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in columns)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _with_digits(column: Column, computed: StructType) -> str:

@@ -10,11 +10,11 @@ from pyspark.sql.types import StructField, StructType
 from martline.command import MySQLSettings
 from martline.marts import publish, spark
 from martline.marts.build import frame_of, needed_columns
-from martline.marts.database import present_tables
 from martline.marts.definition import Mart
 from martline.marts.lineage import lineage
 from martline.marts.publish import staging
 from martline.marts.reading.values import values_of
+from pg_to_mysql.mysql.names import present_tables
 
 PLANNED = staging("plan")
 """An empty table of the mart as it would be: MySQL writes its types as it writes those of the published one."""

@@ -13,10 +13,10 @@ import pymysql
 from pymysql.connections import Connection
 
 from martline.command import Failure, PassingFailure
-from martline.marts.database import present_tables
 from martline.marts.reading.moment import Moment
 from martline.marts.runs import Run
 from pg_to_mysql.mysql.ddl import change_tables
+from pg_to_mysql.mysql.names import present_tables
 
 VERSIONS = "mart_versions"
 EARLIER_RECORD = "_mart_builds"

@@ -1,6 +1,9 @@
 """Names of tables, of which some servers take upper and lower case for one."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pymysql.connections import Connection
 
 
 class TableNames:
@@ -20,6 +23,13 @@ class TableNames:
 
     def _fold(self, name: str) -> str:
         return fold_case(name) if self._folded else name
+
+
+def present_tables(connection: "Connection[Any]") -> set[str]:
+    """The tables of the connection's database that its user may see, as the server writes their names."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()")
+        return {name for (name,) in cursor}
 
 
 def fold_case(name: str) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from pymysql.connections import Connection
 
-from martline.dashboard.reading.database import ask, present_tables
+from martline.dashboard.reading.database import ask
 from martline.dashboard.tables import BOOKKEEPING
+from pg_to_mysql.mysql.names import present_tables
 from pg_to_mysql.postgres.wal import format_lsn
 
 EPOCH_OF_POSTGRESQL = datetime(2000, 1, 1, tzinfo=UTC)

@@ -9,8 +9,9 @@ from typing import Any
 from pymysql.connections import Connection
 
 from martline.command import Failure, MySQLSettings
-from martline.marts.database import present_tables
+from pg_to_mysql.mysql.names import present_tables
 from pg_to_mysql.mysql.target import Target
+from pg_to_mysql.postgres.wal import format_lsn
 
 POSITIONS = "_replication"
 
@@ -27,8 +28,7 @@ class Moment:
         """The LSN as PostgreSQL writes it; None unless there is one."""
         if len(self.positions) != 1:
             return None
-        lsn = self.positions[0][1]
-        return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+        return format_lsn(self.positions[0][1])
 
     def as_text(self) -> str:
         """For a table of MySQL."""
