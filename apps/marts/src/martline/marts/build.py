@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pymysql.connections import Connection
@@ -16,7 +15,6 @@ from martline.marts.lineage import lineage, record_lineage
 from martline.marts.publish import VERSIONS, staging
 from martline.marts.reading.moment import Moment, held
 from martline.marts.reading.tables import open_tables
-from martline.marts.rules import Outcome
 from martline.marts.runs import Run
 from martline.marts.writing.load import load
 from pg_to_mysql.mysql.names import present_tables
@@ -24,16 +22,7 @@ from pg_to_mysql.mysql.names import present_tables
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Built:
-    """What a run has published."""
-
-    run: Run
-    checks: int
-    """How many checks were made."""
-
-
-def build(marts: Sequence[Mart], settings: MySQLSettings, *, fewer_rows: bool = False) -> Built:
+def build(marts: Sequence[Mart], settings: MySQLSettings, *, fewer_rows: bool = False) -> Run:
     """Build these marts and put them in the places of those that readers see.
 
     :param fewer_rows: let a mart have far fewer rows than its last version.
@@ -47,14 +36,13 @@ def build(marts: Sequence[Mart], settings: MySQLSettings, *, fewer_rows: bool = 
             _require(connection, needed)
             publish.clear(connection, [*names, VERSIONS])
             publish.create_versions(connection)
-            lineages: dict[str, dict[str, list[str]]] = {}
             with spark.session() as session:
-                moment = _stage(session, connection, settings, marts, run, lineages)
-            outcomes = _audit(connection, run, moment, fewer_rows=fewer_rows)
+                moment = _stage(session, connection, settings, marts, needed, run)
+            _audit(connection, run, moment, fewer_rows=fewer_rows)
             publish.swap_in(connection, names)
             run.outcome = "published"
-            record_lineage(connection, lineages)
-    return Built(run, sum(outcome.offences is not None for outcome in outcomes))
+            record_lineage(connection, run.lineages)
+    return run
 
 
 def needed_columns(marts: Sequence[Mart]) -> dict[str, tuple[str, ...]]:
@@ -76,12 +64,11 @@ def _stage(
     connection: "Connection[Any]",
     settings: MySQLSettings,
     marts: Sequence[Mart],
+    needed: Mapping[str, tuple[str, ...]],
     run: Run,
-    lineages: dict[str, dict[str, list[str]]],
 ) -> Moment:
-    """Write the marts to their staging tables; tells in ``run`` and ``lineages`` of what they are."""
+    """Write the marts to their staging tables, and into ``run`` what they are; return the moment they are of."""
     started = time.monotonic()
-    needed = needed_columns(marts)
     with spark.failures("the source tables can't be read"), held(settings) as moment:
         tables = open_tables(session, connection, settings, moment, needed)
     log.info("read %d tables in %.1f s", len(tables), time.monotonic() - started)
@@ -92,7 +79,7 @@ def _stage(
             frame = frame_of(mart, tables)
             with connection.cursor() as cursor:
                 cursor.execute(mart.create_statement(staging(mart.name), frame.schema))
-            lineages[mart.name] = lineage(frame)
+            run.lineages[mart.name] = lineage(frame)
             computed = frame.toArrow()
         try:
             load(settings, staging(mart.name), computed, mart.key)
@@ -111,14 +98,14 @@ def frame_of(mart: Mart, tables: Mapping[str, DataFrame]) -> DataFrame:
     )
 
 
-def _audit(connection: "Connection[Any]", run: Run, moment: Moment, *, fewer_rows: bool) -> list[Outcome]:
+def _audit(connection: "Connection[Any]", run: Run, moment: Moment, *, fewer_rows: bool) -> None:
     """Run the checks on the staged marts, and record their outcomes."""
     tables = {table: staging(table) for table in (*run.rows, VERSIONS)}
     outcomes = list(checks.run(connection, tables, run.rows, moment))
     if not fewer_rows:
         outcomes += checks.fewer_rows(connection, run.rows)
     runs.record_checks(connection, run, outcomes)
+    run.checks = sum(not outcome.skipped for outcome in outcomes)
     if failed := [str(outcome) for outcome in outcomes if outcome.failed]:
         run.outcome = "rejected"
         raise Failure(f"{'; '.join(failed)}; the old marts stay, the rejected ones are in {staging('*')}")
-    return outcomes

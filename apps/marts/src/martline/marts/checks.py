@@ -60,7 +60,7 @@ def run(
     for mart in (MARTS[name] for name in marts):
         names = quoted | {"this": quoted[mart.name], "key": ", ".join(mart.key)}
         for check in checks_of(mart):
-            if set(check.others) <= set(tables):
+            if check.names <= names.keys():
                 yield _run(connection, mart.name, check, check.query.format_map(names), moment)
 
 

@@ -14,6 +14,8 @@ from pymysql.connections import Connection
 from pyspark.sql import DataFrame
 
 LINEAGE = "mart_lineage"
+Lineage = dict[str, list[str]]
+"""For each column of a mart, the columns of the replica as ``table.column``, in order."""
 Node = Mapping[str, Any]
 Origins = dict[int, frozenset[str]]
 """For the identity of an attribute, the columns of the replica as ``table.column``."""
@@ -21,8 +23,8 @@ WITHOUT_NAMES = ("Union", "Intersect", "Except")
 """What puts columns together by their positions."""
 
 
-def lineage(frame: DataFrame) -> dict[str, list[str]]:
-    """For each column of the frame, the columns of the replica as ``table.column``, in order.
+def lineage(frame: DataFrame) -> Lineage:
+    """What the frame's columns follow from.
 
     :param frame: made of frames that are aliased as their tables are called.
     :raises TypeError: its plan has what puts columns together by their positions.
@@ -91,7 +93,7 @@ _CREATE = f"""
 """
 
 
-def record_lineage(connection: "Connection[Any]", lineages: Mapping[str, Mapping[str, list[str]]]) -> None:
+def record_lineage(connection: "Connection[Any]", lineages: Mapping[str, Lineage]) -> None:
     """Keep the lineage of these marts, instead of what was kept of them."""
     rows = [
         (mart, column, origin)

@@ -1,11 +1,11 @@
 """What a run would build: from which tables, of which rows, and what would change for readers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pymysql.connections import Connection
 from pymysql.cursors import DictCursor
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import StructType
 
 from martline.command import MySQLSettings
 from martline.marts import publish, spark
@@ -13,7 +13,7 @@ from martline.marts.build import frame_of, needed_columns
 from martline.marts.definition import Mart
 from martline.marts.lineage import lineage
 from martline.marts.publish import staging
-from martline.marts.reading.values import values_of
+from martline.marts.reading.values import spark_schema, values_of
 from pg_to_mysql.mysql.names import present_tables
 
 PLANNED = staging("plan")
@@ -28,8 +28,8 @@ def plan(marts: Sequence[Mart], settings: MySQLSettings) -> dict[str, dict[str, 
     with settings.connect(autocommit=True) as connection, spark.session() as session:
         publish.keep_others_out(connection)
         tables = {
-            table: session.createDataFrame([], schema)
-            for table, schema in _schemas(connection, needed_columns(marts))
+            table: session.createDataFrame([], spark_schema(values_of(connection, table, columns)))
+            for table, columns in needed_columns(marts).items()
         }
         plans = {}
         for mart in marts:
@@ -41,14 +41,6 @@ def plan(marts: Sequence[Mart], settings: MySQLSettings) -> dict[str, dict[str, 
                     "changes": list(_changes(connection, mart, frame.schema)),
                 }
     return plans
-
-
-def _schemas(
-    connection: "Connection[Any]", needed: Mapping[str, tuple[str, ...]]
-) -> Iterator[tuple[str, StructType]]:
-    for table, columns in needed.items():
-        values = values_of(connection, table, columns)
-        yield table, StructType([StructField(value.name, value.spark) for value in values])
 
 
 def _estimate(connection: "Connection[Any]", table: str) -> int:

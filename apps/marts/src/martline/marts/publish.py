@@ -60,12 +60,8 @@ def keep_others_out(connection: "Connection[Any]") -> None:
 def clear(connection: "Connection[Any]", tables: Sequence[str]) -> None:
     """Drop what a build that died has left."""
     leftovers = [name(table) for table in tables for name in (staging, _old)]
-    _drop(connection, leftovers)
-
-
-def _drop(connection: "Connection[Any]", tables: Sequence[str]) -> None:
-    quoted = ", ".join(f"`{name}`" for name in tables)
-    change_tables(connection, f"DROP TABLE IF EXISTS {quoted}", tables)
+    quoted = ", ".join(f"`{name}`" for name in leftovers)
+    change_tables(connection, f"DROP TABLE IF EXISTS {quoted}", leftovers)
 
 
 def stage_versions(connection: "Connection[Any]", run: Run, moment: Moment, rows: Mapping[str, int]) -> None:

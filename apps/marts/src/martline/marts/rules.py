@@ -6,6 +6,7 @@ table. The replica's tables go by their own names.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from string import Formatter
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,13 @@ class Check:
     name: str
     query: str
     """It returns a row for each offence, with what identifies it."""
-    others: tuple[str, ...] = ()
-    """The marts besides this one that it looks at."""
     with_source: bool = False
     """Whether it looks at the replica, which must be as the mart has read it."""
+
+    @property
+    def names(self) -> set[str]:
+        """What the query has in braces: ``this`` and ``key``, and the other tables that it looks at."""
+        return {name for _, name, _, _ in Formatter().parse(self.query) if name}
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,14 @@ class Outcome:
         return bool(self.offences)
 
     @property
+    def skipped(self) -> bool:
+        """Whether it could not be made."""
+        return self.offences is None
+
+    @property
     def state(self) -> str:
         """As the table of checks has it."""
-        return "skipped" if self.offences is None else "failed" if self.offences else "passed"
+        return "skipped" if self.skipped else "failed" if self.failed else "passed"
 
     def __str__(self) -> str:
         return f"{self.mart} fails {self.check}: {self.offences} offending rows, such as {self.sample}"
@@ -82,9 +91,7 @@ def refers(column: str, table: str, referred: str) -> Check:
     )
 
 
-def agrees(
-    name: str, mine: str, other: str, theirs: str, *, others: tuple[str, ...] = (), with_source: bool = False
-) -> Check:
+def agrees(name: str, mine: str, other: str, theirs: str, *, with_source: bool = False) -> Check:
     """A sum over the mart equals one over another mart or a table of the replica.
 
     :param mine: the expression that is added up over this mart.
@@ -96,6 +103,5 @@ def agrees(
         "SELECT here.total AS here, there.total AS there"  # noqa: S608
         f" FROM (SELECT COALESCE(SUM({mine}), 0) AS total FROM {{this}}) here,"
         f" (SELECT COALESCE(SUM({theirs}), 0) AS total FROM {other}) there WHERE here.total <> there.total",
-        others=others,
         with_source=with_source,
     )

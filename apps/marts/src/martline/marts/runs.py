@@ -10,6 +10,7 @@ from typing import Any
 
 from pymysql.connections import Connection
 
+from martline.marts.lineage import Lineage
 from martline.marts.rules import Outcome
 
 RUNS = "mart_runs"
@@ -52,6 +53,11 @@ class Run:
     started_at: datetime
     lsn: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    """Of each mart."""
+    lineages: dict[str, Lineage] = field(default_factory=dict)
+    """Of each mart."""
+    checks: int = 0
+    """How many were made; those that were skipped are not counted."""
     outcome: str = "failed"
 
 
@@ -96,7 +102,7 @@ def record_checks(connection: "Connection[Any]", run: Run, outcomes: Iterable[Ou
     for outcome in outcomes:
         if outcome.failed:
             log.error("%s", outcome)
-        elif outcome.offences is None:
+        elif outcome.skipped:
             log.warning("%s: %s is skipped: %s", outcome.mart, outcome.check, outcome.sample)
         rows.append((run.run_id, outcome.mart, outcome.check, outcome.state, outcome.offences, outcome.sample))
     with connection.cursor() as cursor:

@@ -31,6 +31,6 @@ MART = Mart(
     checks=(
         rows("orders_are_positive", "orders > 0"),
         not_negative("average_amount"),
-        agrees("orders_add_up", "orders", "{mart_user_activity}", "orders", others=("mart_user_activity",)),
+        agrees("orders_add_up", "orders", "{mart_user_activity}", "orders"),
     ),
 )

@@ -43,8 +43,8 @@ def build(users: DataFrame, orders: DataFrame) -> DataFrame:
 
 
 def _score(name: str) -> SparkColumn:
-    """From 1 to 5: one more than the whole fifths of the buyers whose value is less. Equal values score alike."""
-    less = sf.rank().over(Window.partitionBy(sf.lit(1)).orderBy(name)) - 1
+    """From 1 to 5: one more than five times the share of buyers with a smaller value, rounded down."""
+    less = sf.rank().over(Window.orderBy(name)) - 1
     return sf.call_function("div", less * 5, sf.col("buyers")) + 1
 
 
@@ -99,7 +99,6 @@ MART = Mart(
             "monetary",
             "{mart_user_activity}",
             "amount_spent",
-            others=("mart_user_activity",),
         ),
     ),
 )

@@ -12,13 +12,13 @@ import pyarrow as pa
 from pymysql.connections import Connection
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import StructType
 
 from martline.command import MySQLSettings
 from martline.marts.reading.blocks import BlockReader
 from martline.marts.reading.moment import Moment
 from martline.marts.reading.ranges import Task, key_of, tasks
-from martline.marts.reading.values import values_of
+from martline.marts.reading.values import spark_schema, values_of
 
 NAME = "replica"
 
@@ -40,21 +40,14 @@ def open_tables(
     session.dataSource.register(_source(plans))
     large = {table: session.read.format(NAME).load(table).persist() for table in needed if plans[table].large}
     with ThreadPoolExecutor(len(needed)) as pool:
-        for counted in [pool.submit(frame.count) for frame in large.values()]:
-            counted.result()
+        list(pool.map(DataFrame.count, large.values()))
     small = {table: plans[table].read_here(session) for table in needed if table not in large}
     return large | small
 
 
-class _Partition(InputPartition):
-    def __init__(self, task: Task) -> None:
-        super().__init__(task)
-        self.task = task
-
-
 class _Reader(DataSourceReader):
     def __init__(self, reader: BlockReader, todo: list[Task]) -> None:
-        self.schema = StructType([StructField(value.name, value.spark) for value in reader.values])
+        self.schema = spark_schema(reader.values)
         self.large = sum(map(len, todo)) > 1
         self._reader = reader
         self._todo = todo
@@ -65,10 +58,10 @@ class _Reader(DataSourceReader):
         return session.createDataFrame(pa.Table.from_batches(batches, self._reader.schema), self.schema)
 
     def partitions(self) -> list[InputPartition]:
-        return [_Partition(task) for task in self._todo]
+        return [InputPartition(task) for task in self._todo]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        return self._reader.read(partition.task)  # type: ignore[attr-defined]
+        return self._reader.read(partition.value)
 
 
 def _source(plans: Mapping[str, _Reader]) -> type[DataSource]:

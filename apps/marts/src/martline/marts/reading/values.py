@@ -1,6 +1,6 @@
 """How a value of MySQL travels to Spark: as which text of a line of CSV, and as which type it is read from it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from pyspark.sql.types import (
     DoubleType,
     LongType,
     StringType,
+    StructField,
+    StructType,
     TimestampNTZType,
 )
 
@@ -54,6 +56,11 @@ def values_of(connection: "Connection[Any]", table: str, names: tuple[str, ...])
             f"MySQL's table {table} has no column {', '.join(missing)}: the mart is made of another version of it"
         )
     return tuple(_value(table, columns[name]) for name in names)
+
+
+def spark_schema(values: Iterable[Value]) -> StructType:
+    """The type of the rows of these columns in Spark."""
+    return StructType([StructField(value.name, value.spark) for value in values])
 
 
 def _value(table: str, column: Mapping[str, Any]) -> Value:
