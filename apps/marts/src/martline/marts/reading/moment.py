@@ -42,10 +42,10 @@ class Moment:
 
 @contextmanager
 def held(settings: MySQLSettings) -> Iterator[Moment]:
-    """Keep the replica as it is, and tell of which moment that is.
+    """Keep the replica from changing, and tell which moment it is of.
 
-    Connections of MySQL can't share a snapshot. So no replication writes while they are opened and read: each
-    takes the lock that this holds. One that follows goes on when it is let go.
+    MySQL's connections can't share a snapshot. Each replication writes only while it holds its lock, so this
+    takes all of these locks. A replication that waits for its lock goes on afterwards.
     """
     with closing(Target(settings)) as target, ExitStack() as stack:
         if POSITIONS not in target.table_names():

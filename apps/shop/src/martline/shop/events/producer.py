@@ -38,11 +38,11 @@ def produce(
 ) -> dict[str, Any]:
     """Send events, ``rate`` a second if given; raise :class:`Failure` if some are not acknowledged.
 
-    At the signal to stop, those that are queued are still sent.
-
-    The same seed makes events of the same ids, so that sending them again changes nothing.
+    At the signal to stop, those that are queued are still sent. The same seed makes events of the same ids, so
+    that sending them again changes nothing.
     """
-    # First, as it connects beside the rest: a message before that waits for half a second.
+    # Made first, so that it connects while the topics are looked at: a message that it is given before it is
+    # connected waits for half a second.
     sender = Sender(delivery_timeout, stop)
     there = _require_topics(delivery_timeout, stop)
     streams = _streams(users, reviews, seed, purchases)
