@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.charts.databases import Container, Volume, docker, volume
 
+from martline.dashboard.tables import role_statements
+
 FOLDER = {"postgres": "pgdata", "mysql": "data"}
 MISSING = {"postgres": "PG_VERSION", "mysql": "mysql"}
 MARKER = {"postgres": "first-start", "mysql": "state/first-start"}
@@ -57,6 +59,17 @@ def sql(store: Volume, container: Container, statements: str) -> str:
     else:
         given = f"MYSQL_PWD={store.secret('mysql-client', 'MYSQL_PWD')} exec mysql --no-defaults -N --host=127.0.0.1 --user=shop shop"
     run = container.execute("bash", "-c", f"{given} <<< {statements!r}")
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def mysql(store: Volume, container: Container, user: str, statements: str) -> str:
+    """What a user of MySQL's is answered: root by the socket, others by TCP."""
+    names = {"root": "mysql-admin", "shop": "mysql-client", "dashboard": "mysql-dashboard"}
+    way = "--socket=/var/run/mysqld/mysqld.sock" if user == "root" else "--host=127.0.0.1"
+    password = f"MYSQL_PWD={store.secret(names[user], 'MYSQL_PWD')}"
+    client = "env", password, "mysql", "--no-defaults", "-N", "--raw", way, f"--user={user}"
+    run = container.execute(*client, given=statements)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
 
@@ -266,12 +279,50 @@ def test_mysql_lets_in_nobody_without_a_password_and_root_by_its_socket_alone(co
                 assert refused.returncode == 1, (user, way)
         root = f"MYSQL_PWD={copy.secret('mysql-admin', 'MYSQL_PWD')} exec mysql --no-defaults --user=root -N"
         query = 'SELECT user, host, authentication_string = "" FROM mysql.user WHERE account_locked = "N"'
-        found = server.execute(
-            "bash", "-c", f"{root} --socket=/var/run/mysqld/mysqld.sock --execute='{query}'"
-        ).stdout
-        assert sorted(found.splitlines()) == ["root\tlocalhost\t0", "shop\t%\t0"]
+        found = mysql(copy, server, "root", query)
+        assert sorted(found.splitlines()) == ["dashboard\t%\t0", "root\tlocalhost\t0", "shop\t%\t0"]
         assert server.execute("bash", "-c", f"{root} --host=127.0.0.1 --execute='SELECT 1'").returncode == 1
         assert sql(copy, server, "SELECT coalesce(@@secure_file_priv, 0x4e554c4c), @@local_infile") == "NULL\t1"
+
+
+@pytest.mark.parametrize("store", ["mysql"], indirect=True)
+def test_the_dashboards_role_has_the_rights_that_its_own_program_names_and_no_others(copy: Volume) -> None:
+    statements = ";".join(role_statements("other", "%", "shop"))
+    with copy.serving() as server:
+        mysql(copy, server, "root", f"{statements}; GRANT ALL ON shop.* TO dashboard@'%'")
+    with copy.serving() as server:
+        wanted = mysql(copy, server, "root", "SHOW GRANTS FOR other@'%'").replace("`other`", "`dashboard`")
+        assert sorted(mysql(copy, server, "dashboard", "SHOW GRANTS").splitlines()) == sorted(wanted.splitlines())
+        assert "mart_sales_daily" in wanted
+
+
+@pytest.mark.parametrize("store", ["mysql"], indirect=True)
+def test_a_volume_of_an_earlier_version_gets_the_dashboards_role_with_the_password_of_its_secret(
+    copy: Volume,
+) -> None:
+    with copy.serving() as server:
+        mysql(copy, server, "root", "DROP USER dashboard@'%'")
+    with copy.serving() as server:
+        assert mysql(copy, server, "dashboard", "SELECT 5") == "5"
+    copy.render()
+    awkward = 'it\'s a \\ "pass`word" # % of two\nlines'
+    (copy.folder / "secrets" / "dashboard" / "MYSQL_PWD").write_text(awkward)
+    with copy.serving() as server:
+        shown = awkward.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        server.execute(
+            "bash", "-c", "cat > /tmp/options", given=f'[client]\nuser=dashboard\npassword="{shown}"\n'
+        )
+        client = "mysql", "--defaults-file=/tmp/options", "--host=127.0.0.1", "-N", "--execute=SELECT 6"
+        answer = server.execute(*client)
+        assert answer.stdout == "6\n", answer.stderr
+
+
+@pytest.mark.parametrize("store", ["mysql"], indirect=True)
+def test_a_role_of_the_dashboards_that_is_the_shops_user_is_refused(copy: Volume) -> None:
+    (copy.folder / "secrets" / "dashboard" / "MYSQL_USER").write_text("shop")
+    ended = copy.run_to_its_end()
+    assert ended.code == 1
+    assert "Refused to start: the Secrets mysql-dashboard and mysql-client name the same user" in ended.log
 
 
 @pytest.mark.parametrize("store", ["mysql"], indirect=True)

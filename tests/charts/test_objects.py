@@ -36,6 +36,7 @@ ANOTHER_CHARTS = {
     "postgres-client",
     "airflow-metadata",
     "mysql-client",
+    "mysql-dashboard",
     "kafka-client",
     "spark-client",
     "spark-auth",
@@ -49,10 +50,12 @@ THE_USERS = {
     "airflow-metadata",
     "mysql-client",
     "mysql-admin",
+    "mysql-dashboard",
     "airflow-login",
     "airflow-keys",
     "spark-auth",
     "jupyter-token",
+    "dashboard-login",
 }
 
 

@@ -20,6 +20,7 @@ CLIENTS = {
     "postgres-client": "postgres",
     "airflow-metadata": "postgres",
     "mysql-client": "mysql",
+    "mysql-dashboard": "mysql",
     "kafka-client": "kafka",
     "spark-client": "spark",
 }

@@ -97,6 +97,13 @@ def test_external_servers_are_named_to_the_clients_and_none_runs_here() -> None:
         "MYSQL_PWD": "",
         "MYSQL_DATABASE": "shop",
     }
+    assert secret(objects, "mysql-dashboard") | {"MYSQL_PWD": ""} == {
+        "MYSQL_HOST": "mysql.example.com",
+        "MYSQL_TCP_PORT": "3306",
+        "MYSQL_USER": "dashboard",
+        "MYSQL_PWD": "",
+        "MYSQL_DATABASE": "shop",
+    }
     brokers = EXTERNAL["kafka"]["external"]
     assert named(objects, "ConfigMap", "kafka-client")["data"] == {
         "KAFKA_BOOTSTRAP_SERVERS": brokers["bootstrapServers"]  # type: ignore[index]
@@ -188,6 +195,8 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
         ("postgres", {"auth": {"shop": {"user": "é" * 32}}}, "auth.shop.user is no name"),
         ("mysql", {"auth": {"user": "root"}}, "auth.user is root, a name"),
         ("mysql", {"auth": {"user": "mysql.sys"}}, "auth.user is mysql.sys, a name"),
+        ("mysql", {"auth": {"dashboard": {"user": "root"}}}, "auth.dashboard.user is root, a name"),
+        ("mysql", {"auth": {"user": "one", "dashboard": {"user": "one"}}}, "auth.dashboard.user are the same"),
         ("mysql", {"auth": {"database": "Performance_Schema"}}, "auth.database is Performance_Schema, a name"),
         ("mysql", {"auth": {"user": "u" * 33}}, "auth.user is no name"),
         ("mysql", {"auth": {"database": "a/b"}}, "auth.database is no name"),
@@ -207,6 +216,7 @@ def test_a_name_that_the_first_start_could_not_use_is_refused(
         ("postgres", {"config": {"TimeZone": "UTC"}}, "config has TimeZone and timezone, which are the same"),
         ("postgres", {"config": {"work mem": 1}}, 'config has a setting named "work mem"'),
         ("mysql", {"config": {"datadir": "/tmp"}}, "config.datadir cannot be set"),
+        ("mysql", {"config": {"init-file": "/tmp/a"}}, "config.init-file cannot be set"),
         ("mysql", {"config": {"local-infile": "OFF"}}, "config has local-infile and local_infile, which are the"),
         ("mysql", {"config": {"init_connect": "x" * 2001}}, "config.init_connect is longer"),
         ("kafka", {"config": {"broker.id": 7}}, "config.broker.id cannot be set"),

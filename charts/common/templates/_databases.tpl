@@ -8,6 +8,7 @@ is found where data are to be is refused. Input, a dict:
   present     what data always hold, as in (list "PG_VERSION")
   marker      a file by which earlier versions of the chart marked a first start that had not ended, in the volume
   initialize  bash commands that make the data in the folder $unfinished, and leave no server running
+  prepare     bash commands before each start of the server, if there are any
   serve       the command that serves the data
 */}}
 {{- define "common.databaseStart" -}}
@@ -62,5 +63,8 @@ elif [ -e "$marker" ]; then
   refuse "$marker says that an earlier version of this chart began a first start and did not end it, and $data holds" \
     "data. If they are complete, remove that file; if the server has never served, remove $data and that file."
 fi
+{{- with .prepare }}
+{{ . | trim }}
+{{- end }}
 exec {{ .serve }}
 {{- end }}

@@ -1,6 +1,7 @@
 {{/*
 The commands of common.databaseStart that make an empty database, the shop's user and its database. The statements
-reach the server by its socket, so that passwords stand in no command line; root has a password there as well.
+reach the server by its socket, so that passwords stand in no command line; root has a password there as well. They
+use mysql.quoting.
 */}}
 {{- define "mysql.initialize" -}}
 mysqld --datadir="$unfinished" --initialize-insecure
@@ -15,9 +16,6 @@ done
 if [ -d /usr/share/zoneinfo ]; then
   mysql_tzinfo_to_sql /usr/share/zoneinfo 2>/dev/null | mysql $client mysql
 fi
-{{- /* As a text in quotes, and as a name in backticks. */}}
-text() { value=$(cat "/run/secrets/$1"); value=${value//\\/\\\\}; echo "'${value//\'/\'\'}'"; }
-name() { value=$(cat "/run/secrets/$1"); echo "\`${value//\`/\`\`}\`"; }
 mysql $client <<< "
 CREATE DATABASE $(name shop/MYSQL_DATABASE);
 CREATE USER $(text shop/MYSQL_USER)@'%' IDENTIFIED BY $(text shop/MYSQL_PWD);
@@ -28,9 +26,46 @@ SHUTDOWN;
 wait "$server"
 {{- end }}
 
+{{/* Bash functions: what a file holds, as a text in quotes and as a name in backticks, in one line. */}}
+{{- define "mysql.quoting" -}}
+text() { value=$(cat "/run/secrets/$1"); value=${value//\\/\\\\}; value=${value//$'\n'/\\n}; echo "'${value//\'/\'\'}'"; }
+name() { value=$(cat "/run/secrets/$1"); echo "\`${value//\`/\`\`}\`"; }
+{{- end }}
+
+{{/*
+What the dashboard may read, as apps/dashboard/src/martline/dashboard/tables.py says it; tests/charts/test_database_start.py
+compares both.
+*/}}
+{{- define "mysql.dashboardTables" -}}
+mart_average_check mart_cohort_retention mart_customer_rfm mart_product_rating mart_sales_daily mart_runs mart_checks _replication _replication_tables
+{{- end }}
+
+{{/*
+The commands of common.databaseStart that write the statements for mysqld's init-file, one a line: they settle the
+dashboard's role at each start, before the server listens, so that a volume of an earlier version gets it as well. Rights
+on a table that is not there are granted together with CREATE alone, which is taken back. They use mysql.quoting.
+*/}}
+{{- define "mysql.prepareDashboard" -}}
+[ "$(text dashboard/MYSQL_USER)" != "$(text shop/MYSQL_USER)" ] || refuse "the Secrets mysql-dashboard and mysql-client" \
+  "name the same user, and the dashboard's loses every right but to read: name another one in mysql-dashboard."
+dashboard_role() {
+  role="$(text dashboard/MYSQL_USER)@'%'"
+  echo "CREATE USER IF NOT EXISTS $role ACCOUNT LOCK;"
+  echo "REVOKE ALL, GRANT OPTION FROM $role;"
+  for table in {{ include "mysql.dashboardTables" . }}; do
+    table=$(name shop/MYSQL_DATABASE).$table
+    echo "GRANT SELECT, CREATE ON $table TO $role;"
+    echo "REVOKE CREATE ON $table FROM $role;"
+  done
+  echo "ALTER USER $role IDENTIFIED BY $(text dashboard/MYSQL_PWD) ACCOUNT UNLOCK;"
+}
+(umask 077; dashboard_role > /tmp/dashboard.sql)
+{{- end }}
+
 {{/* The lines of my.cnf that the values ask for. A blank value makes a line of the name alone. */}}
 {{- define "mysql.settings" -}}
-{{- $refused := dict "datadir" "the chart's start script sets it" -}}
+{{- $ours := "the chart's start script sets it" -}}
+{{- $refused := dict "datadir" $ours "init_file" $ours "init-file" $ours -}}
 {{- $settings := dict "name" "config" "values" .Values.config "refused" $refused "hyphens" true -}}
 {{- include "common.requireSettings" $settings -}}
 {{- include "common.requireDistinct" $settings -}}
@@ -58,14 +93,19 @@ wait "$server"
 {{- $users := list "root" "mysql.sys" "mysql.session" "mysql.infoschema" "event_scheduler" -}}
 {{- $databases := list "mysql" "sys" "information_schema" "performance_schema" -}}
 {{- with .Values.auth -}}
-{{- if has .user $users -}}
-{{- fail (printf "auth.user is %s, a name that MySQL keeps to itself: choose another" .user) -}}
+{{- range $name, $user := dict "auth.user" .user "auth.dashboard.user" .dashboard.user -}}
+{{- if has $user $users -}}
+{{- fail (printf "%s is %s, a name that MySQL keeps to itself: choose another" $name $user) -}}
+{{- end -}}
+{{- if not (regexMatch "^[^\\x00-\\x1f\\x7f]{1,32}$" $user) -}}
+{{- fail (printf "%s is no name of MySQL's: it has at most 32 characters, and no control characters" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .user .dashboard.user -}}
+{{- fail "auth.user and auth.dashboard.user are the same: the dashboard's may read alone, so choose another" -}}
 {{- end -}}
 {{- if has (lower .database) $databases -}}
 {{- fail (printf "auth.database is %s, a name that MySQL keeps to itself: choose another" .database) -}}
-{{- end -}}
-{{- if not (regexMatch "^[^\\x00-\\x1f\\x7f]{1,32}$" .user) -}}
-{{- fail "auth.user is no name of MySQL's: it has at most 32 characters, and no control characters" -}}
 {{- end -}}
 {{- if or (regexMatch "[\\x00-\\x1f\\x7f/\\\\]| $" .database) (not (regexMatch "^.{1,64}$" .database)) -}}
 {{- fail "auth.database is no name of MySQL's: it has at most 64 characters, no slash, backslash or control character, and no blank at its end" -}}
