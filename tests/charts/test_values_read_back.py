@@ -62,8 +62,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"autoscaling": {"maxReplicas": 3, "consumerGroup": "sample"}},
     ],
 }
-# Helm gives `global` to every chart, and to the library: Spark and the shop have no volumes, the library no objects.
-WITHOUT_EFFECT = re.compile(r"common\.|(spark|shop)\.global\.storageClass$")
+# Helm gives `global` to every chart, and to the library: these three have no volumes, the library no objects.
+WITHOUT_EFFECT = re.compile(r"common\.|(dashboard|spark|shop)\.global\.storageClass$")
 
 
 def places(chart: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:

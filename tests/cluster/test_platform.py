@@ -3,6 +3,8 @@
 The tests share one cluster and build on one another in the order of this file.
 """
 
+import base64
+import csv
 import json
 import os
 import re
@@ -10,11 +12,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import pymysql
 import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
@@ -24,6 +28,7 @@ from tests.marts import require_marts, rows
 from martline.airflow_client import FINISHED, DagRun
 from martline.cluster import access, programs
 from martline.command import Failure, port_is_free
+from pg_to_mysql.command_line.environment import mysql_from_environment
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -40,6 +45,7 @@ PAGES = {
     access.AIRFLOW: ("/", "Airflow"),
     access.SPARK: ("/", "Spark Master at spark://"),
     access.JUPYTER: ("/login", "Jupyter"),
+    access.DASHBOARD: ("/", 'action="/login"'),
 }
 
 
@@ -64,6 +70,7 @@ def test_the_demo_ends_with_the_report_of_the_embedded_one(platform: Platform) -
     for heading in ("mart_user_activity", "mart_product_rating", "mart_average_check", "Rows at every stage"):
         assert heading in shown.stdout
     assert "build_marts: check" in shown.stderr
+    assert shown.stdout.splitlines()[-1].endswith("the dashboard: http://127.0.0.1:8090")
     require_data(platform, users=700)
 
 
@@ -81,6 +88,55 @@ def test_jupyter_asks_for_its_token(platform: Platform) -> None:
         contents = f"http://127.0.0.1:{ports[access.JUPYTER]}/api/contents"
         assert httpx.get(contents, timeout=60).status_code == 403
         assert httpx.get(contents, headers={"Authorization": f"token {token}"}, timeout=60).status_code == 200
+
+
+def test_the_dashboard_shows_the_numbers_of_the_marts_to_whoever_has_its_password(platform: Platform) -> None:
+    password = access.credentials(platform.cluster, access.DASHBOARD)["password"]
+    with (
+        platform.forwarded(access.DASHBOARD, access.MYSQL) as ports,
+        platform.replica(ports) as replica,
+        httpx.Client(base_url=f"http://127.0.0.1:{ports[access.DASHBOARD]}", timeout=60) as browser,
+    ):
+        assert browser.get("/shop/revenue.csv").headers["location"] == "/login"
+        assert browser.post("/login", data={"password": f"{password}?"}).status_code == 401
+        assert browser.post("/login", data={"password": password}).status_code == 303
+        (last,) = rows(replica, "SELECT MAX(day) FROM mart_sales_daily")[0]
+        first = last - timedelta(days=59)
+        by_day = f"FROM mart_sales_daily WHERE day BETWEEN '{first}' AND '{last}' GROUP BY day"
+        expected = {
+            str(day): (str(revenue), str(orders))
+            for day, revenue, orders in rows(replica, f"SELECT day, SUM(revenue), SUM(orders) {by_day}")
+        }
+
+        def shown() -> dict[str, tuple[str, str]]:
+            """Revenue and orders of the days that have orders, as the dashboard has them."""
+            revenue, orders = (
+                list(csv.DictReader(browser.get(f"/shop/{name}.csv?from={first}&to={last}").text.splitlines()))
+                for name in ("revenue", "orders")
+            )
+            days = zip(revenue, orders, strict=True)
+            return {r["from"]: (r["revenue"], o["orders"]) for r, o in days if r["from"] in expected}
+
+        wait_for(lambda: shown() == expected, seconds=60)
+        page = browser.get(f"/?lang=en&from={first}&to={last}").text
+        by_category = by_day.replace("BY day", "BY category_id")
+        for (revenue,) in rows(replica, f"SELECT SUM(revenue) {by_category}"):
+            assert f">{revenue:,.2f}<" in page
+        pipeline = browser.get("/pipeline?lang=en").text
+        for table in ("mart_customer_rfm", "orders"):
+            assert f"<td>{table}</td>" in pipeline, table
+
+
+def test_the_dashboards_user_of_mysql_reads_no_customers_names(platform: Platform) -> None:
+    secret = programs.read_json(*platform.cluster.kubectl("get", "secret", "mysql-dashboard", "--output", "json"))
+    login = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    with platform.forwarded(access.MYSQL) as ports:
+        address = {"MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": str(ports[access.MYSQL])}
+        with mysql_from_environment(login | address).connect() as connection, connection.cursor() as cursor:
+            assert cursor.execute("SELECT * FROM mart_customer_rfm LIMIT 1") == 1
+            for statement in ("SELECT * FROM users", "SELECT * FROM mart_user_activity", "DELETE FROM mart_runs"):
+                with pytest.raises(pymysql.err.OperationalError, match="denied"):
+                    cursor.execute(statement)
 
 
 def test_the_first_notebook_plots_the_marts(platform: Platform) -> None:

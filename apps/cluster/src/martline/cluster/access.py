@@ -37,11 +37,12 @@ AIRFLOW = Service("Airflow", "airflow-api-server", "8080", 8080, "airflow-login"
 KAFKA = Service("Kafka", "kafka", "forwarded", 9092)
 JUPYTER = Service("Jupyter", "jupyter", "8888", 8888, "jupyter-token")
 SPARK = Service("Spark", "spark-master", "web", 8081)
+DASHBOARD = Service("Dashboard", "dashboard", "8090", 8090, "dashboard-login")
 # The clients in the servers' own pods; they take the password there.
 _EXPORT = 'for file in /run/secrets/shop/*; do export "$(basename "$file")=$(cat "$file")"; done; '
 PSQL = f"{_EXPORT} exec psql"
 MYSQL_CLIENT = f'{_EXPORT} exec mysql --user="$MYSQL_USER" "$MYSQL_DATABASE"'
-SERVICES = (POSTGRES, MYSQL, AIRFLOW, KAFKA, JUPYTER, SPARK)
+SERVICES = (DASHBOARD, POSTGRES, MYSQL, AIRFLOW, KAFKA, JUPYTER, SPARK)
 
 
 def require_free_ports(services: Sequence[Service]) -> None:

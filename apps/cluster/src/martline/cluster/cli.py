@@ -130,7 +130,8 @@ def demo(scale: int) -> None:
             access.connect_mysql(cluster, ports[access.MYSQL]) as replica,
         ):
             report(source, replica, steps, access.logins(cluster, access.installed(cluster)))
-    console.print("`make ui` opens these addresses")
+    address = f"http://127.0.0.1:{access.DASHBOARD.local_port}"
+    results.print(f"`make ui` opens these addresses; the dashboard: {address}", markup=False, soft_wrap=True)
 
 
 @console_command

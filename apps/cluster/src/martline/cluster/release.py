@@ -15,7 +15,7 @@ from martline.command.terminal import console
 
 RELEASE = "martline"
 TIMEOUT = "10m"
-SERVICES = ("airflow", "jupyter", "shop", "spark")
+SERVICES = ("airflow", "dashboard", "jupyter", "shop", "spark")
 WORKLOADS = ("shop", "spark")
 
 

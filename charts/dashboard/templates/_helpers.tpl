@@ -1,0 +1,21 @@
+{{/* The services that the pages are made from, and where their settings come from. */}}
+{{- define "dashboard.clients" -}}
+[mysql]
+{{- end }}
+{{- define "dashboard.connections" -}}
+envFrom:
+  - secretRef:
+      name: mysql-dashboard
+{{- end }}
+
+{{/* The password that opens the pages, as a file. */}}
+{{- define "dashboard.loginVolumes" -}}
+- name: login
+  secret:
+    secretName: dashboard-login
+{{- end }}
+{{- define "dashboard.loginMounts" -}}
+- name: login
+  mountPath: /run/secrets/login
+  readOnly: true
+{{- end }}
