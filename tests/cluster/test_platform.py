@@ -50,7 +50,15 @@ PAGES = {
 
 
 def test_the_charts_own_tests_pass(platform: Platform) -> None:
-    platform.run("test")
+    shown = platform.run("test")
+    charts = sorted(
+        folder.name
+        for folder in (platform.folder / "charts").glob("*")
+        if (folder / "templates" / "tests").exists()
+    )
+    lines = [line.split()[:2] for line in shown.stdout.splitlines()]
+    assert [(mark, re.sub("-test-.*", "", test)) for mark, test in lines] == [("✓", chart) for chart in charts]
+    assert shown.stderr == ""
 
 
 def test_the_cluster_is_not_deleted_without_a_yes(platform: Platform) -> None:

@@ -136,7 +136,7 @@ def demo(scale: int) -> None:
 
 @console_command
 def test() -> None:
-    """Run the charts' own tests (`helm test`)."""
+    """Run the charts' own tests (`helm test`): a line of each, and the log of what fails."""
     context = _Context.read()
     context.cluster.require()
     context.release.test()

@@ -11,10 +11,11 @@ from martline.cluster import programs
 from martline.cluster.images import Image
 from martline.cluster.kind import Cluster
 from martline.command import Failure
-from martline.command.terminal import console
+from martline.command.terminal import console, results
 
 RELEASE = "martline"
 TIMEOUT = "10m"
+LINES_OF_A_FAILURE = 30
 SERVICES = ("airflow", "dashboard", "jupyter", "shop", "spark")
 WORKLOADS = ("shop", "spark")
 
@@ -60,8 +61,45 @@ class Release:
         console.print(f"  [green]✓[/] every pod is ready [dim]{time.monotonic() - started:.1f} s[/]")
 
     def test(self) -> None:
-        """Run the charts' own tests; their logs are shown."""
-        programs.show(*self._cluster.helm("test", RELEASE, "--logs", "--timeout", TIMEOUT))
+        """Run the charts' own tests, and show a line of each; the log of what fails is shown too.
+
+        :raises Failure: a test failed.
+        """
+        status = programs.read_json(*self._cluster.helm("status", RELEASE, "--output", "json"))
+        tests = [hook["name"] for hook in status.get("hooks", []) if "test" in hook["events"]]
+        failed = [test for test in tests if not self._passes(test)]
+        if failed:
+            raise Failure(
+                f"{len(failed)} of {len(tests)} tests failed: {', '.join(failed)}; the log of each says why"
+            )
+
+    def _passes(self, test: str) -> bool:
+        started = time.monotonic()
+        command = ("test", RELEASE, "--filter", f"name={test}", "--timeout", TIMEOUT)
+        try:
+            programs.read(*self._cluster.helm(*command))
+            failure = None
+        except Failure as failed:
+            failure = failed
+        mark = "[red]✗[/]" if failure else "[green]✓[/]"
+        results.print(f"{mark} {test} [dim]{time.monotonic() - started:.1f} s[/]")
+        if failure:
+            console.print(self._log_of(test) or str(failure), markup=False, highlight=False, soft_wrap=True)
+        return failure is None
+
+    def _log_of(self, pod: str) -> str | None:
+        """The end of a pod's log, or else why it does not run, if that is known."""
+        try:
+            if log := programs.read(*self._cluster.kubectl("logs", pod, f"--tail={LINES_OF_A_FAILURE}")).strip():
+                return log
+        except Failure:
+            pass  # it has not started
+        try:
+            return _why_not_ready(
+                programs.read_json(*self._cluster.kubectl("get", "pod", pod, "--output", "json"))
+            )
+        except Failure:
+            return None
 
     def _forget_unfinished(self) -> None:
         """Remove the record of an installation that was cut short; the next one adopts its objects."""
