@@ -79,20 +79,22 @@ def status() -> None:
 
 @console_command
 @click.option("--scale", type=click.IntRange(min=1), default=1, help="How many times the default size.")
-def demo(scale: int) -> None:
+@click.option("--no-dashboard", is_flag=True, help="Leave out the dashboard.")
+def demo(scale: int, no_dashboard: bool) -> None:
     """Start the servers, run the four DAGs through Airflow, and show the marts.
 
     Run again, it goes on where it was. The servers stay up until `martline down`.
     """
     platform = Platform(Path.cwd())
-    seconds = _start(platform)
+    seconds = _start(platform, with_dashboard=not no_dashboard)
     console.print("Running the DAGs")
     state = platform.state
     with AirflowClient(airflow.login(state), platform.supervisor.require) as client:
         steps = run_demo(client, scale, platform.supervisor.require)
     with databases.source(state) as source, databases.replica(state) as replica:
         report(source, replica, steps, databases.logins(state), seconds)
-    results.print(f"The dashboard: {dashboard.base_url(state)}", markup=False, soft_wrap=True)
+    if not no_dashboard:
+        results.print(f"The dashboard: {dashboard.base_url(state)}", markup=False, soft_wrap=True)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -110,10 +112,13 @@ for _command in (up, down, clean, status, demo, run):
     martline.add_command(_command)
 
 
-def _start(platform: Platform) -> float:
+def _start(platform: Platform, *, with_dashboard: bool = True) -> float:
     began = time.monotonic()
     console.print("Starting the servers")
-    started = platform.up(lambda name, seconds: console.print(f"  [green]✓[/] {name} [dim]{seconds:.1f} s[/]"))
+    started = platform.up(
+        lambda name, seconds: console.print(f"  [green]✓[/] {name} [dim]{seconds:.1f} s[/]"),
+        with_dashboard=with_dashboard,
+    )
     seconds = time.monotonic() - began
     console.print(f"All servers are ready after {seconds:.0f} s" if started else "All servers run already")
     return seconds
