@@ -76,7 +76,7 @@ class Platform:
         environment = {**inherited(), **self._variables(java)}
         (state.folder / "airflow").mkdir(mode=0o700, exist_ok=True)
         kafka.prepare(state)
-        spark.prepare(state, programs.mysql_connector)
+        spark.prepare(state)
         airflow.prepare(state)
         with ThreadPoolExecutor() as pool:
             for preparation in (
