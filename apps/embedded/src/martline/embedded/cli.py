@@ -10,9 +10,10 @@ from rich.table import Table
 
 from martline.airflow_client import AirflowClient
 from martline.command import confirm_removal, console_command
+from martline.command.logins import Login, print_logins
 from martline.command.terminal import console, results
 from martline.demo import report, run_demo
-from martline.embedded import airflow, dashboard, databases
+from martline.embedded import airflow, dashboard, databases, jupyter
 from martline.embedded.environment import forget_foreign
 from martline.embedded.folder import Folder, state_folder
 from martline.embedded.platform import Platform
@@ -97,6 +98,24 @@ def demo(scale: int, no_dashboard: bool) -> None:
         results.print(f"The dashboard: {dashboard.base_url(state)}", markup=False, soft_wrap=True)
 
 
+@console_command
+def notebooks() -> None:
+    """Start the servers, and JupyterLab with the notebooks and its connections ready, until Ctrl-C.
+
+    The notebooks are copied to the folder my-notebooks, where those that are there stay as they are.
+    """
+    jupyter.require_installed()
+    platform = Platform(Path.cwd())
+    _start(platform)
+    folder, port = jupyter.copy_notebooks(Path.cwd()), jupyter.free_port()
+    state = platform.state
+    address = f"http://127.0.0.1:{port}"
+    print_logins([Login("JupyterLab", address, password=state.secrets["jupyter"])])
+    console.print(f"JupyterLab opens at {address} with {folder}; Ctrl-C ends it", markup=False, soft_wrap=True)
+    command = jupyter.command(folder, port)
+    os.execvpe(command[0], command, {**platform.environment(), **jupyter.environment(state)})  # noqa: S606
+
+
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: tuple[str, ...]) -> None:
@@ -108,7 +127,7 @@ def run(command: tuple[str, ...]) -> None:
         raise click.UsageError(f"{command[0]} can't be run: {error.strerror}") from error
 
 
-for _command in (up, down, clean, status, demo, run):
+for _command in (up, down, clean, status, demo, notebooks, run):
     martline.add_command(_command)
 
 
