@@ -25,6 +25,11 @@ endif
 .PHONY: install
 install: .venv/.ready ## Install the Python packages into .venv
 
+# What `make` installs again goes without the notebooks' packages.
+.venv/.notebooks: .venv/.ready
+	@$(PYTHON) bootstrap.py notebooks
+	@touch $@
+
 .PHONY: demo
 demo: .venv/.ready ## Start the platform, run the DAGs, show the marts (SCALE=100: a hundred times the rows)
 	@$(BIN)/martline demo --scale $(SCALE)
@@ -36,6 +41,10 @@ up: .venv/.ready ## Start the platform
 .PHONY: status
 status: .venv/.ready ## Show each server's state
 	@$(BIN)/martline status
+
+.PHONY: notebooks
+notebooks: .venv/.notebooks ## Open JupyterLab with the notebooks, until Ctrl-C; starts the platform
+	@$(BIN)/martline notebooks
 
 .PHONY: down
 down: .venv/.ready ## Stop the platform; its data stays
@@ -103,7 +112,7 @@ lint-charts: .venv/.ready ## Have checkov judge the charts (it is fetched)
 	@$(BIN)/python -m tests.charts.lint
 
 .PHONY: test
-test: check ## Everything: checks and all tests, on real servers
+test: check .venv/.notebooks ## Everything: checks and all tests, on real servers
 	@$(BIN)/pytest tests/unit tests/dags tests/charts
 	@$(BIN)/pytest tests/integration tests/faults -n $(TEST_PROCESSES) --dist worksteal
 	@$(BIN)/pytest tests/platform

@@ -1,4 +1,7 @@
-"""Installs the locked Python packages into .venv. Needs nothing but Python itself; `make` calls it."""
+"""Installs the locked Python packages into .venv. Needs nothing but Python itself; `make` calls it.
+
+Its arguments name the groups of packages that are installed too.
+"""
 
 import compileall
 import os
@@ -40,6 +43,7 @@ def main():
         "--no-python-downloads",
         # Once, instead of at each start of a command where Python may not write what it has compiled.
         "--compile-bytecode",
+        *(f"--group={group}" for group in sys.argv[1:]),
     ]
     environment = {
         **os.environ,

@@ -1,14 +1,20 @@
 """`make demo` on a machine that has nothing, again, and from an empty platform; and what memory it takes.
 
-Runs in a clone of its own, with empty caches, so it downloads everything once (1 GB) and needs 5 GB of disk.
+It runs beside the same demo without the dashboard and without the packages that only the dashboard needs.
+Each of the two has a clone and caches of its own, which are empty at first: 1 GB is downloaded for each, and
+10 GB of disk are needed.
 """
 
 import os
+import re
+import statistics
 import subprocess
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,6 +22,9 @@ from benchmarks.measure import Measure, publish
 
 CHECKOUT = Path(__file__).parent.parent
 SAMPLE_SECONDS = 0.5
+PAIRS = 3
+"""Runs with and without the dashboard on an empty platform, of which the median counts."""
+NEEDED = re.compile(r"^dependencies = .*$", re.MULTILINE)
 KINDS = {
     "postgres": "PostgreSQL",
     "airflow": "Airflow",
@@ -23,6 +32,7 @@ KINDS = {
     "QuorumPeer": "ZooKeeper",
     "SparkSubmit": "Spark",
     "mariadbd": "MariaDB",
+    "bin/dashboard": "dashboard",
     "supervisor": "supervisor",
 }
 
@@ -65,43 +75,93 @@ def _kind(command: str) -> str:
     return next((kind for mark, kind in KINDS.items() if mark in command), "commands")
 
 
-def demo(checkout: Path, environment: dict[str, str]) -> float:
-    """Run the demo; return the seconds it took."""
-    started = time.monotonic()
-    subprocess.run(["make", "demo"], cwd=checkout, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - started
+class Demo:
+    """A clone of this checkout with caches of its own, in which the demo runs."""
+
+    def __init__(self, folder: Path, *, with_dashboard: bool) -> None:
+        self._checkout = folder / "martline"
+        subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(self._checkout)], check=True)
+        self._environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "YES": "1"}
+        for variable in ("VIRTUAL_ENV", "MARTLINE_CACHE", "MARTLINE_HOME", "UV_CACHE_DIR"):
+            self._environment.pop(variable, None)
+        self._commands = [["make", "demo"]]
+        if not with_dashboard:
+            self._commands = [["make", "install"], [".venv/bin/martline", "demo", "--no-dashboard"]]
+            self._leave_out_packages()
+
+    def run(self) -> float:
+        """Run the demo; return the seconds it took."""
+        started = time.monotonic()
+        for command in self._commands:
+            self._call(command)
+        return time.monotonic() - started
+
+    def make(self, target: str, *, check: bool = True) -> None:
+        """Run another target of the clone's."""
+        self._call(["make", target], check=check)
+
+    def _leave_out_packages(self) -> None:
+        """Lock no packages for the dashboard but those that the embedded platform takes its role by."""
+        project = self._checkout / "apps" / "dashboard" / "pyproject.toml"
+        text, count = NEEDED.subn('dependencies = ["pg-to-mysql"]', project.read_text())
+        assert count == 1, project
+        project.write_text(text)
+        # By this checkout's uv and caches: what is measured begins after it.
+        subprocess.run(
+            [str(CHECKOUT / ".tools" / "bin" / "uv"), "lock", "--quiet"], cwd=self._checkout, check=True
+        )
+
+    def _call(self, command: list[str], *, check: bool = True) -> None:
+        subprocess.run(command, cwd=self._checkout, env=self._environment, check=check, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def new_demo(*, with_dashboard: bool) -> Iterator[tuple[Path, Demo]]:
+    """A demo on a machine that has nothing, and the folder of all it makes; both go at the end."""
+    with tempfile.TemporaryDirectory(prefix="martline-bench-") as name:
+        demo = Demo(Path(name), with_dashboard=with_dashboard)
+        try:
+            yield Path(name), demo
+        finally:
+            demo.make("down", check=False)
+
+
+def empty_platform(demo: Demo) -> float:
+    """The seconds that the demo takes when all is installed and the platform has no data."""
+    demo.make("clean")
+    return demo.run()
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="martline-bench-") as name:
-        folder = Path(name)
-        checkout = folder / "martline"
-        subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(checkout)], check=True)
-        environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "YES": "1"}
-        for variable in ("VIRTUAL_ENV", "MARTLINE_CACHE", "MARTLINE_HOME", "UV_CACHE_DIR"):
-            environment.pop(variable, None)
-
-        def make(target: str, *, check: bool = True) -> None:
-            subprocess.run(["make", target], cwd=checkout, env=environment, check=check)
-
-        try:
-            with MemoryWatch(folder) as memory:
-                nothing = demo(checkout, environment)
-            running = demo(checkout, environment)
-            make("down")
-            stopped = demo(checkout, environment)
-            make("clean")
-            empty = demo(checkout, environment)
-        finally:
-            make("down", check=False)
+    with new_demo(with_dashboard=True) as (folder, demo), new_demo(with_dashboard=False) as (_, without):
+        with MemoryWatch(folder) as memory:
+            nothing = demo.run()
+        running = demo.run()
+        demo.make("down")
+        stopped = demo.run()
+        demo.make("down")
+        nothing_without = without.run()
+        without.make("down")
+        # In turns: what else the machine does meanwhile meets both.
+        pairs = []
+        for _ in range(PAIRS):
+            empty = empty_platform(demo)
+            demo.make("down")
+            pairs.append((empty, empty_platform(without)))
+            without.make("down")
     split = [Measure(f"memory: {kind}", size / 2**30, "GiB") for kind, size in memory.peak.most_common()]
+    beside = "without the dashboard"
+    empty, empty_without = (statistics.median(times) for times in zip(*pairs, strict=True))
+    longer = statistics.median(empty - without for empty, without in pairs)
     publish(
         "demo",
         [
-            Measure("on a machine that has nothing", nothing, "s", goal=300),
+            Measure("on a machine that has nothing", nothing, "s", 300, beside, nothing_without),
+            Measure("longer by the dashboard, on a machine that has nothing", nothing - nothing_without, "s", 20),
             Measure("again, while it is up", running, "s", goal=90),
             Measure("again, after `make down`", stopped, "s", goal=90),
-            Measure("again, after `make clean`", empty, "s", goal=90),
+            Measure("again, after `make clean`", empty, "s", 90, beside, empty_without),
+            Measure("longer by the dashboard, after `make clean`", longer, "s", 20),
             Measure("memory at its highest, all processes", memory.peak.total() / 2**30, "GiB", goal=6),
             *split,
         ],

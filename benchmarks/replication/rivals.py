@@ -9,13 +9,18 @@ from pathlib import Path
 from benchmarks.replication.servers import Servers
 from benchmarks.replication.shapes import Shape
 
-from martline.embedded.artifacts import Artifact, cache_folder, download, fetch_programs
+from martline.embedded.artifacts import Artifact, cache_folder, download
 
 JDBC = Path(__file__).parent / "jdbc.py"
 POSTGRES_DRIVER = Artifact(
     "org/postgresql/postgresql/42.7.8/postgresql-42.7.8.jar",
     "2a32a9dcbc42d67a50ad3a0de5efd102c8d2be46720045f2cbd6689f160ab7c7",
     1116727,
+)
+MYSQL_DRIVER = Artifact(
+    "com/mysql/mysql-connector-j/9.7.0/mysql-connector-j-9.7.0.jar",
+    "0353648eaa1c91e0f4020c959abf756bc866ffd583df22ae6b6f6e0cbd43eb44",
+    2607237,
 )
 
 
@@ -74,8 +79,8 @@ def pipes(servers: Servers, database: str, shape: Shape, count: int) -> float:
 
 def jdbc(servers: Servers, database: str, shape: Shape, spark: dict[str, str]) -> float:
     """Copy with Spark's JDBC source and sink, tuned; return the seconds of the whole program."""
-    download([POSTGRES_DRIVER], cache_folder())
-    drivers = [cache_folder() / POSTGRES_DRIVER.path, fetch_programs().mysql_connector]
+    download([POSTGRES_DRIVER, MYSQL_DRIVER], cache_folder())
+    drivers = [cache_folder() / driver.path for driver in (POSTGRES_DRIVER, MYSQL_DRIVER)]
     started = time.monotonic()
     subprocess.run(
         [sys.executable, JDBC, shape.name, shape.key, str(shape.rows), ":".join(map(str, drivers))],

@@ -26,7 +26,6 @@ def executor() -> list[str]:
         environment.get("SPARK_CONF_DIR"),
         f"{environment['SPARK_HOME']}/jars/*",
         environment.get("SPARK_EXTRA_CLASSPATH"),
-        environment.get("SPARK_DIST_CLASSPATH"),
     ]
     return [
         f"{environment['JAVA_HOME']}/bin/java",

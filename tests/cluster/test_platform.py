@@ -147,12 +147,15 @@ def test_the_dashboards_user_of_mysql_reads_no_customers_names(platform: Platfor
                     cursor.execute(statement)
 
 
-def test_the_first_notebook_plots_the_marts(platform: Platform) -> None:
-    notebook = "cp /opt/martline/notebooks/marts.ipynb /tmp && jupyter execute /tmp/marts.ipynb --inplace"
+@pytest.mark.parametrize("name", ["1-tour", "2-returned-first-order", "3-pyspark", "4-add-a-mart"])
+def test_a_notebook_runs_in_jupyter_and_shows_its_charts(platform: Platform, name: str) -> None:
+    execute = f"cp /opt/martline/notebooks/{name}.ipynb /tmp && jupyter execute /tmp/{name}.ipynb --inplace"
     jupyter = platform.cluster.kubectl("exec", "deployment/jupyter", "--")
-    programs.read(*jupyter, "sh", "-c", notebook)
-    plots = programs.read(*jupyter, "grep", "--count", "image/png", "/tmp/marts.ipynb")
-    assert int(plots) == 2
+    programs.read(*jupyter, "sh", "-c", execute)
+    notebook = json.loads(programs.read(*jupyter, "cat", f"/tmp/{name}.ipynb"))
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    assert any("image/svg+xml" in output.get("data", {}) for output in outputs)
+    assert [output["text"] for output in outputs if output.get("name") == "stderr"] == []
 
 
 def test_ports_that_are_taken_are_named(platform: Platform) -> None:

@@ -115,16 +115,49 @@ def test_the_marts_equal_an_independent_computation(demo: Demo) -> None:
 
 
 def test_the_report_shows_marts_counts_times_and_logins(demo: Demo) -> None:
-    for heading in (
-        "mart_user_activity",
-        "mart_product_rating",
-        "mart_average_check",
-        "Rows at every stage",
-        "Where the time went",
-    ):
+    for heading in ("The marts", "Rows at every stage", "Where the time went"):
         assert heading in demo.shown.stdout
     assert demo.platform.state.secrets["airflow_password"] in demo.shown.stdout
     assert "build_marts: check" in demo.shown.stderr
+
+
+def test_the_report_has_a_line_with_a_figure_for_each_mart(demo: Demo) -> None:
+    figures = rows(
+        demo.target,
+        "SELECT ROUND(SUM(revenue), 2), COUNT(DISTINCT day) FROM mart_sales_daily",
+    )
+    lines = {line.split()[1]: line for line in demo.shown.stdout.splitlines() if line.startswith("│ mart_")}
+    assert [(name, "700" in line) for name, line in lines.items()] == [
+        ("mart_average_check", False),
+        ("mart_cohort_retention", False),
+        ("mart_customer_rfm", True),
+        ("mart_product_rating", False),
+        ("mart_sales_daily", False),
+        ("mart_user_activity", True),
+    ]
+    [(revenue, days)] = figures
+    assert f"revenue: {revenue:,} in {days:,} days" in lines["mart_sales_daily"]
+    assert all(line.split("│")[4].strip() for line in lines.values())
+    assert max(map(len, lines.values())) <= 120
+
+
+def test_the_report_names_no_person(demo: Demo) -> None:
+    names = demo.expected("SELECT first_name || ' ' || last_name, first_name, last_name, email FROM users")
+    words = set(demo.shown.stdout.replace("│", " ").split())
+    assert not {email for _, _, _, email in names} & words
+    assert not any(whole in demo.shown.stdout for whole, _, _, _ in names)
+
+
+def test_the_marts_are_built_once(demo: Demo) -> None:
+    assert rows(demo.target, "SELECT COUNT(*) FROM mart_runs") == [(1,)]
+    with AirflowClient(embedded_airflow.login(demo.platform.state)) as airflow:
+        assert len(airflow.runs("replicate")) == 1
+        assert not airflow.is_paused("replicate")
+
+
+def test_the_last_line_is_the_address_of_the_dashboard(demo: Demo) -> None:
+    port = demo.platform.state.ports["dashboard_port"]
+    assert demo.shown.stdout.splitlines()[-1] == f"The dashboard: http://127.0.0.1:{port}"
 
 
 def test_run_again_it_goes_on_where_it_was(demo: Demo) -> None:
@@ -229,6 +262,7 @@ def test_a_paused_dag_ends_the_demo_with_a_word_and_goes_on_when_unpaused(demo: 
             "The DAG shop_generate is paused, and the demo waits for it: unpause it in http://127" in ended.stderr
         )
         assert airflow.find(generate) == "queued"
+        assert not airflow.is_paused("replicate")
         airflow.pause("shop_generate", paused=False)
         wait_for(lambda: airflow.find(generate) == "success")
 

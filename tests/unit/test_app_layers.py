@@ -15,6 +15,7 @@ MAY_USE = {
     "shop": {"command", "pg-to-mysql"},
     "marts": {"command", "pg-to-mysql"},
     "dashboard": {"command", "pg-to-mysql"},
+    "notebooks": {"command", "dashboard", "marts", "pg-to-mysql"},
     "embedded": {"command", "airflow-client", "dashboard", "demo"},
     "cluster": {"command", "airflow-client", "demo", "pg-to-mysql"},
     "pg-to-mysql": set[str](),

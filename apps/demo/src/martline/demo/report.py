@@ -8,13 +8,14 @@ from typing import Any
 import psycopg
 import pymysql
 from psycopg import sql
+from rich.markup import escape
 from rich.table import Table
 
 from martline.command.logins import Login, print_logins
 from martline.command.terminal import results as terminal
+from martline.demo.marts import summary
 from martline.demo.run import Step
 
-FIRST_ROWS = 5
 Results = Mapping[tuple[str, str], Mapping[str, Any]]
 """What the tasks have left, by the names of DAG and task."""
 
@@ -26,25 +27,24 @@ def report(
     logins: Sequence[Login],
     start_seconds: float | None = None,
 ) -> None:
-    """Print the marts' first rows, the counts at every stage, where the time went, and the logins.
+    """Print a line for each mart, the counts at every stage, where the time went, and the logins.
 
     ``start_seconds`` is what the servers took to start, if that was part of it.
     """
     results = {(step.run.dag, step.task.name): step.result for step in steps}
-    marts: Any = results["build_marts", "build"]["marts"]
-    for mart in marts:
-        _print_rows(replica, mart)
+    _print_marts(replica)
     _print_counts(source, replica, results)
     _print_times(steps, start_seconds)
     print_logins(logins)
 
 
-def _print_rows(replica: "pymysql.Connection[Any]", mart: str) -> None:
-    with replica.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {mart} ORDER BY 1, 2 LIMIT {FIRST_ROWS}")  # noqa: S608
-        table = Table(*(column[0] for column in cursor.description or ()), title=mart, title_justify="left")
-        for row in cursor.fetchall():
-            table.add_row(*("" if value is None else str(value) for value in row))
+def _print_marts(replica: "pymysql.Connection[Any]") -> None:
+    table = Table("mart", title="The marts", title_justify="left")
+    table.add_column("rows", justify="right")
+    table.add_column("of (UTC)", no_wrap=True)
+    table.add_column("what it says")
+    for mart in summary(replica):
+        table.add_row(mart.name, f"{mart.rows:,}", f"{mart.built_at:%Y-%m-%d %H:%M}", escape(mart.figure))
     terminal.print(table)
 
 

@@ -49,8 +49,6 @@ class Programs:
     """The folder with MariaDB's ``bin`` and ``share``."""
     kafka: list[Path]
     """The class path of Kafka and ZooKeeper."""
-    mysql_connector: Path
-    """The JDBC driver that Spark reads and writes MySQL with."""
 
 
 def cache_folder() -> Path:
@@ -81,13 +79,9 @@ def fetch_programs(cache: Path | None = None) -> Programs:
         raise Failure(f"There is no MariaDB to download for {machine.removeprefix('mariadb-')}: use {known}")
     cache = cache or cache_folder()
     with FileLock(cache / ".lock"):
-        download([*pinned[machine], *pinned["kafka"], *pinned["mysql-connector"]], cache)
+        download([*pinned[machine], *pinned["kafka"]], cache)
         mariadb = _unpack(cache / pinned[machine][0].path, cache / "mariadb" / pinned[machine][0].sha256[:12])
-    return Programs(
-        mariadb=mariadb,
-        kafka=[cache / artifact.path for artifact in pinned["kafka"]],
-        mysql_connector=cache / pinned["mysql-connector"][0].path,
-    )
+    return Programs(mariadb=mariadb, kafka=[cache / artifact.path for artifact in pinned["kafka"]])
 
 
 def download(artifacts: list[Artifact], cache: Path) -> None:

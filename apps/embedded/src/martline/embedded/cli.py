@@ -10,9 +10,10 @@ from rich.table import Table
 
 from martline.airflow_client import AirflowClient
 from martline.command import confirm_removal, console_command
+from martline.command.logins import Login, print_logins
 from martline.command.terminal import console, results
 from martline.demo import report, run_demo
-from martline.embedded import airflow, dashboard, databases
+from martline.embedded import airflow, dashboard, databases, jupyter
 from martline.embedded.environment import forget_foreign
 from martline.embedded.folder import Folder, state_folder
 from martline.embedded.platform import Platform
@@ -79,20 +80,40 @@ def status() -> None:
 
 @console_command
 @click.option("--scale", type=click.IntRange(min=1), default=1, help="How many times the default size.")
-def demo(scale: int) -> None:
+@click.option("--no-dashboard", is_flag=True, help="Leave out the dashboard.")
+def demo(scale: int, no_dashboard: bool) -> None:
     """Start the servers, run the four DAGs through Airflow, and show the marts.
 
     Run again, it goes on where it was. The servers stay up until `martline down`.
     """
     platform = Platform(Path.cwd())
-    seconds = _start(platform)
+    seconds = _start(platform, with_dashboard=not no_dashboard)
     console.print("Running the DAGs")
     state = platform.state
     with AirflowClient(airflow.login(state), platform.supervisor.require) as client:
         steps = run_demo(client, scale, platform.supervisor.require)
     with databases.source(state) as source, databases.replica(state) as replica:
         report(source, replica, steps, databases.logins(state), seconds)
-    results.print(f"The dashboard: {dashboard.base_url(state)}", markup=False, soft_wrap=True)
+    if not no_dashboard:
+        results.print(f"The dashboard: {dashboard.base_url(state)}", markup=False, soft_wrap=True)
+
+
+@console_command
+def notebooks() -> None:
+    """Start the servers, and JupyterLab with the notebooks and its connections ready, until Ctrl-C.
+
+    The notebooks are copied to the folder my-notebooks, where those that are there stay as they are.
+    """
+    jupyter.require_installed()
+    platform = Platform(Path.cwd())
+    _start(platform)
+    folder, port = jupyter.copy_notebooks(Path.cwd()), jupyter.free_port()
+    state = platform.state
+    address = f"http://127.0.0.1:{port}"
+    print_logins([Login("JupyterLab", address, password=state.secrets["jupyter"])])
+    console.print(f"JupyterLab opens at {address} with {folder}; Ctrl-C ends it", markup=False, soft_wrap=True)
+    command = jupyter.command(folder, port)
+    os.execvpe(command[0], command, {**platform.environment(), **jupyter.environment(state)})  # noqa: S606
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -106,14 +127,17 @@ def run(command: tuple[str, ...]) -> None:
         raise click.UsageError(f"{command[0]} can't be run: {error.strerror}") from error
 
 
-for _command in (up, down, clean, status, demo, run):
+for _command in (up, down, clean, status, demo, notebooks, run):
     martline.add_command(_command)
 
 
-def _start(platform: Platform) -> float:
+def _start(platform: Platform, *, with_dashboard: bool = True) -> float:
     began = time.monotonic()
     console.print("Starting the servers")
-    started = platform.up(lambda name, seconds: console.print(f"  [green]✓[/] {name} [dim]{seconds:.1f} s[/]"))
+    started = platform.up(
+        lambda name, seconds: console.print(f"  [green]✓[/] {name} [dim]{seconds:.1f} s[/]"),
+        with_dashboard=with_dashboard,
+    )
     seconds = time.monotonic() - began
     console.print(f"All servers are ready after {seconds:.0f} s" if started else "All servers run already")
     return seconds

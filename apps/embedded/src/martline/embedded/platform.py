@@ -36,7 +36,7 @@ class Platform:
             self.state = open_state(folder, self._settings, about_to_start=False)
         self.supervisor = Supervisor(self.state)
 
-    def up(self, report: Report, *, with_airflow: bool = True) -> bool:
+    def up(self, report: Report, *, with_airflow: bool = True, with_dashboard: bool = True) -> bool:
         """Start what does not run; False if all of it ran already. Nothing is left running if it fails."""
         with self.state.locked():
             if self._is_up():
@@ -46,7 +46,7 @@ class Platform:
             # Only now: what a killed supervisor left has given its ports back.
             self.state = open_state(self.state.folder, self._settings, about_to_start=True)
             with _stopping_on_failure(self.supervisor):
-                self._start(report, with_airflow)
+                self._start(report, with_airflow, with_dashboard)
             return True
 
     def down(self) -> None:
@@ -68,7 +68,7 @@ class Platform:
             return False
         return True
 
-    def _start(self, report: Report, with_airflow: bool) -> None:
+    def _start(self, report: Report, with_airflow: bool, with_dashboard: bool) -> None:
         state = self.state
         state.make_runtime()
         programs = fetch_programs(state.plain(cache_folder()))
@@ -76,7 +76,7 @@ class Platform:
         environment = {**inherited(), **self._variables(java)}
         (state.folder / "airflow").mkdir(mode=0o700, exist_ok=True)
         kafka.prepare(state)
-        spark.prepare(state, programs.mysql_connector)
+        spark.prepare(state)
         airflow.prepare(state)
         with ThreadPoolExecutor() as pool:
             for preparation in (
@@ -89,9 +89,9 @@ class Platform:
         zookeeper = kafka.zookeeper(state, java, programs.kafka)
         broker = kafka.kafka(state, java, programs.kafka)
         replica = mariadb.server(state, programs.mariadb)
-        pages = dashboard.server(state)
+        pages = [dashboard.server(state)] if with_dashboard else []
         orchestration = airflow.servers(state) if with_airflow else []
-        self.supervisor.launch([database, replica, pages, zookeeper, broker, *orchestration], environment)
+        self.supervisor.launch([database, replica, *pages, zookeeper, broker, *orchestration], environment)
 
         def start(*servers: Server) -> None:
             for server in servers:
@@ -113,7 +113,7 @@ class Platform:
         with ThreadPoolExecutor() as lanes, _stopping_on_failure(self.supervisor):
             started = (
                 lanes.submit(start_database_and_airflow),
-                lanes.submit(start, replica, pages),
+                lanes.submit(start, replica, *pages),
                 lanes.submit(start, zookeeper, broker),
             )
             for lane in as_completed(started):

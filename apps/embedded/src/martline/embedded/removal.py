@@ -15,7 +15,7 @@ OWN = {
     "java": r"bin",
     "logs": r"[a-z-]+\.log(\.\d+)?|airflow-tasks",
     "run": r"(kafka|zookeeper|log4j)\.properties|(kafka|zookeeper)\.jaas|mariadb-init\.sql|postgres-admin|session"
-    r"|spark|supervisord\.conf",
+    r"|jupyter|spark|supervisord\.conf",
 }
 """What a platform writes into its folder, and into the folders in it: patterns of names."""
 UNFINISHED = r"(%s)(\.partial)?"

@@ -7,14 +7,12 @@ from martline.embedded.kafka import java_property
 from martline.embedded.state import State, write_private
 
 
-def prepare(state: State, mysql_connector: Path) -> None:
+def prepare(state: State) -> None:
     """Write Spark's own configuration folder."""
     (state.run / "spark").mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = _configuration_folder(state)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = {
-        # The class path, not spark.jars: a local job needs no copy of it, and its folder may have spaces.
-        "spark.driver.extraClassPath": mysql_connector,
         "spark.driver.memory": "1g",
         "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
         "spark.driver.host": "127.0.0.1",

@@ -56,12 +56,19 @@ def run(
     :param moment: of the replica, as the marts have read it. Checks that look at the replica are skipped when it
         has gone on, and when the moment is not known.
     """
+    for mart in marts:
+        yield from run_checks_of(connection, MARTS[mart], tables, moment)
+
+
+def run_checks_of(
+    connection: "Connection[Any]", mart: Mart, tables: Mapping[str, str], moment: Moment | None
+) -> Iterator[Outcome]:
+    """Run the checks of one mart, which need not be among :data:`MARTS`; else as :func:`run`."""
     quoted = {name: f"`{table}`" for name, table in tables.items()}
-    for mart in (MARTS[name] for name in marts):
-        names = quoted | {"this": quoted[mart.name], "key": ", ".join(mart.key)}
-        for check in checks_of(mart):
-            if check.names <= names.keys():
-                yield _run(connection, mart.name, check, check.query.format_map(names), moment)
+    names = quoted | {"this": quoted[mart.name], "key": ", ".join(mart.key)}
+    for check in checks_of(mart):
+        if check.names <= names.keys():
+            yield _run(connection, mart.name, check, check.query.format_map(names), moment)
 
 
 def _run(connection: "Connection[Any]", mart: str, check: Check, query: str, moment: Moment | None) -> Outcome:

@@ -1,5 +1,6 @@
 """Revenue by category."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,10 +33,15 @@ def revenue_by_category(
     colours = alt.Scale(domain=[now, before], range=[LIGHT["series"], LIGHT["before"]])
     # Beside long names there is no room for two words in a line.
     legend = alt.Legend(direction="vertical" if width < NARROW else "horizontal")
-    bars = base.mark_bar(cornerRadiusEnd=3, height=14).encode(
-        x=alt.X("revenue:Q", axis=x_axis), y=y, color=alt.ColorDatum(now, scale=colours, legend=legend)
+    colour = alt.Color("series:N", scale=colours, legend=legend)
+    bars = (
+        base.transform_calculate(series=json.dumps(now))
+        .mark_bar(cornerRadiusEnd=3, height=14)
+        .encode(x=alt.X("revenue:Q", axis=x_axis), y=y, color=colour)
     )
-    marks = base.mark_tick(thickness=3, size=22).encode(
-        x=alt.X("before:Q"), y=y, color=alt.ColorDatum(before, scale=colours, legend=legend)
+    marks = (
+        base.transform_calculate(series=json.dumps(before))
+        .mark_tick(thickness=3, size=22)
+        .encode(x=alt.X("before:Q"), y=y, color=colour)
     )
     return alt.layer(bars, marks)

@@ -1,5 +1,6 @@
 """A measure over time, beside the period before."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,10 +38,15 @@ def over_time(
     base = alt.Chart(alt.InlineData(values=list(rows)), width=width, height=height)
     colours = alt.Scale(domain=[now, before], range=[LIGHT["series"], LIGHT["before"]])
     area = base.mark_area(color=LIGHT["series"], opacity=0.08).encode(x=x, y=y)
-    line = base.mark_line(strokeWidth=2.25, strokeJoin="round", strokeCap="round").encode(
-        x=x, y=y, color=alt.ColorDatum(now, scale=colours)
+    colour = alt.Color("series:N", scale=colours)
+    line = (
+        base.transform_calculate(series=json.dumps(now))
+        .mark_line(strokeWidth=2.25, strokeJoin="round", strokeCap="round")
+        .encode(x=x, y=y, color=colour)
     )
-    earlier = base.mark_line(strokeWidth=1.5, strokeDash=[4, 4]).encode(
-        x=x, y=alt.Y("before:Q"), color=alt.ColorDatum(before, scale=colours)
+    earlier = (
+        base.transform_calculate(series=json.dumps(before))
+        .mark_line(strokeWidth=1.5, strokeDash=[4, 4])
+        .encode(x=x, y=alt.Y("before:Q"), color=colour)
     )
     return alt.layer(area, earlier, line)

@@ -1,0 +1,74 @@
+"""Spark: a session for a notebook, and the replica's tables in it."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from martline.marts.reading.moment import held
+from martline.marts.reading.tables import open_tables
+from martline.marts.spark import failures
+from martline.notebooks.databases import replica
+from pg_to_mysql.command_line.environment import mysql_from_environment
+
+_COLUMNS = """
+    SELECT column_name AS name FROM information_schema.columns
+    WHERE table_schema = DATABASE() AND table_name = %s ORDER BY ordinal_position
+"""
+
+
+def spark() -> SparkSession:
+    """The notebook's session on ``SPARK_MASTER``, the same each time.
+
+    On a cluster it takes one core, and leaves the others to the DAGs. What Spark logs is in :func:`log_file`.
+    """
+    master = os.environ.get("SPARK_MASTER") or "local[*]"
+    os.environ["TZ"] = "UTC"
+    with failures(f"Spark does not start on {master}: see {log_file()}"), _errors_into(log_file()):
+        return (
+            SparkSession.builder.master(master)
+            .appName("notebook")
+            .config("spark.cores.max", "1")
+            .config("spark.executorEnv.TZ", "UTC")
+            .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+            .config("spark.ui.showConsoleProgress", "false")
+            .getOrCreate()
+        )
+
+
+def log_file() -> Path:
+    """Where the log of this notebook's Spark is."""
+    folder = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
+    return Path(folder, f"notebook-{os.getpid()}.log")
+
+
+def tables(*names: str) -> tuple[DataFrame, ...]:
+    """Tables of the replica in Spark, all of one moment, with all of their columns.
+
+    Large ones are read by Spark's workers in ranges of their keys, and kept. Replication waits meanwhile.
+
+    :raises Failure: a table is not there, or has a column or a key that can't be read.
+    """
+    settings = mysql_from_environment()
+    needed = {name: tuple(replica(_COLUMNS, [name])["name"]) for name in names}
+    session = spark()
+    with settings.connect(autocommit=True) as connection, held(settings) as moment:
+        opened = open_tables(session, connection, settings, moment, needed)
+    return tuple(opened[name] for name in names)
+
+
+@contextmanager
+def _errors_into(file: Path) -> Iterator[None]:
+    """Let programs that are started meanwhile log to the file: a notebook would show it among its results."""
+    kept = os.dup(2)
+    with file.open("ab") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

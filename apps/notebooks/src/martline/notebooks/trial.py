@@ -1,0 +1,72 @@
+"""A mart that is tried: computed and checked as ``build-marts`` does it, and not published."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+from pymysql.connections import Connection
+from pyspark.sql import DataFrame
+
+from martline.command import MySQLSettings
+from martline.marts.build import frame_of, needed_columns
+from martline.marts.checks import run_checks_of
+from martline.marts.definition import Mart
+from martline.marts.lineage import lineage
+from martline.marts.reading.moment import held
+from martline.marts.reading.tables import open_tables
+from martline.marts.writing.load import load
+from martline.notebooks.databases import replica
+from martline.notebooks.session import spark
+from pg_to_mysql.command_line.environment import mysql_from_environment
+from pg_to_mysql.mysql.quoting import quote
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of a mart."""
+
+    rows: pd.DataFrame
+    """As MySQL has stored them."""
+    checks: pd.DataFrame
+    """Of each check its outcome (``passed``, ``failed``, ``skipped``), how many rows offend, and one of them."""
+    lineage: pd.DataFrame
+    """From which ``table.column`` of the replica each column follows."""
+
+
+def try_mart(mart: Mart) -> Trial:
+    """Make the mart of the replica as it is now, in a table of its own that is dropped at the end.
+
+    The marts that readers see, and the record of their runs, stay as they are.
+
+    :raises Failure: a source is missing, or MySQL can't store the rows as they are.
+    """
+    settings = mysql_from_environment()
+    session = spark()
+    with settings.connect(autocommit=True) as connection:
+        table = f"_trial_{uuid4().hex[:12]}"
+        try:
+            with held(settings) as moment:
+                sources = open_tables(session, connection, settings, moment, needed_columns([mart]))
+            made = frame_of(mart, sources)
+            _write(connection, settings, mart, table, made)
+            outcomes = list(run_checks_of(connection, mart, {mart.name: table}, moment))
+            rows = replica(f"SELECT * FROM {quote(table)} ORDER BY {', '.join(map(quote, mart.key))}")  # noqa: S608
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute(f"DROP TABLE IF EXISTS {quote(table)}")
+    checks = [(outcome.check, outcome.state, outcome.offences, outcome.sample) for outcome in outcomes]
+    origins = [(column, ", ".join(names)) for column, names in lineage(made).items()]
+    return Trial(
+        rows,
+        pd.DataFrame(checks, columns=["check", "outcome", "offences", "sample"]),
+        pd.DataFrame(origins, columns=["column", "follows from"]),
+    )
+
+
+def _write(
+    connection: "Connection[Any]", settings: MySQLSettings, mart: Mart, table: str, made: DataFrame
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(mart.create_statement(table, made.schema))
+    load(settings, table, made.toArrow(), mart.key)
