@@ -145,6 +145,10 @@ bench-replication: .venv/.ready ## Measure replication beside plain pipes and Sp
 bench-generate: .venv/.ready ## Measure the generator beside COPY from ready files (BENCH="--orders 100000")
 	@$(BIN)/python -m benchmarks.generation $(BENCH)
 
+.PHONY: bench-marts
+bench-marts: .venv/.ready ## Measure the marts beside SQL in MySQL and beside the limit (BENCH="--orders 100000")
+	@$(BIN)/python -m benchmarks.marts $(BENCH)
+
 .PHONY: bench-events
 bench-events: .venv/.ready ## Measure sending and storing events beside the bare clients
 	@$(BIN)/python -m benchmarks.events $(BENCH)

@@ -210,6 +210,13 @@ def spark_cluster(spark: dict[str, str], tmp_path: Path) -> dict[str, str]:
     return {**spark, "SPARK_CONF_DIR": str(folder), "SPARK_MASTER": "local-cluster[2,1,1024]"}
 
 
+@pytest.fixture(params=["duckdb", "spark"])
+def engine(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings with which the one or the other computes the marts."""
+    settings: dict[str, str] = request.getfixturevalue("spark_cluster") if request.param == "spark" else {}
+    return settings
+
+
 @pytest.fixture
 def run() -> Callable[..., Finished]:
     """Run a command of the platform to its end; ``check`` asks for exit status 0."""

@@ -30,7 +30,7 @@ SOURCES = """
 
 
 def test_a_killed_build_leaves_the_old_marts_and_nothing_that_the_next_does_not_clear(
-    mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any], start: Callable[..., Any]
+    mysql: dict[str, str], run: Callable[..., Any], start: Callable[..., Any]
 ) -> None:
     with (
         to_mysql(mysql) as connection,
@@ -52,7 +52,7 @@ def test_a_killed_build_leaves_the_old_marts_and_nothing_that_the_next_does_not_
             "_staging_mart_user_activity",
             "_staging_mart_versions",
         ):
-            build = start("build-marts", env=mysql | spark)
+            build = start("build-marts", env=mysql)
             while sign_of_progress not in tables():
                 assert build.poll() is None, build.stderr.read()
                 time.sleep(0.01)
@@ -65,7 +65,7 @@ def test_a_killed_build_leaves_the_old_marts_and_nothing_that_the_next_does_not_
                 database.execute(f"SELECT version FROM {mart}")
                 assert database.fetchall() == (("old",),)
 
-        assert set(run("build-marts", env=mysql | spark).result["marts"]) == set(MARTS)
+        assert set(run("build-marts", env=mysql).result["marts"]) == set(MARTS)
         kept = {f"_last_{table}" for table in (*MARTS, "mart_versions")}
         assert tables() == before | kept | {"mart_versions", "mart_runs", "mart_checks", "mart_lineage"}
         database.execute("SELECT outcome FROM mart_runs ORDER BY run_id")

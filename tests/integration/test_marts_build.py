@@ -97,7 +97,7 @@ def many_rows() -> Rows:
             (n, chance.randint(1, 200), chance.randint(1, 300), chance.randint(1, 5), "Ок", moment())
             for n in range(800)
         ],
-        # More than one partition of Spark's read.
+        # More than one block.
         "loyaltypoints": [
             (n, chance.randint(1, 280), chance.randint(-5, 9), "", moment()) for n in range(100_500)
         ],
@@ -281,12 +281,12 @@ def old_marts(database: Any) -> None:
 
 
 def test_marts_equal_an_independent_computation_whatever_the_time_zone(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], engine: dict[str, str], run: Callable[..., Any]
 ) -> None:
     rows = many_rows()
     fill(database, rows)
     for time_zone in ("America/New_York", "Asia/Tokyo"):
-        built = run("build-marts", "--debug", env=mysql | spark | {"TZ": time_zone})
+        built = run("build-marts", "--debug", env=mysql | engine | {"TZ": time_zone})
 
         assert rows_of(database, USER_ACTIVITY) == expected_user_activity(rows)
         assert rows_of(database, PRODUCT_RATING) == expected_product_rating(rows)
@@ -317,7 +317,7 @@ def test_marts_equal_an_independent_computation_whatever_the_time_zone(
 
 
 def test_values_at_the_limits_of_the_replicas_types_arrive_as_they_are(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], engine: dict[str, str], run: Callable[..., Any]
 ) -> None:
     rows = few_rows()
     fill(database, rows)
@@ -343,7 +343,7 @@ def test_values_at_the_limits_of_the_replicas_types_arrive_as_they_are(
 
     run(
         "build-marts",
-        env=mysql | spark | {"TZ": "America/New_York", "JDK_JAVA_OPTIONS": "-Duser.timezone=Asia/Tokyo"},
+        env=mysql | engine | {"TZ": "America/New_York", "JDK_JAVA_OPTIONS": "-Duser.timezone=Asia/Tokyo"},
     )
 
     times = "SELECT CAST(first_activity_at AS CHAR), CAST(last_activity_at AS CHAR) FROM mart_user_activity"
@@ -363,13 +363,11 @@ def test_values_at_the_limits_of_the_replicas_types_arrive_as_they_are(
     for user, moment in enumerate(moments, 100):
         database.execute("INSERT INTO users VALUES (%s, '', '', 'Silver', '2026-01-01')", (user,))
         database.execute("UPDATE orders SET user_id = %s WHERE order_date = %s", (user, moment))
-    run("build-marts", "mart_user_activity", env=mysql | spark | {"TZ": "America/New_York"})
+    run("build-marts", "mart_user_activity", env=mysql | engine | {"TZ": "America/New_York"})
     assert rows_of(database, f"{times} WHERE user_id >= 100 ORDER BY user_id") == [(at, at) for at in moments]
 
 
-def test_marts_are_built_over_tls_with_an_authority_of_ones_own(
-    tmp_path: Path, spark: dict[str, str], run: Callable[..., Any]
-) -> None:
+def test_marts_are_built_over_tls_with_an_authority_of_ones_own(tmp_path: Path, run: Callable[..., Any]) -> None:
     authority, other = trustme.CA(), trustme.CA()
     trusted, untrusted = tmp_path / "trusted.pem", tmp_path / "untrusted.pem"
     authority.cert_pem.write_to_path(trusted)
@@ -380,12 +378,12 @@ def test_marts_are_built_over_tls_with_an_authority_of_ones_own(
         server.start()
         server.require_tls(authority, authority.issue_cert("localhost"))
         with server.database() as settings:
-            checked = settings | spark | {"MYSQL_HOST": "localhost", "MYSQL_SSL_MODE": "VERIFY_IDENTITY"}
+            checked = settings | {"MYSQL_HOST": "localhost", "MYSQL_SSL_MODE": "VERIFY_IDENTITY"}
             with to_mysql(settings) as connection, connection.cursor() as cursor:
                 fill(cursor, few_rows())
             built = run("build-marts", env=checked | {"MYSQL_SSL_CA": str(trusted)})
             assert built.result["marts"]["mart_user_activity"] == 2
-            # The command itself reaches MySQL, Spark does not.
+            # The command itself reaches MySQL, what reads the tables does not.
             refused = run("build-marts", env=checked | {"MYSQL_SSL_CA": str(untrusted)}, check=False)
             assert refused.status == 1
             assert "certificate verify failed" in refused.log
@@ -394,22 +392,22 @@ def test_marts_are_built_over_tls_with_an_authority_of_ones_own(
 
 
 def test_marts_of_an_empty_shop_are_empty(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], engine: dict[str, str], run: Callable[..., Any]
 ) -> None:
     fill(database, {table: [] for table in TABLES})
-    assert run("build-marts", env=mysql | spark).result["rows_written"] == 0
+    assert run("build-marts", env=mysql | engine).result["rows_written"] == 0
     assert run("check-marts", env=mysql).result["failed"] == 0
 
 
 def test_a_mart_built_alone_leaves_the_others_and_is_checked_alone(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
 ) -> None:
     fill(database, few_rows())
-    run("build-marts", env=mysql | spark)
+    run("build-marts", env=mysql)
     database.execute("INSERT INTO orders VALUES (2, 2, NOW(6), 30, 'Pending', NULL)")
     before = rows_of(database, USER_ACTIVITY)
 
-    built = run("build-marts", "mart_average_check", env=mysql | spark)
+    built = run("build-marts", "mart_average_check", env=mysql)
 
     assert built.result["marts"] == {"mart_average_check": 2}
     assert rows_of(database, USER_ACTIVITY) == before
@@ -417,13 +415,13 @@ def test_a_mart_built_alone_leaves_the_others_and_is_checked_alone(
 
 
 def test_a_failed_check_is_named_and_the_old_marts_stay(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
 ) -> None:
     fill(database, few_rows())
     old_marts(database)
     database.execute("INSERT INTO reviews VALUES (2, 2, 2, 9, '', NOW(6))")
 
-    failed = run("build-marts", env=mysql | spark, check=False)
+    failed = run("build-marts", env=mysql, check=False)
 
     assert failed.status == 1
     sentence = failed.log.splitlines()[-1]
@@ -439,14 +437,14 @@ def test_a_failed_check_is_named_and_the_old_marts_stay(
     assert ("mart_product_rating", "average_rating_is_1_to_5", 1, "product_id 2") in rows_of(database, checked)
 
 
-def test_a_mart_that_spark_cannot_write_is_named_with_the_cause_and_the_old_marts_stay(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+def test_a_mart_that_cannot_be_written_is_named_with_the_cause_and_the_old_marts_stay(
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
 ) -> None:
     fill(database, few_rows())
     old_marts(database)
     database.execute("UPDATE users SET loyalty_status = NULL")
 
-    failed = run("build-marts", env=mysql | spark, check=False)
+    failed = run("build-marts", env=mysql, check=False)
 
     assert failed.status == 1
     sentence = failed.log.splitlines()[-1]
@@ -485,7 +483,7 @@ def reading(mysql: dict[str, str], query: str) -> Iterator[list[Any]]:
 
 
 def test_readers_see_the_old_marts_or_the_new_ones_and_nothing_else(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
 ) -> None:
     fill(database, few_rows())
     for mart in MARTS:
@@ -493,20 +491,20 @@ def test_readers_see_the_old_marts_or_the_new_ones_and_nothing_else(
     query = """SELECT (SELECT COUNT(*) FROM mart_user_activity), (SELECT COUNT(*) FROM mart_product_rating),
         (SELECT COUNT(*) FROM mart_average_check)"""
     with reading(mysql, query) as seen:
-        run("build-marts", env=mysql | spark)
+        run("build-marts", env=mysql)
     assert seen == [((0, 0, 0),), ((2, 2, 1),)]
 
 
 def test_a_rollback_brings_back_the_last_version_at_once_and_once(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
 ) -> None:
     fill(database, few_rows())
     refused = run("build-marts", "--rollback", env=mysql, check=False)
     assert (refused.status, "no version of the marts before" in refused.log) == (1, True)
-    run("build-marts", env=mysql | spark)
+    run("build-marts", env=mysql)
     before = rows_of(database, AVERAGE_CHECK), rows_of(database, USER_ACTIVITY)
     database.execute("INSERT INTO orders VALUES (2, 2, NOW(6), 30, 'Pending', NULL)")
-    run("build-marts", env=mysql | spark)
+    run("build-marts", env=mysql)
     after = rows_of(database, AVERAGE_CHECK), rows_of(database, USER_ACTIVITY)
     assert before != after
 
@@ -523,7 +521,7 @@ def test_a_rollback_brings_back_the_last_version_at_once_and_once(
 
 
 def test_a_plan_shows_sources_lineage_and_what_changes_for_readers_and_builds_nothing(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
 ) -> None:
     fill(database, few_rows())
     database.execute(
@@ -531,7 +529,7 @@ def test_a_plan_shows_sources_lineage_and_what_changes_for_readers_and_builds_no
     )
     before = tables_of(database)
 
-    plan = run("build-marts", "--plan", env=mysql | spark).result
+    plan = run("build-marts", "--plan", env=mysql).result
 
     assert tables_of(database) == before
     checks = plan["mart_average_check"]
@@ -548,17 +546,17 @@ def test_a_plan_shows_sources_lineage_and_what_changes_for_readers_and_builds_no
 
 
 def test_a_mart_that_loses_most_of_its_rows_is_published_only_when_that_is_meant(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], run: Callable[..., Any]
 ) -> None:
     rows = few_rows()
     rows["users"] += [(n, "", "", "Gold", datetime(2026, 1, 1)) for n in range(3, 9)]
     fill(database, rows)
-    run("build-marts", env=mysql | spark)
+    run("build-marts", env=mysql)
     database.execute("DELETE FROM users WHERE user_id > 2")
-    refused = run("build-marts", env=mysql | spark, check=False)
+    refused = run("build-marts", env=mysql, check=False)
     assert refused.status == 1
     assert "mart_user_activity fails rows_are_not_far_fewer" in refused.log
-    run("build-marts", "--fewer-rows", env=mysql | spark)
+    run("build-marts", "--fewer-rows", env=mysql)
     assert rows_of(database, "SELECT COUNT(*) FROM mart_user_activity") == [(2,)]
 
 
@@ -596,9 +594,9 @@ def test_an_unknown_mart_is_wrong_usage(run: Callable[..., Any]) -> None:
 
 
 def test_a_spark_that_does_not_start_is_named(
-    database: Any, mysql: dict[str, str], spark: dict[str, str], run: Callable[..., Any]
+    database: Any, mysql: dict[str, str], spark_cluster: dict[str, str], run: Callable[..., Any]
 ) -> None:
     fill(database, few_rows())
-    failed = run("build-marts", env=mysql | spark | {"JAVA_HOME": "/nowhere"}, check=False)
+    failed = run("build-marts", env=mysql | spark_cluster | {"JAVA_HOME": "/nowhere"}, check=False)
     assert failed.status == 1
-    assert "Spark does not start on local[*]; check JAVA_HOME" in failed.log.splitlines()[-1]
+    assert "Spark does not start on local-cluster[2,1,1024]; check JAVA_HOME" in failed.log.splitlines()[-1]

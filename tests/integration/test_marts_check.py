@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import ibis
 import pytest
-from pyspark.sql.types import DecimalType, StructType
 from tests.connections import to_mysql
 
 from martline.marts import publish
@@ -14,13 +14,8 @@ from martline.marts.checks import checks_of
 from martline.marts.reading.moment import Moment
 from martline.marts.runs import Run
 
-COMPUTED = (
-    StructType()
-    .add("amount_spent", DecimalType(22, 2))
-    .add("monetary", DecimalType(22, 2))
-    .add("revenue", DecimalType(22, 2))
-)
-"""As Spark would compute the columns whose digits follow from the sources."""
+COMPUTED = ibis.schema(dict.fromkeys(("amount_spent", "monetary", "revenue"), "decimal(22, 2)"))
+"""The columns whose digits follow from the sources, as they would be computed."""
 SOURCES = """
     CREATE TABLE users (user_id BIGINT PRIMARY KEY);
     CREATE TABLE orders (order_id BIGINT PRIMARY KEY);

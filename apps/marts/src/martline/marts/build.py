@@ -1,32 +1,31 @@
 """A run: read the sources once, write each mart to its staging table, audit, swap in."""
 
-import logging
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymysql.connections import Connection
-from pyspark.sql import DataFrame, SparkSession
 
 from martline.command import Failure, MySQLSettings
-from martline.marts import checks, publish, runs, spark
+from martline.marts import checks, engines, publish, runs
 from martline.marts.definition import Mart
+from martline.marts.engines import Engine, Plan
 from martline.marts.lineage import lineage, record_lineage
 from martline.marts.publish import VERSIONS, staging
+from martline.marts.reading.blocks import BlockReader
 from martline.marts.reading.moment import Moment, held
-from martline.marts.reading.tables import open_tables
+from martline.marts.reading.ranges import key_of, tasks
+from martline.marts.reading.values import values_of
 from martline.marts.runs import Run
+from martline.marts.statement import Columns, frame_of, statement
 from martline.marts.writing.load import load
 from pg_to_mysql.mysql.names import present_tables
-
-log = logging.getLogger(__name__)
 
 
 def build(marts: Sequence[Mart], settings: MySQLSettings, *, fewer_rows: bool = False) -> Run:
     """Build these marts and put them in the places of those that readers see.
 
     :param fewer_rows: let a mart have far fewer rows than its last version.
-    :raises Failure: a source is missing, Spark fails or a check does not hold; the old marts stay.
+    :raises Failure: a source is missing, a mart can't be computed or a check does not hold; the old marts stay.
     """
     with settings.connect(autocommit=True) as connection:
         publish.keep_others_out(connection)
@@ -36,9 +35,16 @@ def build(marts: Sequence[Mart], settings: MySQLSettings, *, fewer_rows: bool = 
             _require(connection, needed)
             publish.clear(connection, [*names, VERSIONS])
             publish.create_versions(connection)
-            with spark.session() as session:
-                moment = _stage(session, connection, settings, marts, needed, run)
-            _audit(connection, run, moment, fewer_rows=fewer_rows)
+            with engines.opened() as engine:
+                with run.timed("reading"):
+                    moment, columns = read(engine, connection, settings, needed)
+                run.lsn = moment.lsn
+                for mart in marts:
+                    with run.timed(mart.name):
+                        _stage(engine, connection, settings, mart, columns, run)
+            publish.stage_versions(connection, run, moment, run.rows)
+            with run.timed("checks"):
+                _audit(connection, run, moment, fewer_rows=fewer_rows)
             publish.swap_in(connection, names)
             run.outcome = "published"
             record_lineage(connection, run.lineages)
@@ -59,43 +65,54 @@ def _require(connection: "Connection[Any]", tables: Mapping[str, object]) -> Non
         raise Failure(f"MySQL has no table {', '.join(missing)} to build the marts from: run replicate first")
 
 
-def _stage(
-    session: SparkSession,
+def plan_reading(
     connection: "Connection[Any]",
     settings: MySQLSettings,
-    marts: Sequence[Mart],
+    moment: Moment,
     needed: Mapping[str, tuple[str, ...]],
+    parallel: int,
+) -> Plan:
+    """How the needed columns are read, by so many readers at once."""
+    plan = {}
+    for table, columns in needed.items():
+        key = key_of(connection, table)
+        reader = BlockReader(settings, moment, table, key, values_of(connection, table, columns))
+        plan[table] = reader, tasks(connection, table, key, parallel)
+    return plan
+
+
+def read(
+    engine: Engine,
+    connection: "Connection[Any]",
+    settings: MySQLSettings,
+    needed: Mapping[str, tuple[str, ...]],
+) -> tuple[Moment, Columns]:
+    """Read the tables into the engine; return the moment they are of, and what was read."""
+    with held(settings) as moment:
+        plan = plan_reading(connection, settings, moment, needed, engine.parallel)
+        engine.read(plan)
+    return moment, {table: reader.schema for table, (reader, _) in plan.items()}
+
+
+def _stage(
+    engine: Engine,
+    connection: "Connection[Any]",
+    settings: MySQLSettings,
+    mart: Mart,
+    columns: Columns,
     run: Run,
-) -> Moment:
-    """Write the marts to their staging tables, and into ``run`` what they are; return the moment they are of."""
-    started = time.monotonic()
-    with spark.failures("the source tables can't be read"), held(settings) as moment:
-        tables = open_tables(session, connection, settings, moment, needed)
-    log.info("read %d tables in %.1f s", len(tables), time.monotonic() - started)
-    run.lsn = moment.lsn
-    for mart in marts:
-        started = time.monotonic()
-        with spark.failures(f"{mart.name} can't be built, the old marts stay"):
-            frame = frame_of(mart, tables)
-            with connection.cursor() as cursor:
-                cursor.execute(mart.create_statement(staging(mart.name), frame.schema))
-            run.lineages[mart.name] = lineage(frame)
-            computed = frame.toArrow()
-        try:
-            load(settings, staging(mart.name), computed, mart.key)
-        except Failure as failure:
-            raise Failure(f"{mart.name} can't be built, the old marts stay: {failure}") from failure
-        run.rows[mart.name] = computed.num_rows
-        log.info("%s: %d rows in %.1f s", mart.name, computed.num_rows, time.monotonic() - started)
-    publish.stage_versions(connection, run, moment, run.rows)
-    return moment
-
-
-def frame_of(mart: Mart, tables: Mapping[str, DataFrame]) -> DataFrame:
-    """The mart as it follows from the tables, of each of which it sees only the columns that it declares."""
-    return mart.build(
-        **{table: tables[table].alias(table).select(*names) for table, names in mart.sources.items()}
-    )
+) -> None:
+    """Write a mart to its staging table, and into ``run`` what it is."""
+    frame = frame_of(mart, columns)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(mart.create_statement(staging(mart.name), frame.schema()))
+        computed = engine.compute(statement(frame, engine.dialect))
+        load(settings, staging(mart.name), computed, mart.key)
+    except Failure as failure:
+        raise Failure(f"{mart.name} can't be built, the old marts stay: {failure}") from failure
+    run.lineages[mart.name] = lineage(frame)
+    run.rows[mart.name] = computed.num_rows
 
 
 def _audit(connection: "Connection[Any]", run: Run, moment: Moment, *, fewer_rows: bool) -> None:

@@ -39,6 +39,7 @@ def build_marts(marts: tuple[str, ...], only_plan: bool, rollback: bool, fewer_r
         "marts": built.rows,
         "rows_written": sum(built.rows.values()),
         "checks": built.checks,
+        "seconds_of": built.seconds,
     }
 
 

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
-from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as sf
-from pyspark.sql.types import DecimalType, StructType
+import ibis
+from ibis.expr.datatypes import Decimal, Int64
+from ibis.expr.schema import Schema
+from ibis.expr.types import DecimalValue, IntegerValue, NumericValue, Table
 
 from martline.marts.rules import Check
 from pg_to_mysql.mysql.quoting import text_literal
+
+__all__ = ["Column", "Mart", "Table", "average", "quotient"]
+
+MOST_DIGITS = 38
+"""Of a decimal number in the engines."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Column:
 
     name: str
     type: str
-    """``DECIMAL`` without digits has as many as the computed values can have."""
+    """``DECIMAL`` without digits has as many after the point as the computed values, and 38 in all."""
     meaning: str
 
 
@@ -28,7 +32,9 @@ class Column:
 class Mart:
     """A mart.
 
-    ``build`` takes the DataFrames of ``sources`` under the tables' names, and returns one with these columns.
+    ``build`` takes the DataFrames of ``sources`` under the tables' names, and returns one with these columns in
+    any order. They are Ibis's, which have types and no rows: what is called on them becomes the SQL of the engine
+    that computes the mart.
     """
 
     name: str
@@ -37,7 +43,7 @@ class Mart:
     key: tuple[str, ...]
     sources: Mapping[str, tuple[str, ...]]
     """The replica's tables, and the columns of each that are read."""
-    build: Callable[..., DataFrame]
+    build: Callable[..., Table]
     checks: tuple[Check, ...] = ()
     """What must hold before it is published, besides what must for any mart."""
     indexes: tuple[tuple[str, ...], ...] = ()
@@ -47,7 +53,7 @@ class Mart:
     freshness: timedelta = timedelta(days=1)
     """How old it may become."""
 
-    def create_statement(self, table: str, computed: StructType) -> str:
+    def create_statement(self, table: str, computed: Schema) -> str:
         """The ``CREATE TABLE`` statement of the mart under the name ``table``, for rows of the type ``computed``.
 
         Text compares byte by byte, as in PostgreSQL and Spark: what differs there is not one key here.
@@ -68,29 +74,32 @@ def _names(columns: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in columns)
 
 
-def _with_digits(column: Column, computed: StructType) -> str:
+def _with_digits(column: Column, computed: Schema) -> str:
     if not column.type.startswith("DECIMAL "):
         return column.type
-    kind = computed[column.name].dataType
-    if not isinstance(kind, DecimalType):
+    kind = computed[column.name]
+    if not isinstance(kind, Decimal):
         raise TypeError(f"{column.name} is computed as {kind}, not as a decimal number")
-    return column.type.replace("DECIMAL", f"DECIMAL({kind.precision},{kind.scale})", 1)
+    return column.type.replace("DECIMAL", f"DECIMAL({MOST_DIGITS},{kind.scale})", 1)
 
 
-def average(values: SparkColumn) -> SparkColumn:
+def average(values: NumericValue) -> DecimalValue:
     """The average of ``values``, rounded half away from zero to 2 digits; null where there is none.
 
-    It is counted in whole hundredths from the exact sum: Spark's own ``avg`` rounds before it is rounded again,
-    and is off by one in the last digit then.
+    It is counted from the exact sum: an engine's own ``avg`` is rounded before it is rounded again, and is off by
+    one in the last digit then.
     """
-    return quotient(sf.sum(values.cast("decimal(28,8)")).cast("decimal(32,8)"), sf.count(values))
+    return quotient(values.sum(), values.count())
 
 
-def quotient(total: SparkColumn, number: SparkColumn) -> SparkColumn:
-    """``total``, of at most 24 digits before the point and 8 after it, divided by a whole number.
+def quotient(total: NumericValue, number: IntegerValue) -> DecimalValue:
+    """``total``, of at most 22 digits before the point and 8 after it, divided by a whole number.
 
     Rounded half away from zero to 2 digits; null where ``number`` is 0.
     """
-    number = sf.nullif(number, sf.lit(0))
-    hundredths = sf.call_function("div", sf.abs(total) * sf.lit(Decimal(200)) + number, number * 2)
-    return sf.signum(total).cast("decimal(1,0)") * hundredths.cast("decimal(20,0)") * sf.lit(Decimal("0.01"))
+    return exact_quotient(total.cast(Decimal(30, 8)), number)
+
+
+@ibis.udf.scalar.builtin(name="EXACT_QUOTIENT")  # type: ignore[untyped-decorator]
+def exact_quotient(total: Decimal(30, 8), number: Int64) -> Decimal(22, 2):  # type: ignore[valid-type]
+    """See :func:`quotient`. For it, each engine's SQL has an expression of its own."""

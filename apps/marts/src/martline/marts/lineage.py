@@ -1,86 +1,66 @@
-"""From which columns of the replica each column of a mart follows, as Spark's plan of the mart says.
+"""From which columns of the replica each column of a mart follows, as the mart's query says.
 
 A column follows from those that its expression names; a number of rows follows from ``table.*``. Which rows
-there are, how they are grouped and joined, is not part of it. The plan is read as the JSON that Spark's
-``TreeNode.toJSON`` writes: the nodes of a tree in a list, each before its children; an expression is such a tree
-within its node.
+there are, how they are grouped and joined, is not part of it.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from ibis.expr.operations import UnboundTable
+from ibis.expr.types import Table
 from pymysql.connections import Connection
-from pyspark.sql import DataFrame
+from sqlglot import exp
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import Scope, build_scope
+
+from martline.marts.statement import Dialect, parsed
 
 LINEAGE = "mart_lineage"
 Lineage = dict[str, list[str]]
 """For each column of a mart, the columns of the replica as ``table.column``, in order."""
-Node = Mapping[str, Any]
-Origins = dict[int, frozenset[str]]
-"""For the identity of an attribute, the columns of the replica as ``table.column``."""
-WITHOUT_NAMES = ("Union", "Intersect", "Except")
-"""What puts columns together by their positions."""
 
 
-def lineage(frame: DataFrame) -> Lineage:
+def lineage(frame: Table) -> Lineage:
     """What the frame's columns follow from.
 
-    :param frame: made of frames that are aliased as their tables are called.
-    :raises TypeError: its plan has what puts columns together by their positions.
+    :raises TypeError: the definition has what puts columns together by their positions.
     """
-    plan = frame._jdf.queryExecution().analyzed()
-    origins: Origins = {}
-    _walk(iter(json.loads(plan.toJSON())), "", origins)
-    output = plan.output()
-    identities = [output.apply(position).exprId().id() for position in range(output.size())]
-    return {
-        name: sorted(origins.get(identity, ())) for name, identity in zip(frame.columns, identities, strict=True)
+    schema: dict[str, object] = {
+        table.get_name(): dict.fromkeys(table.columns, "text")
+        for table in (node.to_expr() for node in frame.op().find(UnboundTable))
     }
+    scope = build_scope(qualify(parsed(frame, Dialect.DUCKDB), schema=schema, dialect=Dialect.DUCKDB))
+    if scope is None:
+        raise TypeError("The frame is no query")
+    return {name: sorted(_origins(scope, name)) for name in frame.columns}
 
 
-def _walk(nodes: Iterator[Node], table: str, origins: Origins) -> set[str]:
-    """Go through the next node, the nodes below it first: what it names is known then. Returns their tables."""
-    node = next(nodes)
-    kind = node["class"].rpartition(".")[2]
-    if kind in WITHOUT_NAMES:
-        raise TypeError(f"The lineage of columns through {kind} is not known: use joins")
-    if kind == "SubqueryAlias":
-        table = node["identifier"]["name"]
-    tables: set[str] = set().union(*(_walk(nodes, table, origins) for _ in range(node["num-children"])))
-    if not tables:
-        tables = {table}
-        origins |= {_identity(column): frozenset({f"{table}.{column['name']}"}) for [column] in node["output"]}
-    for tree in _trees(node):
-        if tree[0]["class"].endswith(".Alias"):
-            counted = tables if _counts_rows(tree) else ()
-            origins[_identity(tree[0])] = _named(tree, origins) | {f"{table}.*" for table in counted}
-    for [made] in node.get("generatorOutput", ()):
-        origins[_identity(made)] = _named(node["generator"], origins)
-    return tables
+def _origins(scope: Scope, column: str) -> set[str]:
+    """The columns of the replica that a column of the query follows from."""
+    if not isinstance(scope.expression, exp.Select):
+        raise TypeError("The lineage of columns through UNION and the like is not known: use joins")
+    [made] = [made for made in scope.expression.selects if made.alias_or_name == column]
+    found = {f"{table}.*" for table in _tables(scope)} if _counts_rows(made) else set()
+    for named in made.find_all(exp.Column):
+        source = scope.sources[named.table]
+        found |= _origins(source, named.name) if isinstance(source, Scope) else {f"{source.name}.{named.name}"}
+    return found
 
 
-def _trees(node: Node) -> Iterator[Sequence[Node]]:
-    """The expressions of the node that may have names of their own."""
-    for value in node.values():
-        if isinstance(value, list):
-            yield from (tree for tree in value if isinstance(tree, list))
+def _counts_rows(made: exp.Expr) -> bool:
+    """Whether it is ``COUNT(*)`` or ``RANK()``, which name nothing that they count."""
+    return any(isinstance(count.this, exp.Star) for count in made.find_all(exp.Count))
 
 
-def _counts_rows(tree: Sequence[Node]) -> bool:
-    """Whether it is ``count(*)``, which names nothing."""
-    kinds = {node["class"].rpartition(".")[2] for node in tree}
-    return "Count" in kinds and "AttributeReference" not in kinds
-
-
-def _named(tree: Sequence[Node], origins: Origins) -> frozenset[str]:
-    """The origins of all attributes in an expression."""
-    attributes = (node for node in tree if node["class"].endswith(".AttributeReference"))
-    return frozenset().union(*(origins.get(_identity(attribute), frozenset()) for attribute in attributes))
-
-
-def _identity(node: Node) -> int:
-    return int(node["exprId"]["id"])
+def _tables(scope: Scope) -> set[str]:
+    """The replica's tables beneath the query."""
+    return set().union(
+        *(
+            _tables(source) if isinstance(source, Scope) else {source.name}
+            for _, source in scope.selected_sources.values()
+        )
+    )
 
 
 _CREATE = f"""

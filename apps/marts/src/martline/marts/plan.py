@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ibis.expr.schema import Schema
 from pymysql.connections import Connection
 from pymysql.cursors import DictCursor
-from pyspark.sql.types import StructType
 
 from martline.command import MySQLSettings
-from martline.marts import publish, spark
-from martline.marts.build import frame_of, needed_columns
+from martline.marts import publish
+from martline.marts.build import needed_columns
 from martline.marts.definition import Mart
 from martline.marts.lineage import lineage
 from martline.marts.publish import staging
-from martline.marts.reading.values import spark_schema, values_of
+from martline.marts.reading.values import columns_of
+from martline.marts.statement import frame_of
 from pg_to_mysql.mysql.names import present_tables
 
 PLANNED = staging("plan")
@@ -25,21 +26,17 @@ def plan(marts: Sequence[Mart], settings: MySQLSettings) -> dict[str, dict[str, 
 
     Nothing is read of the tables but their definitions.
     """
-    with settings.connect(autocommit=True) as connection, spark.session() as session:
+    with settings.connect(autocommit=True) as connection:
         publish.keep_others_out(connection)
-        tables = {
-            table: session.createDataFrame([], spark_schema(values_of(connection, table, columns)))
-            for table, columns in needed_columns(marts).items()
-        }
+        columns = columns_of(connection, needed_columns(marts))
         plans = {}
         for mart in marts:
-            with spark.failures(f"{mart.name} can't be planned"):
-                frame = frame_of(mart, tables)
-                plans[mart.name] = {
-                    "sources": {table: _estimate(connection, table) for table in mart.sources},
-                    "columns": lineage(frame),
-                    "changes": list(_changes(connection, mart, frame.schema)),
-                }
+            frame = frame_of(mart, columns)
+            plans[mart.name] = {
+                "sources": {table: _estimate(connection, table) for table in mart.sources},
+                "columns": lineage(frame),
+                "changes": list(_changes(connection, mart, frame.schema())),
+            }
     return plans
 
 
@@ -55,7 +52,7 @@ def _estimate(connection: "Connection[Any]", table: str) -> int:
     return int(row.get("estimate") or 0)
 
 
-def _changes(connection: "Connection[Any]", mart: Mart, computed: StructType) -> Iterator[str]:
+def _changes(connection: "Connection[Any]", mart: Mart, computed: Schema) -> Iterator[str]:
     """What differs between the mart that readers see and the one that would be built."""
     if mart.name not in present_tables(connection):
         yield "new"

@@ -56,9 +56,20 @@ class Run:
     """Of each mart."""
     lineages: dict[str, Lineage] = field(default_factory=dict)
     """Of each mart."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of its parts: the reading, each mart, the checks."""
     checks: int = 0
     """How many were made; those that were skipped are not counted."""
     outcome: str = "failed"
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Take the time of a part of the run, and log it."""
+        started = time.monotonic()
+        yield
+        self.seconds[part] = round(time.monotonic() - started, 2)
+        rows = f"{self.rows[part]} rows in " if part in self.rows else ""
+        log.info("%s: %s%.1f s", part, rows, self.seconds[part])
 
 
 @contextmanager

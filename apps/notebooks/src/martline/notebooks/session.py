@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
+from martline.marts.build import plan_reading
+from martline.marts.engines.spark import Spark, failures
 from martline.marts.reading.moment import held
-from martline.marts.reading.tables import open_tables
-from martline.marts.spark import failures
 from martline.notebooks.databases import replica
 from pg_to_mysql.command_line.environment import mysql_from_environment
 
@@ -27,7 +27,7 @@ def spark() -> SparkSession:
     """
     master = os.environ.get("SPARK_MASTER") or "local[*]"
     os.environ["TZ"] = "UTC"
-    with failures(f"Spark does not start on {master}: see {log_file()}"), _errors_into(log_file()):
+    with failures(f"Spark does not start on {master}: see {log_file()}: "), _errors_into(log_file()):
         return (
             SparkSession.builder.master(master)
             .appName("notebook")
@@ -49,16 +49,17 @@ def log_file() -> Path:
 def tables(*names: str) -> tuple[DataFrame, ...]:
     """Tables of the replica in Spark, all of one moment, with all of their columns.
 
-    Large ones are read by Spark's workers in ranges of their keys, and kept. Replication waits meanwhile.
+    Spark's workers read them in ranges of their keys, and keep them. Replication waits meanwhile.
 
     :raises Failure: a table is not there, or has a column or a key that can't be read.
     """
     settings = mysql_from_environment()
     needed = {name: tuple(replica(_COLUMNS, [name])["name"]) for name in names}
     session = spark()
+    engine = Spark(session)
     with settings.connect(autocommit=True) as connection, held(settings) as moment:
-        opened = open_tables(session, connection, settings, moment, needed)
-    return tuple(opened[name] for name in names)
+        engine.read(plan_reading(connection, settings, moment, needed, engine.parallel))
+    return tuple(session.table(name) for name in names)
 
 
 @contextmanager

@@ -1,23 +1,18 @@
 """A mart that is tried: computed and checked as ``build-marts`` does it, and not published."""
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import pandas as pd
-from pymysql.connections import Connection
-from pyspark.sql import DataFrame
 
-from martline.command import MySQLSettings
-from martline.marts.build import frame_of, needed_columns
+from martline.marts import engines
+from martline.marts.build import needed_columns, read
 from martline.marts.checks import run_checks_of
 from martline.marts.definition import Mart
 from martline.marts.lineage import lineage
-from martline.marts.reading.moment import held
-from martline.marts.reading.tables import open_tables
+from martline.marts.statement import frame_of, statement
 from martline.marts.writing.load import load
 from martline.notebooks.databases import replica
-from martline.notebooks.session import spark
 from pg_to_mysql.command_line.environment import mysql_from_environment
 from pg_to_mysql.mysql.quoting import quote
 
@@ -42,14 +37,14 @@ def try_mart(mart: Mart) -> Trial:
     :raises Failure: a source is missing, or MySQL can't store the rows as they are.
     """
     settings = mysql_from_environment()
-    session = spark()
-    with settings.connect(autocommit=True) as connection:
+    with settings.connect(autocommit=True) as connection, engines.opened() as engine:
         table = f"_trial_{uuid4().hex[:12]}"
         try:
-            with held(settings) as moment:
-                sources = open_tables(session, connection, settings, moment, needed_columns([mart]))
-            made = frame_of(mart, sources)
-            _write(connection, settings, mart, table, made)
+            moment, columns = read(engine, connection, settings, needed_columns([mart]))
+            made = frame_of(mart, columns)
+            with connection.cursor() as cursor:
+                cursor.execute(mart.create_statement(table, made.schema()))
+            load(settings, table, engine.compute(statement(made, engine.dialect)), mart.key)
             outcomes = list(run_checks_of(connection, mart, {mart.name: table}, moment))
             rows = replica(f"SELECT * FROM {quote(table)} ORDER BY {', '.join(map(quote, mart.key))}")  # noqa: S608
         finally:
@@ -62,11 +57,3 @@ def try_mart(mart: Mart) -> Trial:
         pd.DataFrame(checks, columns=["check", "outcome", "offences", "sample"]),
         pd.DataFrame(origins, columns=["column", "follows from"]),
     )
-
-
-def _write(
-    connection: "Connection[Any]", settings: MySQLSettings, mart: Mart, table: str, made: DataFrame
-) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(mart.create_statement(table, made.schema))
-    load(settings, table, made.toArrow(), mart.key)

@@ -1,18 +1,17 @@
 """``mart_average_check``: how much an order comes to."""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as sf
+from ibis import _
 
-from martline.marts.definition import Column, Mart, average
+from martline.marts.definition import Column, Mart, Table, average
 from martline.marts.rules import agrees, not_negative, rows
 
 
-def build(orders: DataFrame, users: DataFrame) -> DataFrame:
+def build(orders: Table, users: Table) -> Table:
     """One row per order status and loyalty status of the user, of those that occur together."""
     return (
         orders.join(users, "user_id")
-        .groupBy(sf.col("status").alias("order_status"), "loyalty_status")
-        .agg(sf.count("*").alias("orders"), average(sf.col("total_amount")).alias("average_amount"))
+        .group_by("loyalty_status", order_status=_.status)
+        .agg(orders=_.count(), average_amount=average(_.total_amount))
     )
 
 

@@ -1,55 +1,40 @@
 """``mart_cohort_retention``: who goes on buying, by the month of registration."""
 
-from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as sf
+import ibis
+from ibis import _
+from ibis.expr.types import IntegerValue, TimestampValue
 
-from martline.marts.definition import Column, Mart, quotient
+from martline.marts.definition import Column, Mart, Table, quotient
 from martline.marts.rules import between, not_negative, rows
 from martline.marts.spending import NOT_SOLD
 
 
-def build(users: DataFrame, orders: DataFrame) -> DataFrame:
+def build(users: Table, orders: Table) -> Table:
     """One row per month of registration and month since then, up to the month of the last order."""
-    registered = users.select("user_id", _month("registration_date").alias("cohort"))
-    bought = orders.where(~sf.col("status").isin(*NOT_SOLD)).select(
-        "user_id", _month("order_date").alias("month")
-    )
-    sizes = registered.groupBy("cohort").agg(sf.count("*").alias("users"))
-    last = bought.agg(sf.max("month").alias("last"))
-    months = (
-        sizes.crossJoin(sf.broadcast(last))
-        .where("last >= cohort")
-        .select(
-            "cohort",
-            "users",
-            sf.explode(sf.sequence(sf.lit(0), sf.col("last") - sf.col("cohort"))).alias("months_since"),
-        )
-    )
+    registered = users.select("user_id", cohort=_month(_.registration_date))
+    bought = orders.filter(_.status.notin(NOT_SOLD)).select("user_id", month=_month(_.order_date))
+    sizes = registered.group_by("cohort").agg(users=_.count())
+    last = bought.agg(last=_.month.max())
+    seen = sizes.cross_join(last).filter(_.last >= _.cohort)
+    months = seen.select("cohort", "users", months_since=ibis.range(0, seen.last - seen.cohort + 1).unnest())
     active = (
         bought.distinct()
         .join(registered, "user_id")
-        .groupBy("cohort", (sf.col("month") - sf.col("cohort")).alias("months_since"))
-        .agg(sf.count("*").alias("active_users"))
+        .group_by("cohort", months_since=_.month - _.cohort)
+        .agg(active_users=_.count())
     )
-    return months.join(active, ["cohort", "months_since"], "left").select(
-        sf.make_date(
-            sf.call_function("div", "cohort", sf.lit(12)).cast("int"),
-            (sf.col("cohort") % 12 + 1).cast("int"),
-            sf.lit(1),
-        ).alias("cohort_month"),
-        sf.col("months_since").cast("bigint").alias("months_since"),
+    return months.left_join(active, ["cohort", "months_since"]).select(
+        "months_since",
         "users",
-        sf.coalesce("active_users", sf.lit(0)).alias("active_users"),
-        quotient((sf.coalesce("active_users", sf.lit(0)) * 100).cast("decimal(32,8)"), sf.col("users")).alias(
-            "retention_percent"
-        ),
+        cohort_month=ibis.date(_.cohort // 12, _.cohort % 12 + 1, 1),
+        active_users=_.active_users.fill_null(0),
+        retention_percent=quotient(_.active_users.fill_null(0) * 100, _.users),
     )
 
 
-def _month(moment: str) -> SparkColumn:
+def _month(moment: TimestampValue) -> IntegerValue:
     """The number of the month, from the first of the year 0 on."""
-    return sf.year(moment) * 12 + sf.month(moment) - 1
+    return moment.year() * 12 + moment.month() - 1
 
 
 MART = Mart(

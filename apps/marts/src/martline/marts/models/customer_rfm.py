@@ -1,64 +1,56 @@
 """``mart_customer_rfm``: how recently, how often and for how much each user buys."""
 
-from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as sf
+import ibis
+from ibis import _
+from ibis.expr.types import IntegerValue, StringValue
 
-from martline.marts.definition import Column, Mart
+from martline.marts.definition import Column, Mart, Table
 from martline.marts.rules import agrees, between, not_negative, null_if, one_of, refers
 from martline.marts.spending import NOT_SOLD
 
 SEGMENTS = ("Champions", "Loyal", "New", "Needs attention", "At risk", "Lost", "No orders")
 
 
-def build(users: DataFrame, orders: DataFrame) -> DataFrame:
+def build(users: Table, orders: Table) -> Table:
     """One row per user, also without orders."""
-    sold = orders.where(~sf.col("status").isin(*NOT_SOLD))
-    bought = sold.groupBy("user_id").agg(
-        sf.to_date(sf.max("order_date")).alias("last_day"),
-        sf.count("*").alias("frequency"),
-        sf.sum("total_amount").alias("monetary"),
+    bought = (
+        orders.filter(_.status.notin(NOT_SOLD))
+        .group_by("user_id")
+        .agg(last_day=_.order_date.max().date(), frequency=_.count(), monetary=_.total_amount.sum())
     )
-    whole = bought.agg(sf.max("last_day").alias("today"), sf.count("*").alias("buyers"))
-    measured = bought.crossJoin(sf.broadcast(whole)).withColumn("recency_days", sf.date_diff("today", "last_day"))
-    scored = measured.select(
+    measured = bought.mutate(recency_days=_.last_day.max().delta(_.last_day, unit="day"))
+    scored = measured.mutate(
+        recency_score=6 - _score(measured, "recency_days"),
+        frequency_score=_score(measured, "frequency"),
+        monetary_score=_score(measured, "monetary"),
+    )
+    return users.left_join(scored, "user_id").select(
         "user_id",
         "recency_days",
-        "frequency",
-        "monetary",
-        (6 - _score("recency_days")).alias("recency_score"),
-        _score("frequency").alias("frequency_score"),
-        _score("monetary").alias("monetary_score"),
-    )
-    return users.join(scored, "user_id", "left").select(
-        "user_id",
-        "recency_days",
-        sf.coalesce("frequency", sf.lit(0)).alias("frequency"),
-        sf.coalesce("monetary", sf.lit(0)).alias("monetary"),
         "recency_score",
         "frequency_score",
         "monetary_score",
-        _segment().alias("segment"),
+        frequency=_.frequency.fill_null(0),
+        monetary=_.monetary.fill_null(0),
+        segment=_segment(_.recency_score, _.frequency_score + _.monetary_score),
     )
 
 
-def _score(name: str) -> SparkColumn:
+def _score(buyers: Table, name: str) -> IntegerValue:
     """From 1 to 5: one more than five times the share of buyers with a smaller value, rounded down."""
-    less = sf.rank().over(Window.orderBy(name)) - 1
-    return sf.call_function("div", less * 5, sf.col("buyers")) + 1
+    with_less = ibis.rank().over(order_by=buyers[name])
+    return with_less * 5 // buyers.count() + 1
 
 
-def _segment() -> SparkColumn:
-    recent = sf.col("recency_score")
-    value = sf.col("frequency_score") + sf.col("monetary_score")
-    return (
-        sf.when(recent.isNull(), "No orders")
-        .when((recent >= 4) & (value >= 8), "Champions")
-        .when((recent >= 3) & (value >= 6), "Loyal")
-        .when(recent >= 4, "New")
-        .when(recent == 3, "Needs attention")
-        .when(value >= 6, "At risk")
-        .otherwise("Lost")
+def _segment(recency: IntegerValue, value: IntegerValue) -> StringValue:
+    return ibis.cases(
+        (recency.isnull(), "No orders"),
+        ((recency >= 4) & (value >= 8), "Champions"),
+        ((recency >= 3) & (value >= 6), "Loyal"),
+        (recency >= 4, "New"),
+        (recency == 3, "Needs attention"),
+        (value >= 6, "At risk"),
+        else_="Lost",
     )
 
 

@@ -1,29 +1,19 @@
 """``mart_product_rating``: how each product is rated."""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as sf
+from ibis import _
 
-from martline.marts.definition import Column, Mart, average
+from martline.marts.definition import Column, Mart, Table, average
 from martline.marts.rules import agrees, between, not_negative, null_if, refers
 
 
-def build(products: DataFrame, productcategories: DataFrame, reviews: DataFrame) -> DataFrame:
+def build(products: Table, productcategories: Table, reviews: Table) -> Table:
     """One row per product with its own category's name, unrated products included."""
-    categories = productcategories.select("category_id", sf.col("name").alias("category"))
-    rated = reviews.groupBy("product_id").agg(
-        average(sf.col("rating")).alias("average_rating"), sf.count("*").alias("reviews")
-    )
+    categories = productcategories.select("category_id", category=_.name)
+    rated = reviews.group_by("product_id").agg(average_rating=average(_.rating), reviews=_.count())
     return (
-        products.join(categories, "category_id", "left")
-        .join(rated, "product_id", "left")
-        .select(
-            "product_id",
-            "name",
-            "category_id",
-            "category",
-            "average_rating",
-            sf.coalesce("reviews", sf.lit(0)).alias("reviews"),
-        )
+        products.left_join(categories, "category_id")
+        .left_join(rated, "product_id")
+        .select("product_id", "name", "category_id", "category", "average_rating", reviews=_.reviews.fill_null(0))
     )
 
 

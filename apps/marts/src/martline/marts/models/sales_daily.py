@@ -1,45 +1,32 @@
 """``mart_sales_daily``: what was sold on each day in each category."""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as sf
+from ibis import _
 
-from martline.marts.definition import Column, Mart, quotient
+from martline.marts.definition import Column, Mart, Table, quotient
 from martline.marts.rules import not_negative, null_if, refers, rows
 from martline.marts.spending import NOT_SOLD, RETURNED
 
 
-def build(orders: DataFrame, orderdetails: DataFrame, products: DataFrame) -> DataFrame:
+def build(orders: Table, orderdetails: Table, products: Table) -> Table:
     """One row per day and category with an order that was sold or returned."""
-    kept = orders.where(~sf.col("status").isin(*NOT_SOLD) | (sf.col("status") == RETURNED))
-    by_order = (
-        orderdetails.join(sf.broadcast(products), "product_id")
-        .join(kept, "order_id")
-        .groupBy("order_id", "category_id")
-        .agg(
-            sf.sum("total_price").alias("amount"),
-            sf.first("user_id").alias("user_id"),
-            sf.first("order_date").alias("order_date"),
-            sf.first(sf.col("status") == RETURNED).alias("returned"),
-        )
+    kept = orders.filter(_.status.notin(NOT_SOLD) | (_.status == RETURNED)).mutate(
+        day=_.order_date.date(), sold=_.status != RETURNED
     )
-    sold = ~sf.col("returned")
+    by_order = (
+        orderdetails.join(products, "product_id")
+        .join(kept, "order_id")
+        .group_by("order_id", "category_id", "user_id", "day", "sold")
+        .agg(amount=_.total_price.sum())
+    )
     return (
-        by_order.groupBy(sf.to_date("order_date").alias("day"), "category_id")
+        by_order.group_by("day", "category_id")
         .agg(
-            sf.count(sf.when(sold, 1)).alias("orders"),
-            sf.count_distinct(sf.when(sold, sf.col("user_id"))).alias("buyers"),
-            sf.coalesce(sf.sum(sf.when(sold, sf.col("amount"))), sf.lit(0)).alias("revenue"),
-            sf.count(sf.when(~sold, 1)).alias("returns"),
+            orders=_.count(where=_.sold),
+            buyers=_.user_id.nunique(where=_.sold),
+            revenue=_.amount.sum(where=_.sold).fill_null(0),
+            returns=_.count(where=~_.sold),
         )
-        .select(
-            "day",
-            "category_id",
-            "orders",
-            "buyers",
-            "revenue",
-            quotient(sf.col("revenue").cast("decimal(32,8)"), sf.col("orders")).alias("average_check"),
-            "returns",
-        )
+        .mutate(average_check=quotient(_.revenue, _.orders))
     )
 
 

@@ -1,52 +1,49 @@
 """``mart_user_activity``: what each user has done."""
 
-from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as sf
+import ibis
+from ibis import _
 
-from martline.marts.definition import Column, Mart, average
+from martline.marts.definition import Column, Mart, Table, average
 from martline.marts.rules import agrees, between, not_negative, null_if, refers, rows
 from martline.marts.spending import NOT_SOLD
 
 
-def build(users: DataFrame, orders: DataFrame, reviews: DataFrame, loyaltypoints: DataFrame) -> DataFrame:
+def build(users: Table, orders: Table, reviews: Table, loyaltypoints: Table) -> Table:
     """One row per user, users without orders, reviews and points included."""
-    spent = sf.when(sf.col("status").isin(*NOT_SOLD), 0).otherwise(sf.col("total_amount"))
-    ordered = orders.groupBy("user_id").agg(
-        sf.count("*").alias("orders"),
-        sf.sum(spent).alias("amount_spent"),
-        *_first_and_last("order_date", "order"),
+    ordered = orders.group_by("user_id").agg(
+        orders=_.count(),
+        amount_spent=_.total_amount.sum(where=_.status.notin(NOT_SOLD)),
+        first_order=_.order_date.min(),
+        last_order=_.order_date.max(),
     )
-    reviewed = reviews.groupBy("user_id").agg(
-        sf.count("*").alias("reviews"),
-        average(sf.col("rating")).alias("average_rating"),
-        *_first_and_last("created_at", "review"),
+    reviewed = reviews.group_by("user_id").agg(
+        reviews=_.count(),
+        average_rating=average(_.rating),
+        first_review=_.created_at.min(),
+        last_review=_.created_at.max(),
     )
-    earned = loyaltypoints.groupBy("user_id").agg(
-        sf.sum("points").alias("loyalty_points"), *_first_and_last("created_at", "points")
+    earned = loyaltypoints.group_by("user_id").agg(
+        loyalty_points=_.points.sum(), first_points=_.created_at.min(), last_points=_.created_at.max()
     )
     return (
-        users.join(ordered, "user_id", "left")
-        .join(reviewed, "user_id", "left")
-        .join(earned, "user_id", "left")
+        users.left_join(ordered, "user_id")
+        .left_join(reviewed, "user_id")
+        .left_join(earned, "user_id")
         .select(
             "user_id",
             "first_name",
             "last_name",
             "loyalty_status",
             *(
-                sf.coalesce(name, sf.lit(0)).alias(name)
+                _[name].fill_null(0).name(name)
                 for name in ("orders", "amount_spent", "reviews", "loyalty_points")
             ),
             "average_rating",
-            sf.least("first_order", "first_review", "first_points").alias("first_activity_at"),
-            sf.greatest("last_order", "last_review", "last_points").alias("last_activity_at"),
+            # The least and the greatest of those that there are.
+            first_activity_at=ibis.least(_.first_order, _.first_review, _.first_points),
+            last_activity_at=ibis.greatest(_.last_order, _.last_review, _.last_points),
         )
     )
-
-
-def _first_and_last(time: str, what: str) -> tuple[SparkColumn, SparkColumn]:
-    return sf.min(time).alias(f"first_{what}"), sf.max(time).alias(f"last_{what}")
 
 
 MART = Mart(

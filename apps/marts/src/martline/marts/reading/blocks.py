@@ -16,7 +16,7 @@ from pymysql.cursors import Cursor
 from martline.command import Failure, MySQLSettings
 from martline.marts.reading.moment import Moment, require
 from martline.marts.reading.ranges import Range, Task, halves
-from martline.marts.reading.values import Value
+from martline.marts.reading.values import Value, arrow_schema
 
 LONGEST = 1 << 30
 """Bytes of a block's text; the server's ``max_allowed_packet`` may be a lower bound."""
@@ -35,7 +35,7 @@ class BlockReader:
     @property
     def schema(self) -> pa.Schema:
         """Of the batches."""
-        return pa.schema([(value.name, value.arrow) for value in self.values])
+        return arrow_schema(self.values)
 
     def read(self, task: Task) -> Iterator[pa.RecordBatch]:
         """The rows of the task's ranges, each once.

@@ -1,4 +1,4 @@
-"""How a value of MySQL travels to Spark: as which text of a line of CSV, and as which type it is read from it."""
+"""How a value of MySQL travels: as which text of a line of CSV, and as which type it is read from it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,24 +7,13 @@ from typing import Any
 import pyarrow as pa
 from pymysql.connections import Connection
 from pymysql.cursors import DictCursor
-from pyspark.sql.types import (
-    DataType,
-    DateType,
-    DecimalType,
-    DoubleType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-    TimestampNTZType,
-)
 
 from martline.command import Failure
 
 INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
 TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json", "enum"}
 MOST_DIGITS = 38
-"""Of a decimal number in Spark and in Arrow's 128 bits."""
+"""Of a decimal number in 128 bits."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +24,12 @@ class Value:
     text: str
     """The SQL expression of the value in CSV: nothing for NULL, a text in quotes."""
     arrow: pa.DataType
-    spark: DataType
 
 
 def values_of(connection: "Connection[Any]", table: str, names: tuple[str, ...]) -> tuple[Value, ...]:
     """The table's columns of these names.
 
-    :raises Failure: the table lacks one, or has one of a type that Spark can't hold.
+    :raises Failure: the table lacks one, or has one of a type that marts can't be made of.
     """
     query = (
         "SELECT column_name AS name, data_type AS kind, column_type AS type, numeric_precision AS digits,"
@@ -58,35 +46,36 @@ def values_of(connection: "Connection[Any]", table: str, names: tuple[str, ...])
     return tuple(_value(table, columns[name]) for name in names)
 
 
-def spark_schema(values: Iterable[Value]) -> StructType:
-    """The type of the rows of these columns in Spark."""
-    return StructType([StructField(value.name, value.spark) for value in values])
+def columns_of(connection: "Connection[Any]", tables: Mapping[str, tuple[str, ...]]) -> dict[str, pa.Schema]:
+    """The types of these columns of the tables, as they are read."""
+    return {table: arrow_schema(values_of(connection, table, names)) for table, names in tables.items()}
+
+
+def arrow_schema(values: Iterable[Value]) -> pa.Schema:
+    """The type of the rows of these columns."""
+    return pa.schema([(value.name, value.arrow) for value in values])
 
 
 def _value(table: str, column: Mapping[str, Any]) -> Value:
     name, kind = column["name"], str(column["kind"]).lower()
-    arrow, spark = _types(table, kind, column)
     quoted = f"`{name}`"
     text = f"""CONCAT('"', REPLACE({quoted}, '"', '""'), '"')""" if kind in TEXTS else quoted
-    return Value(name, f"COALESCE({text}, '')", arrow, spark)
+    return Value(name, f"COALESCE({text}, '')", _type(table, kind, column))
 
 
-def _types(table: str, kind: str, column: Mapping[str, Any]) -> tuple[pa.DataType, DataType]:
+def _type(table: str, kind: str, column: Mapping[str, Any]) -> pa.DataType:
     if kind == "bigint" and "unsigned" in column["type"]:
-        return pa.decimal128(20, 0), DecimalType(20, 0)
+        return pa.decimal128(20, 0)
     if kind in INTEGERS:
-        return pa.int64(), LongType()
+        return pa.int64()
     if kind == "decimal" and column["digits"] <= MOST_DIGITS:
-        digits, decimals = int(column["digits"]), int(column["decimals"])
-        return pa.decimal128(digits, decimals), DecimalType(digits, decimals)
+        return pa.decimal128(int(column["digits"]), int(column["decimals"]))
     if kind in ("datetime", "timestamp"):
-        return pa.timestamp("us"), TimestampNTZType()
+        return pa.timestamp("us")
     if kind == "date":
-        return pa.date32(), DateType()
+        return pa.date32()
     if kind in ("float", "double"):
-        return pa.float64(), DoubleType()
+        return pa.float64()
     if kind in TEXTS:
-        return pa.string(), StringType()
-    raise Failure(
-        f"Spark can't hold {table}.{column['name']}, which is {column['type']}: leave it out of the mart"
-    )
+        return pa.string()
+    raise Failure(f"A mart can't be made of {table}.{column['name']}, which is {column['type']}: leave it out")

@@ -1,0 +1,48 @@
+"""What computes the marts: DuckDB in the command itself, or Spark on a cluster."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pyarrow as pa
+
+from martline.marts.reading.blocks import BlockReader
+from martline.marts.reading.ranges import Task
+from martline.marts.statement import Dialect
+from pg_to_mysql.snapshot.copy import THIS_MACHINE
+
+Plan = Mapping[str, tuple[BlockReader, list[Task]]]
+"""For each table, what reads it, and in which tasks."""
+
+
+class Engine(Protocol):
+    """Holds the tables of a run, and computes marts of them."""
+
+    dialect: Dialect
+    parallel: int
+    """How many tasks it reads at once."""
+
+    def read(self, plan: Plan) -> None:
+        """Read the tables, each row once.
+
+        :raises Failure: a table can't be read, or the replica is of another moment by now.
+        """
+
+    def compute(self, statement: str) -> pa.Table:
+        """The rows of a query.
+
+        :raises Failure: they can't be computed.
+        """
+
+
+def opened() -> AbstractContextManager[Engine]:
+    """Spark where ``SPARK_MASTER`` names a cluster, else DuckDB: only what is used is imported."""
+    master = os.environ.get("SPARK_MASTER", "")
+    if THIS_MACHINE.fullmatch(master):
+        from martline.marts.engines.duck import DuckDB
+
+        return DuckDB.opened()
+    from martline.marts.engines.spark import Spark
+
+    return Spark.opened(master)

@@ -1,0 +1,88 @@
+"""DuckDB in the command itself: no server and no start to wait for."""
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from martline.command import Failure
+from martline.marts.definition import Mart
+from martline.marts.engines import Plan
+from martline.marts.engines.scratch import scratch
+from martline.marts.reading.blocks import BlockReader
+from martline.marts.reading.ranges import Task
+from martline.marts.statement import Dialect, frame_of, statement
+
+MEMORY = "1500MB"
+"""Of DuckDB's own; beyond it, DuckDB goes on in a temporary file. The texts that are read come on top."""
+
+
+class DuckDB:
+    """A database of its own in memory, which goes on in temporary files."""
+
+    dialect = Dialect.DUCKDB
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self.parallel = len(os.sched_getaffinity(0))
+
+    @classmethod
+    @contextmanager
+    def opened(cls) -> Iterator[Self]:
+        """Such a database."""
+        with scratch() as folder:
+            settings: dict[str, str | bool | int | float | list[str]] = {
+                "memory_limit": MEMORY,
+                "temp_directory": str(folder),
+                "threads": len(os.sched_getaffinity(0)),
+                "TimeZone": "UTC",
+                "autoinstall_known_extensions": False,
+                "preserve_insertion_order": False,
+            }
+            with closing(duckdb.connect(":memory:", config=settings)) as connection:
+                yield cls(connection)
+
+    def read(self, plan: Plan) -> None:
+        """See :class:`Engine`."""
+        for table, (reader, _) in plan.items():
+            self.add(table, reader.schema.empty_table())
+        todo = [(reader, task) for reader, tasks in plan.values() for task in tasks]
+        with ThreadPoolExecutor(self.parallel) as pool:
+            for done in [pool.submit(self._read, reader, task) for reader, task in todo]:
+                done.result()
+
+    def add(self, table: str, rows: pa.Table) -> None:
+        """Make a table of these rows."""
+        self._connection.register("rows", rows)
+        self._connection.execute(f'CREATE TABLE "{table}" AS FROM rows')
+        self._connection.unregister("rows")
+
+    def _read(self, reader: BlockReader, task: Task) -> None:
+        with closing(self._connection.cursor()) as connection:
+            for batch in reader.read(task):
+                rows = pa.Table.from_batches([batch])
+                connection.register("rows", rows)
+                connection.execute(f'INSERT INTO "{reader.table}" FROM rows')
+
+    def compute(self, statement: str) -> pa.Table:
+        """See :class:`Engine`."""
+        try:
+            return self._connection.sql(statement).to_arrow_table()
+        except duckdb.Error as error:
+            raise Failure(str(error).strip().splitlines()[0]) from error
+
+
+def compute(mart: Mart, tables: Mapping[str, pa.Table]) -> pa.Table:
+    """The mart of these rows, for trials and tests: no server is asked.
+
+    :param tables: the rows of each of the mart's sources, with at least the columns that it declares.
+    """
+    frame = frame_of(mart, {name: rows.schema for name, rows in tables.items()})
+    with DuckDB.opened() as engine:
+        for name, rows in tables.items():
+            engine.add(name, rows)
+        return engine.compute(statement(frame, engine.dialect))

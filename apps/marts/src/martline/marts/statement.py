@@ -1,0 +1,75 @@
+"""A mart's definition as SQL: one definition, of which each engine gets its own dialect."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import ibis
+import pyarrow as pa
+from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
+from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+from ibis.expr.types import Table
+from sqlglot import exp, parse_one
+
+from martline.marts.definition import Mart, exact_quotient
+
+
+class Dialect(StrEnum):
+    """Of an engine's SQL, as SQLGlot calls it."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
+Columns = Mapping[str, pa.Schema]
+"""For each table, the columns that are read of it; or more than a mart is made of."""
+_COMPILERS = {Dialect.DUCKDB: DuckDBCompiler, Dialect.SPARK: PySparkCompiler}
+_QUOTIENTS = {
+    # Its division of decimal numbers is one of doubles; that of integers of 128 bits is exact.
+    Dialect.DUCKDB: (
+        "CAST(SIGN(:total) AS DECIMAL(1,0)) * CAST("
+        "(CAST(ABS(:total) * 100000000 AS INT128) * 200 + :number * CAST(100000000 AS INT128))"
+        " // (NULLIF(:number, 0) * CAST(200000000 AS INT128)) AS DECIMAL(20,0)) * CAST(0.01 AS DECIMAL(2,2))"
+    ),
+    Dialect.SPARK: (
+        "CAST(SIGNUM(:total) AS DECIMAL(1,0)) * CAST((ABS(:total) * CAST(200 AS DECIMAL(3,0))"
+        " + :number) DIV (NULLIF(:number, 0) * 2) AS DECIMAL(20,0)) * CAST(0.01 AS DECIMAL(2,2))"
+    ),
+}
+"""In hundredths, with half of the number added before what is left over is dropped."""
+_KINDS = {"double": "float64", "date32[day]": "date", "timestamp[us]": "timestamp(6)"}
+
+
+def frame_of(mart: Mart, columns: Columns) -> Table:
+    """The mart as it follows from its tables, of each of which it sees only the columns that it declares."""
+    tables = {
+        table: ibis.table({name: _kind(columns[table].field(name).type) for name in names}, name=table)
+        for table, names in mart.sources.items()
+    }
+    return mart.build(**tables).select([column.name for column in mart.columns])
+
+
+def statement(frame: Table, dialect: Dialect) -> str:
+    """The query of the frame, of tables that are named as in the replica."""
+    return parsed(frame, dialect).sql(dialect=dialect)
+
+
+def parsed(frame: Table, dialect: Dialect) -> exp.Expr:
+    """The query as a tree."""
+    # Ibis's own tree has nodes in more than one place, which SQLGlot does not expect.
+    tree = parse_one(_COMPILERS[dialect]().to_sqlglot(frame).sql(dialect=dialect), dialect=dialect)
+    return tree.transform(_exact_quotients, dialect)
+
+
+def _kind(kind: pa.DataType) -> str:
+    """Ibis's name of the type."""
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision}, {kind.scale})"
+    return _KINDS.get(str(kind), str(kind))
+
+
+def _exact_quotients(node: exp.Expr, dialect: Dialect) -> exp.Expr:
+    if not (isinstance(node, exp.Anonymous) and node.name == exact_quotient.__name__.upper()):
+        return node
+    total, number = node.expressions
+    made = parse_one(f"({_QUOTIENTS[dialect]})", dialect=dialect)
+    return exp.replace_placeholders(made, total=exp.paren(total), number=exp.paren(number))

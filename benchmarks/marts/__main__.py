@@ -1,0 +1,124 @@
+"""``build-marts`` beside MySQL's own ``CREATE TABLE … AS SELECT``, and beside the least that must be done.
+
+Run as ``python -m benchmarks.marts``. The shop is generated and replicated first, by the platform's own commands.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+import click
+import pymysql
+from benchmarks.commands import PROGRAMS, run, sizes
+from benchmarks.marts.definitions import QUERIES
+from benchmarks.marts.limit import measure_limit
+from benchmarks.measure import Measure, publish
+from benchmarks.replication.servers import Servers, servers
+
+from martline.marts.catalogue import MARTS
+from pg_to_mysql.command_line.environment import mysql_from_environment
+
+RUNS = {100_000: 3, 1_000_000: 3, 10_000_000: 1}
+"""How often each number of orders is built; the median counts."""
+DATABASE = "marts"
+TIMES_FASTER = {1_000_000: 1, 10_000_000: 5}
+"""Than CREATE TABLE … AS SELECT, at least."""
+TIMES_THE_LIMIT, MOST_GIB, DEMO_SECONDS = 2.5, 3, 7
+SELECTS = "CREATE TABLE … AS SELECT of the six in MySQL"
+LIMIT = "connectorx, DuckDB and LOAD DATA alone"
+
+
+@click.command()
+@click.option("--orders", multiple=True, type=int, help="Only this number of orders; keeps no result.")
+def main(orders: tuple[int, ...]) -> None:
+    """Measure build-marts."""
+    phases: dict[str, Any] = {}
+    with servers() as made:
+        measures = [
+            measured for count in orders or RUNS for measured in measure(made, count, RUNS.get(count, 1), phases)
+        ]
+        described = made.described()
+    publish("marts", measures, {"servers": described, "seconds": phases}, keep=not orders)
+
+
+def measure(made: Servers, orders: int, runs: int, phases: dict[str, Any]) -> Iterator[Measure]:
+    """All three on the same rows, in turns."""
+    environment = {**os.environ, **made.environment(DATABASE)}
+    _replica(made, orders, environment)
+    build, selects, limits, results = [], [], [], []
+    peak = 0
+    for _ in range(runs):
+        seconds, result, memory = run([PROGRAMS / "build-marts"], environment)
+        build.append(seconds)
+        results.append(result)
+        peak = max(peak, memory)
+        with made.target(DATABASE) as connection:
+            selects.append(_create_as_select(connection))
+            _compare(connection)
+        limits.append(measure_limit(mysql_from_environment(environment)))
+        made.settle()
+    phases[f"{orders:,} orders"] = {
+        "build-marts": results[-1]["seconds_of"], SELECTS: selects[-1], LIMIT: limits[-1],
+    }  # fmt: skip
+    what = f"{orders:,} orders: build-marts, the whole command"
+    seconds = median(build)
+    faster = TIMES_FASTER.get(orders)
+    yield Measure(
+        what, seconds, "s", faster and 1 / faster, SELECTS, median(sum(parts.values()) for parts in selects),
+        of_ratio=True,
+    )  # fmt: skip
+    yield Measure(
+        what, seconds, "s", TIMES_THE_LIMIT, LIMIT, median(sum(parts.values()) for parts in limits), of_ratio=True
+    )
+    yield Measure(f"{orders:,} orders: memory at its highest", peak / 2**30, "GiB", MOST_GIB)
+
+
+def _replica(made: Servers, orders: int, environment: dict[str, str]) -> None:
+    made.fresh_source(DATABASE)
+    made.fresh_target(DATABASE)
+    for command in (["shop-init"], ["shop-generate", *sizes(orders)], ["replicate"]):
+        print(f"{orders:,} orders: {command[0]}", file=sys.stderr, flush=True)
+        run([PROGRAMS / command[0], *command[1:]], environment)
+    with made.target(DATABASE) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "ANALYZE TABLE users, orders, orderdetails, products, productcategories, reviews, loyaltypoints"
+        )
+    made.settle()
+
+
+def _create_as_select(connection: "pymysql.Connection") -> dict[str, float]:
+    """Seconds of each mart, with its key."""
+    seconds = {}
+    with connection.cursor() as cursor:
+        # As many digits as make the second rounding exact.
+        cursor.execute("SET SESSION div_precision_increment = 8, cte_max_recursion_depth = 100000")
+        for name, query in QUERIES.items():
+            cursor.execute(f"DROP TABLE IF EXISTS select_{name}")
+            started = time.monotonic()
+            cursor.execute(f"CREATE TABLE select_{name} (PRIMARY KEY ({', '.join(MARTS[name].key)})) AS {query}")
+            seconds[name] = time.monotonic() - started
+    return seconds
+
+
+def _compare(connection: "pymysql.Connection") -> None:
+    """End the benchmark unless the selected rows are those of the marts."""
+    with connection.cursor() as cursor:
+        for name, mart in MARTS.items():
+            same = " AND ".join(f"m.`{column.name}` <=> s.`{column.name}`" for column in mart.columns)
+            keys = ", ".join(mart.key)
+            cursor.execute(f"ALTER TABLE select_{name} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+            cursor.execute(
+                f"SELECT COUNT(*), SUM({same}),"
+                f" (SELECT COUNT(*) FROM {name}), (SELECT COUNT(*) FROM select_{name})"
+                f" FROM {name} m JOIN select_{name} s USING ({keys})"
+            )
+            [counts] = cursor.fetchall()
+            if len({int(count or 0) for count in counts}) > 1:
+                sys.exit(f"{name} differs between build-marts and CREATE TABLE AS SELECT: {counts}")
+
+
+if __name__ == "__main__":
+    main()
