@@ -46,7 +46,7 @@ def changed(checkout: Path, file: str) -> set[str]:
     [
         ("apps/shop/src/martline/shop/generate.py", {"shop"}),
         ("apps/marts/src/martline/marts/build.py", {"jupyter", "spark"}),
-        ("apps/dashboard/src/martline/dashboard/pages/static/dashboard.css", {"dashboard"}),
+        ("apps/dashboard/src/martline/dashboard/pages/static/dashboard.css", {"dashboard", "jupyter"}),
         ("apps/pg-to-mysql/src/pg_to_mysql/snapshot/copy.py", {"dashboard", "jupyter", "shop", "spark"}),
         ("apps/command/src/martline/command/confirm.py", {"dashboard", "jupyter", "shop", "spark"}),
         ("dags/replicate.py", {"airflow"}),

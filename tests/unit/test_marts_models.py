@@ -5,7 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
+from martline.command import Failure
 from martline.marts.catalogue import MARTS
 from martline.marts.engines.duck import compute
 
@@ -137,3 +139,20 @@ def test_a_cohort_has_a_row_for_each_month_up_to_the_last_order() -> None:
         (date(2025, 12, 1), 2, 1, 1, 100),
         (date(2026, 2, 1), 0, 1, 0, 0),
     ]
+
+
+def test_an_engines_wider_types_become_those_of_the_mart() -> None:
+    [(*_, points, _first, _last)] = built(
+        "mart_user_activity",
+        users=[(1, None, None, None, JANUARY)],
+        loyaltypoints=[(1, 2**62, JANUARY), (1, 2**62 - 1, JANUARY)],
+    )
+
+    assert points == 2**63 - 1
+
+    with pytest.raises(Failure, match="loyalty_points has a value that is no int64"):
+        built(
+            "mart_user_activity",
+            users=[(1, None, None, None, JANUARY)],
+            loyaltypoints=[(1, 2**62, JANUARY), (1, 2**62, JANUARY)],
+        )

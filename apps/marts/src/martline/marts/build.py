@@ -16,7 +16,7 @@ from martline.marts.reading.moment import Moment, held
 from martline.marts.reading.ranges import key_of, tasks
 from martline.marts.reading.values import values_of
 from martline.marts.runs import Run
-from martline.marts.statement import Columns, frame_of, statement
+from martline.marts.statement import Columns, frame_of
 from martline.marts.writing.load import load
 from pg_to_mysql.mysql.names import present_tables
 
@@ -107,7 +107,7 @@ def _stage(
     try:
         with connection.cursor() as cursor:
             cursor.execute(mart.create_statement(staging(mart.name), frame.schema()))
-        computed = engine.compute(statement(frame, engine.dialect))
+        computed = engine.compute(frame)
         load(settings, staging(mart.name), computed, mart.key)
     except Failure as failure:
         raise Failure(f"{mart.name} can't be built, the old marts stay: {failure}") from failure

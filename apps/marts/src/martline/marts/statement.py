@@ -10,6 +10,7 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.expr.types import Table
 from sqlglot import exp, parse_one
 
+from martline.command import Failure
 from martline.marts.definition import Mart, exact_quotient
 
 
@@ -36,6 +37,7 @@ _QUOTIENTS = {
     ),
 }
 """In hundredths, with half of the number added before what is left over is dropped."""
+_ARROW = {"int64": pa.int64(), "date": pa.date32()}
 _KINDS = {"double": "float64", "date32[day]": "date", "timestamp[us]": "timestamp(6)"}
 
 
@@ -51,6 +53,20 @@ def frame_of(mart: Mart, columns: Columns) -> Table:
 def statement(frame: Table, dialect: Dialect) -> str:
     """The query of the frame, of tables that are named as in the replica."""
     return parsed(frame, dialect).sql(dialect=dialect)
+
+
+def typed(rows: pa.Table, frame: Table) -> pa.Table:
+    """The rows in the frame's types: engines count in wider integers, and may make times of dates.
+
+    :raises Failure: a value does not fit.
+    """
+    try:
+        for position, (name, kind) in enumerate(frame.schema().items()):
+            if str(kind) in _ARROW:
+                rows = rows.set_column(position, name, rows[name].cast(_ARROW[str(kind)]))
+    except pa.ArrowInvalid as error:
+        raise Failure(f"{name} has a value that is no {kind}: {error}") from error
+    return rows
 
 
 def parsed(frame: Table, dialect: Dialect) -> exp.Expr:

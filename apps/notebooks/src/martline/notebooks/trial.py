@@ -10,7 +10,7 @@ from martline.marts.build import needed_columns, read
 from martline.marts.checks import run_checks_of
 from martline.marts.definition import Mart
 from martline.marts.lineage import lineage
-from martline.marts.statement import frame_of, statement
+from martline.marts.statement import frame_of
 from martline.marts.writing.load import load
 from martline.notebooks.databases import replica
 from pg_to_mysql.command_line.environment import mysql_from_environment
@@ -44,7 +44,7 @@ def try_mart(mart: Mart) -> Trial:
             made = frame_of(mart, columns)
             with connection.cursor() as cursor:
                 cursor.execute(mart.create_statement(table, made.schema()))
-            load(settings, table, engine.compute(statement(made, engine.dialect)), mart.key)
+            load(settings, table, engine.compute(made), mart.key)
             outcomes = list(run_checks_of(connection, mart, {mart.name: table}, moment))
             rows = replica(f"SELECT * FROM {quote(table)} ORDER BY {', '.join(map(quote, mart.key))}")  # noqa: S608
         finally:

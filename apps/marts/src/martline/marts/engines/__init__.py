@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 import pyarrow as pa
+from ibis.expr.types import Table
 
 from martline.marts.reading.blocks import BlockReader
 from martline.marts.reading.ranges import Task
-from martline.marts.statement import Dialect
 from pg_to_mysql.snapshot.copy import THIS_MACHINE
 
 Plan = Mapping[str, tuple[BlockReader, list[Task]]]
@@ -19,7 +19,6 @@ Plan = Mapping[str, tuple[BlockReader, list[Task]]]
 class Engine(Protocol):
     """Holds the tables of a run, and computes marts of them."""
 
-    dialect: Dialect
     parallel: int
     """How many tasks it reads at once."""
 
@@ -29,8 +28,8 @@ class Engine(Protocol):
         :raises Failure: a table can't be read, or the replica is of another moment by now.
         """
 
-    def compute(self, statement: str) -> pa.Table:
-        """The rows of a query.
+    def compute(self, frame: Table) -> pa.Table:
+        """The frame's rows, which are of its types.
 
         :raises Failure: they can't be computed.
         """

@@ -8,6 +8,7 @@ from typing import Self
 
 import duckdb
 import pyarrow as pa
+from ibis.expr.types import Table
 
 from martline.command import Failure
 from martline.marts.definition import Mart
@@ -15,7 +16,7 @@ from martline.marts.engines import Plan
 from martline.marts.engines.scratch import scratch
 from martline.marts.reading.blocks import BlockReader
 from martline.marts.reading.ranges import Task
-from martline.marts.statement import Dialect, frame_of, statement
+from martline.marts.statement import Dialect, frame_of, statement, typed
 
 MEMORY = "1500MB"
 """Of DuckDB's own; beyond it, DuckDB goes on in a temporary file. The texts that are read come on top."""
@@ -23,8 +24,6 @@ MEMORY = "1500MB"
 
 class DuckDB:
     """A database of its own in memory, which goes on in temporary files."""
-
-    dialect = Dialect.DUCKDB
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -68,10 +67,10 @@ class DuckDB:
                 connection.register("rows", rows)
                 connection.execute(f'INSERT INTO "{reader.table}" FROM rows')
 
-    def compute(self, statement: str) -> pa.Table:
+    def compute(self, frame: Table) -> pa.Table:
         """See :class:`Engine`."""
         try:
-            return self._connection.sql(statement).to_arrow_table()
+            return typed(self._connection.sql(statement(frame, Dialect.DUCKDB)).to_arrow_table(), frame)
         except duckdb.Error as error:
             raise Failure(str(error).strip().splitlines()[0]) from error
 
@@ -85,4 +84,4 @@ def compute(mart: Mart, tables: Mapping[str, pa.Table]) -> pa.Table:
     with DuckDB.opened() as engine:
         for name, rows in tables.items():
             engine.add(name, rows)
-        return engine.compute(statement(frame, engine.dialect))
+        return engine.compute(frame)

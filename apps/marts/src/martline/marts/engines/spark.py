@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import pyarrow as pa
+from ibis.expr.types import Table
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -15,13 +16,11 @@ from pyspark.sql import DataFrame, SparkSession
 from martline.command import Failure
 from martline.marts.engines import Plan
 from martline.marts.engines.source import NAME, replica
-from martline.marts.statement import Dialect
+from martline.marts.statement import Dialect, statement, typed
 
 
 class Spark:
     """A session of Spark."""
-
-    dialect = Dialect.SPARK
 
     def __init__(self, session: SparkSession) -> None:
         self._session = session
@@ -57,10 +56,10 @@ class Spark:
             for table, frame in frames.items():
                 frame.createOrReplaceTempView(table)
 
-    def compute(self, statement: str) -> pa.Table:
+    def compute(self, frame: Table) -> pa.Table:
         """See :class:`Engine`."""
         with failures():
-            return self._session.sql(statement).toArrow()
+            return typed(self._session.sql(statement(frame, Dialect.SPARK)).toArrow(), frame)
 
 
 @contextmanager
