@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from martline.dashboard.pages.shop import ShopPage
 from martline.dashboard.pages.texts import preferred
 from martline.dashboard.pages.view import View, WrongAddress
+from martline.dashboard.reading.elsewhere import Sources
 from martline.dashboard.reading.watcher import Watcher
 from martline.dashboard.web.pages import STATIC_TYPES, Packed, Pages
 from martline.dashboard.web.security import COOKIE, HEADERS, LOOPBACK_NAMES, SESSION_SECONDS, Door
@@ -23,9 +24,9 @@ LONGEST_FORM = 4096
 FOR_GOOD = "public, max-age=31536000, immutable"
 
 
-def application(watcher: Watcher, pages: Pages, door: Door | None) -> Starlette:
+def application(watcher: Watcher, sources: Sources, pages: Pages, door: Door | None) -> Starlette:
     """The application; without a door it answers to this machine's names alone."""
-    answers = _Answers(watcher, pages, door)
+    answers = _Answers(watcher, sources, pages, door)
     routes = [
         Route("/", answers.shop),
         Route("/pipeline", answers.pipeline),
@@ -45,8 +46,9 @@ def application(watcher: Watcher, pages: Pages, door: Door | None) -> Starlette:
 class _Answers:
     """What each address answers."""
 
-    def __init__(self, watcher: Watcher, pages: Pages, door: Door | None) -> None:
+    def __init__(self, watcher: Watcher, sources: Sources, pages: Pages, door: Door | None) -> None:
         self._watcher = watcher
+        self._sources = sources
         self._pages = pages
         self._door = door
 
@@ -54,7 +56,7 @@ class _Answers:
         return _answer(request, self._pages.shop(self._watcher.known, _view(request)))
 
     def pipeline(self, request: Request) -> Response:
-        return _answer(request, self._pages.pipeline(self._watcher.known, _view(request)))
+        return _answer(request, self._pages.pipeline(self._watcher.known, self._sources.told(), _view(request)))
 
     def csv(self, request: Request) -> Response:
         view = _view(request)

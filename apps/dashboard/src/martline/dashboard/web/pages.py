@@ -18,6 +18,7 @@ from martline.dashboard.pages.pipeline import PipelinePage
 from martline.dashboard.pages.shop import ShopPage
 from martline.dashboard.pages.texts import LANGUAGES, Texts
 from martline.dashboard.pages.view import View
+from martline.dashboard.reading.elsewhere import Elsewhere
 from martline.dashboard.reading.shop import Shop
 from martline.dashboard.reading.watcher import Known
 from martline.dashboard.web.cache import Cache
@@ -80,12 +81,12 @@ class Pages:
         if known.shop is None or known.read_at is None:
             return self._packed(self._waiting(known, view))
         shop, now = known.shop, datetime.now(UTC)
-        if not shop.built_at:
+        if not shop.versions:
             return self._packed(self._nothing(view, known.failure))
-        built_at = min(shop.built_at.values())
+        built_at = min(version.built_at for version in shop.versions.values())
         # Ages on the page are of whole minutes, so that it can be kept for one.
         minute = int(now.timestamp()) // 60
-        key = (tuple(shop.built_at.items()), view, minute, known.failure)
+        key = (tuple(shop.versions.items()), view, minute, known.failure)
 
         def make() -> Packed:
             page = ShopPage(shop, view)
@@ -103,12 +104,12 @@ class Pages:
 
         return self._pages.get(key, make)
 
-    def pipeline(self, known: Known, view: View) -> Packed:
+    def pipeline(self, known: Known, elsewhere: Elsewhere, view: View) -> Packed:
         """The page *The pipeline*."""
         if known.shop is None or known.pipeline is None:
             return self._packed(self._waiting(known, view))
         now = datetime.now(UTC)
-        page = PipelinePage(known.pipeline, known.shop, view, now)
+        page = PipelinePage(known.pipeline, known.shop, elsewhere, view, now)
         return self._packed(self._render("pipeline.html", view, page=page, **_age(known, now)))
 
     def wrong(self, view: View, key: str, status: int) -> Packed:
