@@ -19,7 +19,7 @@ DAGS = """
 from airflow.sdk import DAG
 with DAG("good"):
     pass
-with DAG("hostile", dag_display_name="<b>DAG</b>"):
+with DAG("hostile", dag_display_name="<b>DAG</b>", is_paused_upon_creation=True):
     pass
 """
 
@@ -46,6 +46,7 @@ class AirflowServer:
             "AIRFLOW_HOME": str(folder),
             "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,dashboard:viewer",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",

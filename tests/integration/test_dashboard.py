@@ -313,6 +313,10 @@ def test_the_headers_let_browsers_load_nothing_from_elsewhere(
     assert "unsafe" not in policy
     assert re.findall(r'(?:src|href|action)="(?:https?:)?//', page.text) == []
     assert client.get("/", headers={"Host": "shop.example"}).status_code == 421
+    [style] = re.findall(r'href="(/static/dashboard.css[^"]*)"', page.text)
+    packed, plain = (client.get(style, headers={"Accept-Encoding": how}) for how in ("gzip", "identity"))
+    assert packed.text == plain.text
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
     again = client.get("/", headers={"If-None-Match": page.headers["etag"]})
     assert again.status_code == 304
     assert client.get("/?from=today").status_code == 400

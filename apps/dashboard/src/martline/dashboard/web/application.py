@@ -76,7 +76,11 @@ class _Answers:
         if content is None:
             return Response(status_code=404)
         kind = STATIC_TYPES[name.rpartition(".")[2]]
-        return Response(content, media_type=kind, headers={"Cache-Control": FOR_GOOD})
+        headers = {"Cache-Control": FOR_GOOD, "Vary": "Accept-Encoding"}
+        if _takes_packed(request):
+            content = self._pages.static_packed[name]
+            headers["Content-Encoding"] = "gzip"
+        return Response(content, media_type=kind, headers=headers)
 
     async def health(self, _request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -174,10 +178,14 @@ def _answer(request: Request, made: Packed) -> Response:
     if made.page.status == 200 and request.headers.get("if-none-match") == made.mark:
         return Response(status_code=304, headers=headers)
     content = made.page.html
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if _takes_packed(request):
         content = made.packed
         headers["Content-Encoding"] = "gzip"
     return Response(content, made.page.status, headers, media_type="text/html; charset=utf-8")
+
+
+def _takes_packed(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
 
 
 async def _body(request: Request) -> bytes:

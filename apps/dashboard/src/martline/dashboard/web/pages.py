@@ -62,6 +62,7 @@ class Pages:
         self._with_login = with_login
         folder = files("martline.dashboard.pages").joinpath("static")
         self.static = {file.name: file.read_bytes() for file in folder.iterdir()}
+        self.static_packed = {name: _gzip(content) for name, content in self.static.items()}
         self._templates = Environment(
             loader=PackageLoader("martline.dashboard.pages"),
             autoescape=select_autoescape(default=True),
@@ -200,11 +201,15 @@ class Pages:
         return Page(html.encode())
 
     def _packed(self, page: Page) -> Packed:
-        return Packed(page, page.mark, gzip.compress(page.html, compresslevel=6, mtime=0))
+        return Packed(page, page.mark, _gzip(page.html))
 
     def _address_of_static(self, name: str) -> str:
         """With a mark of its content, so that browsers may keep it for good."""
         return f"/static/{name}?{hashlib.sha256(self.static[name]).hexdigest()[:12]}"
+
+
+def _gzip(content: bytes) -> bytes:
+    return gzip.compress(content, compresslevel=6, mtime=0)
 
 
 def _age(known: Known, now: datetime) -> dict[str, Any]:
