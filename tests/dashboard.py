@@ -1,6 +1,7 @@
 """Marts of a small shop, written as SQL, and the dashboard's role on them."""
 
 import random
+import re
 import socket
 import subprocess
 import time
@@ -25,7 +26,7 @@ SEGMENTS = ("Champions", "Loyal", "New", "Needs attention", "At risk", "Lost", "
 STATUSES = ("Pending", "Completed", "Canceled", "Processing", "Shipped", "Delivered", "Returned", "Failed")
 Start = Callable[..., "subprocess.Popen[str]"]
 TABLES = (
-    """CREATE TABLE mart_sales_daily (day DATE, category_id BIGINT, orders BIGINT NOT NULL, buyers BIGINT NOT NULL,
+    """CREATE TABLE mart_sales_daily (day DATE COMMENT 'Day of the orders (UTC)', category_id BIGINT, orders BIGINT NOT NULL, buyers BIGINT NOT NULL,
     revenue DECIMAL(32,2) NOT NULL, average_check DECIMAL(22,2), returns BIGINT NOT NULL,
     PRIMARY KEY (day, category_id), KEY (category_id, day))""",
     """CREATE TABLE mart_average_check (order_status VARCHAR(255), loyalty_status VARCHAR(255),
@@ -38,6 +39,19 @@ TABLES = (
     """CREATE TABLE mart_cohort_retention (cohort_month DATE, months_since BIGINT, users BIGINT NOT NULL,
     active_users BIGINT NOT NULL, retention_percent DECIMAL(22,2) NOT NULL,
     PRIMARY KEY (cohort_month, months_since))""",
+    """CREATE TABLE mart_user_activity (user_id BIGINT PRIMARY KEY COMMENT 'The user',
+    first_name LONGTEXT COMMENT 'First <i>mart</i> name')""",
+)
+MARTS = [name for statement in TABLES for name in re.findall(r"CREATE TABLE (\w+)", statement)]
+VERSIONS = """CREATE TABLE mart_versions (mart VARCHAR(64) PRIMARY KEY, run_id BIGINT NOT NULL,
+    built_at DATETIME(6) NOT NULL, lsn VARCHAR(32), position LONGTEXT NOT NULL, `rows` BIGINT NOT NULL)"""
+LINEAGE = (
+    """CREATE TABLE mart_lineage (mart VARCHAR(64), `column` VARCHAR(64), origin VARCHAR(160),
+    PRIMARY KEY (mart, `column`, origin))""",
+    """INSERT INTO mart_lineage VALUES ('mart_sales_daily', 'day', 'orders.order_date'),
+    ('mart_sales_daily', 'orders', 'orders.*'), ('mart_sales_daily', 'revenue', 'orderdetails.total_price'),
+    ('mart_sales_daily', 'revenue', 'orders.status'), ('mart_sales_daily', 'returns', '<i>mart</i>'),
+    ('mart_user_activity', 'first_name', 'users.first_name')""",
 )
 REPLICATION = (
     """CREATE TABLE _replication (slot VARCHAR(63) PRIMARY KEY, applied_lsn BIGINT UNSIGNED NOT NULL,
@@ -96,6 +110,11 @@ def add_marts(connection: "pymysql.Connection[Any]", seed: int = 1) -> None:
             ("INSERT INTO mart_cohort_retention VALUES (%s, %s, %s, %s, %s)", _cohorts(random_numbers)),
         ):
             cursor.executemany(statement, rows)
+        cursor.execute(VERSIONS)
+        for mart in MARTS:
+            cursor.execute(
+                f"INSERT INTO mart_versions SELECT '{mart}', 1, UTC_TIMESTAMP(6), NULL, '{{}}', COUNT(*) FROM {mart}"
+            )
 
 
 def add(connection: "pymysql.Connection[Any]", statements: tuple[str, ...]) -> None:

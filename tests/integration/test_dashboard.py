@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -13,11 +12,13 @@ from typing import Any
 import httpx
 import pymysql
 import pytest
+from markupsafe import escape
 from tests.connections import to_mysql
 from tests.dashboard import (
     CATEGORIES,
     HOSTILE,
     LAST_DAY,
+    LINEAGE,
     REPLICATION,
     RUNS,
     Start,
@@ -30,7 +31,7 @@ from tests.dashboard import (
     open_pages,
     wait_for,
 )
-from tests.servers import MySQL, MySQLContainer, Server, open_server
+from tests.servers import MySQL, MySQLContainer, open_server
 
 pytestmark = pytest.mark.pairs
 
@@ -59,25 +60,6 @@ COLUMNS = {
 
 
 @pytest.fixture
-def role(
-    server: Callable[[str], Server], mysql: dict[str, str], pair: tuple[str, str]
-) -> Iterator[dict[str, str]]:
-    """The settings of the dashboard's own role on the test's database."""
-    database_server = server(pair[1])
-    assert isinstance(database_server, MySQL)
-    host = "127.0.0.1" if pair[1].startswith("mariadb") else "%"
-    with dashboard_role(database_server, mysql, host) as settings:
-        yield settings
-
-
-@pytest.fixture
-def owner(mysql: dict[str, str]) -> Iterator[Any]:
-    """A connection that may write the marts."""
-    with to_mysql(mysql) as connection:
-        yield connection
-
-
-@pytest.fixture
 def ask(mysql: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """Ask MySQL by another driver than the dashboard's."""
     connection = connect(mysql)
@@ -89,6 +71,11 @@ def ask(mysql: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]
 
     yield ask
     connection.close()
+
+
+def _text(value: Any) -> str:
+    """MySQL's driver has some texts of the catalogue as bytes."""
+    return value.decode() if isinstance(value, bytes | bytearray) else str(value)
 
 
 def numbers(client: httpx.Client, address: str) -> list[dict[str, str]]:
@@ -180,6 +167,49 @@ def test_stopped_tables_and_failed_checks_are_named_with_the_reason_and_what_to_
     assert page.count('<tr class="bad">') == 3
 
 
+def test_each_mart_has_the_version_that_its_build_has_recorded(
+    start: Start, role: dict[str, str], owner: Any, ask: Callable[[str], list[tuple[Any, ...]]]
+) -> None:
+    add_marts(owner)
+    add(owner, ("UPDATE mart_versions SET run_id = 1234, `rows` = 4321 WHERE mart = 'mart_customer_rfm'",))
+    page = open_pages(start, role).get("/pipeline?lang=en").text
+    for mart, rows, run, day in ask("SELECT mart, `rows`, run_id, built_at FROM mart_versions"):
+        row = f'<td>{mart}</td><td class="n">{rows:,}</td><td class="n">{run:,}</td><td class="t">'
+        assert f"{row}{day:%-d %b %Y}" in page
+        assert f"{day:%H:%M:%S} UTC" in page
+    [(total,)] = ask("SELECT SUM(`rows`) FROM mart_versions")
+    assert f"<dt>Rows</dt><dd>{total:,}</dd>" in page
+
+
+def test_each_column_of_each_mart_has_its_meaning_type_and_origins(
+    start: Start, role: dict[str, str], owner: Any, ask: Callable[[str], list[tuple[Any, ...]]]
+) -> None:
+    add_marts(owner)
+    client = open_pages(start, role)
+    assert "The record mart_lineage" in client.get("/pipeline?lang=en").text
+    add(owner, LINEAGE)
+    wait_for(lambda: 'id="lineage-mart_sales_daily"' in client.get("/pipeline").text)
+    page = client.get("/pipeline?lang=en").text
+    columns = ask(
+        "SELECT c.table_name, c.column_name, c.column_comment, c.column_type, COALESCE(("
+        " SELECT GROUP_CONCAT(origin ORDER BY origin SEPARATOR ', ') FROM mart_lineage l"
+        " WHERE l.mart = c.table_name AND l.`column` = c.column_name), '–') FROM information_schema.columns c"
+        " WHERE table_schema = DATABASE() AND table_name IN"
+        " ('mart_average_check', 'mart_cohort_retention', 'mart_customer_rfm', 'mart_product_rating',"
+        " 'mart_sales_daily', 'mart_user_activity')"
+    )
+    assert len(columns) > 30
+    for mart, *cells in columns:
+        _, _, after = page.partition(f'<details id="lineage-{mart}">')
+        of_mart, _, _ = after.partition("</details>")
+        name, meaning, kind, origins = (str(escape(_text(cell))) for cell in cells)
+        assert (
+            f'<tr><td>{name}</td><td class="long">{meaning}</td><td>{kind}</td><td class="long">{origins}</td></tr>'
+            in of_mart
+        )
+    assert "<i>mart" not in page
+
+
 def test_without_marts_it_says_which_commands_make_them(start: Start, role: dict[str, str], owner: Any) -> None:
     client = open_pages(start, role)
     page = client.get("/?lang=en")
@@ -206,14 +236,16 @@ def test_new_marts_are_shown_after_their_build(
     add_marts(owner)
     client = open_pages(start, role)
     old = client.get("/shop/revenue.csv").text
-    time.sleep(1.1)  # MySQL tells the time of a table's making in seconds
     add(
         owner,
         (
             "CREATE TABLE _staging LIKE mart_sales_daily",
             "INSERT INTO _staging SELECT day, category_id, orders, buyers, revenue * 2, average_check, returns"
             " FROM mart_sales_daily",
-            "RENAME TABLE mart_sales_daily TO _old, _staging TO mart_sales_daily",
+            "CREATE TABLE _staging_versions AS SELECT * FROM mart_versions",
+            "UPDATE _staging_versions SET run_id = 2 WHERE mart = 'mart_sales_daily'",
+            "RENAME TABLE mart_sales_daily TO _old, _staging TO mart_sales_daily,"
+            " mart_versions TO _old_versions, _staging_versions TO mart_versions",
         ),
     )
     wait_for(lambda: client.get("/shop/revenue.csv").text != old)
@@ -230,6 +262,9 @@ def test_the_role_can_do_nothing_else(role: dict[str, str], owner: Any) -> None:
         cursor.execute("SELECT COUNT(*) FROM mart_sales_daily")
         for statement in (
             "SELECT * FROM users",
+            "SELECT * FROM mart_user_activity",
+            "SELECT first_name FROM mart_user_activity",
+            "CREATE TABLE other (user_id BIGINT, FOREIGN KEY (user_id) REFERENCES mart_user_activity (user_id))",
             "DELETE FROM mart_sales_daily",
             "UPDATE mart_sales_daily SET orders = 0",
             "DROP TABLE mart_sales_daily",
@@ -278,6 +313,10 @@ def test_the_headers_let_browsers_load_nothing_from_elsewhere(
     assert "unsafe" not in policy
     assert re.findall(r'(?:src|href|action)="(?:https?:)?//', page.text) == []
     assert client.get("/", headers={"Host": "shop.example"}).status_code == 421
+    [style] = re.findall(r'href="(/static/dashboard.css[^"]*)"', page.text)
+    packed, plain = (client.get(style, headers={"Accept-Encoding": how}) for how in ("gzip", "identity"))
+    assert packed.text == plain.text
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
     again = client.get("/", headers={"If-None-Match": page.headers["etag"]})
     assert again.status_code == 304
     assert client.get("/?from=today").status_code == 400

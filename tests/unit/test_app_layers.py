@@ -14,7 +14,7 @@ MAY_USE = {
     "demo": {"command", "airflow-client"},
     "shop": {"command", "pg-to-mysql"},
     "marts": {"command", "pg-to-mysql"},
-    "dashboard": {"command", "pg-to-mysql"},
+    "dashboard": {"command", "airflow-client", "pg-to-mysql"},
     "notebooks": {"command", "dashboard", "marts", "pg-to-mysql"},
     "embedded": {"command", "airflow-client", "dashboard", "demo"},
     "cluster": {"command", "airflow-client", "demo", "pg-to-mysql"},

@@ -49,10 +49,30 @@ class Task:
     seconds: float | None
 
 
+@dataclass(frozen=True)
+class Dag:
+    """A DAG: its id, what Airflow's pages call it, and whether somebody has paused it."""
+
+    name: str
+    title: str
+    is_paused: bool
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """A run of a DAG: its state and its times. Of one that has not begun, or goes on, they are None."""
+
+    run: str
+    state: str
+    started_at: datetime | None
+    seconds: float | None
+
+
 class AirflowClient:
     """A logged-in client; use it as a context manager.
 
-    Where Airflow does not answer, or says that it can't for now, it is asked again for ``patience`` seconds.
+    Where Airflow does not answer within ``timeout`` seconds, or says that it can't for now, it is asked again for
+    ``patience`` seconds.
     ``require_servers`` is called meanwhile; it raises when waiting has become pointless.
     """
 
@@ -61,12 +81,13 @@ class AirflowClient:
         login: AirflowLogin,
         require_servers: Callable[[], None] = lambda: None,
         patience: float = PATIENCE_SECONDS,
+        timeout: float = 30,
     ) -> None:
         self.url = login.url
         self._require_servers = require_servers
         self._patience = patience
         # Airflow is on this machine, or forwarded to it: a proxy of the environment is not for it.
-        self._http = httpx.Client(base_url=login.url, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=login.url, timeout=timeout, trust_env=False)
         credentials = {"username": login.user, "password": login.password}
         token = self._send("POST", "/auth/token", json=credentials)["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
@@ -77,6 +98,10 @@ class AirflowClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
         self._http.close()
 
     def wait_for_dags(self, names: set[str], seconds: float = 60) -> None:
@@ -99,6 +124,24 @@ class AirflowClient:
         known = {pool["name"] for pool in self._get("/pools", limit=100)["pools"]}
         for name in pools.keys() - known:
             self._make("/api/v2/pools", {"name": name, **pools[name]})
+
+    def dags(self, most: int) -> list[Dag]:
+        """The DAGs, in the order of their names."""
+        found = self._get("/dags", limit=most, order_by="dag_id")["dags"]
+        return [Dag(dag["dag_id"], dag["dag_display_name"], dag["is_paused"]) for dag in found]
+
+    def last_runs(self, dag: str, most: int) -> list[RunTimes]:
+        """The last runs of a DAG, the last one first."""
+        found = self._get(f"/dags/{dag}/dagRuns", limit=most, order_by="-run_after")["dag_runs"]
+        return [
+            RunTimes(
+                run["dag_run_id"],
+                run["state"],
+                datetime.fromisoformat(run["start_date"]) if run["start_date"] else None,
+                _seconds(run),
+            )
+            for run in found
+        ]
 
     def runs(self, dag: str) -> dict[str, str]:
         """The state of each run of a DAG, by its id."""
@@ -205,6 +248,8 @@ class AirflowClient:
             if not passing:
                 raise Failure(cause)
             self._require_servers()
+            if not self._patience:
+                raise Failure(f"{cause}: see the log of its API server")
             if time.monotonic() > deadline:
                 raise Failure(
                     f"{cause}; it has done so for {self._patience:.0f} s: see the log of its API server"
@@ -215,7 +260,9 @@ class AirflowClient:
             time.sleep(PAUSE_SECONDS)
 
 
-def _seconds(task: Mapping[str, Any]) -> float | None:
-    if not (task["start_date"] and task["end_date"]):
+def _seconds(lasted: Mapping[str, Any]) -> float | None:
+    """Of a task or a run from its start to its end."""
+    start, end = lasted["start_date"], lasted["end_date"]
+    if not (start and end):
         return None
-    return (datetime.fromisoformat(task["end_date"]) - datetime.fromisoformat(task["start_date"])).total_seconds()
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

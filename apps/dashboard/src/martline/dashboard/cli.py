@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 import uvicorn
 
-from martline.command import Failure, console_command, port_is_free
+from martline.command import Failure, WrongSettings, console_command, port_is_free
+from martline.dashboard.reading.elsewhere import Sources
 from martline.dashboard.reading.watcher import Watcher
-from martline.dashboard.tables import role_statements
+from martline.dashboard.tables import postgres_role_statements, role_statements
 from martline.dashboard.web.application import application
 from martline.dashboard.web.pages import Pages
 from martline.dashboard.web.security import Door, is_loopback, read_password
@@ -31,18 +32,22 @@ def dashboard(host: str, port: int, password_file: Path | None) -> None:
 
     MySQL is where the variables MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and MYSQL_DATABASE say; the
     user needs no more than `dashboard-role` grants. While MySQL is away, the pages show what it said last.
+
+    The pipeline's page asks more of PostgreSQL where PGDATABASE is set, of Kafka where KAFKA_BOOTSTRAP_SERVERS
+    is, and of Airflow where AIRFLOW_URL is, with AIRFLOW_USER and AIRFLOW_PASSWORD or AIRFLOW_PASSWORD_FILE.
     """
     password = read_password(password_file, host)
-    settings = mysql_from_environment()
+    settings, sources = mysql_from_environment(), Sources()
     if is_loopback(host) and not port_is_free(port):
         raise Failure(f"Port {port} is taken: choose another one with --port")
     pages = Pages(with_login=password is not None)
     watcher = Watcher(settings, pages.warm)
     watcher.start()
+    sources.start()
     log.info("the dashboard is at http://%s:%d", f"[{host}]" if ":" in host else host, port)
     try:
         uvicorn.run(
-            application(watcher, pages, Door(password) if password else None),
+            application(watcher, sources, pages, Door(password) if password else None),
             host=host,
             port=port,
             log_level="warning",
@@ -51,16 +56,23 @@ def dashboard(host: str, port: int, password_file: Path | None) -> None:
         )
     finally:
         watcher.stop()
+        sources.stop()
 
 
 @console_command
 @click.option("--user", default="dashboard", help="The role's name.")
-@click.option("--host", default="%", help="The hosts that it may come from.")
-@click.option("--database", envvar="MYSQL_DATABASE", required=True, help="The database of the marts.")
-def dashboard_role(user: str, host: str, database: str) -> None:
+@click.option("--host", default="%", help="The hosts that MySQL's role may come from.")
+@click.option("--database", envvar="MYSQL_DATABASE", help="The database of the marts.")
+@click.option(
+    "--postgres", is_flag=True, help="The role in PostgreSQL instead; it is run in the shop's database."
+)
+def dashboard_role(user: str, host: str, database: str | None, postgres: bool) -> None:
     """Print SQL that makes a role in MySQL which can read the marts and the bookkeeping, and nothing else.
 
-    It can be run again, holds no password, and makes the role locked until it has one.
+    With --postgres one in PostgreSQL, which can see how far events are stored and count dead letters. Either can
+    be run again, holds no password, and makes a role that can't log in until it has one.
     """
-    for statement in role_statements(user, host, database):
+    if not postgres and not database:
+        raise WrongSettings("MYSQL_DATABASE is not set: set it, or --database, to the database of the marts")
+    for statement in postgres_role_statements(user) if postgres else role_statements(user, host, database or ""):
         click.echo(f"{statement};")

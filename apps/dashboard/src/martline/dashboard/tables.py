@@ -1,4 +1,4 @@
-"""The tables that the dashboard reads, and the role in MySQL that can read nothing else."""
+"""What the dashboard reads, and the roles in MySQL and PostgreSQL that can read nothing else."""
 
 from pg_to_mysql.mysql.quoting import quote, text_literal
 
@@ -9,7 +9,11 @@ MARTS = (
     "mart_product_rating",
     "mart_sales_daily",
 )
-BOOKKEEPING = ("mart_runs", "mart_checks", "_replication", "_replication_tables")
+PERSONAL_MARTS = ("mart_user_activity",)
+"""Marts with people's names: only what their columns are called and mean is read."""
+ALL_MARTS = (*MARTS, *PERSONAL_MARTS)
+VERSIONS, LINEAGE = "mart_versions", "mart_lineage"
+BOOKKEEPING = (VERSIONS, LINEAGE, "mart_runs", "mart_checks", "_replication", "_replication_tables")
 READ = (*MARTS, *BOOKKEEPING)
 
 
@@ -17,11 +21,29 @@ def role_statements(user: str, host: str, database: str) -> list[str]:
     """The statements that make a role which may read :data:`READ`, and take from it whatever else it had.
 
     The tables need not be there yet. MySQL and MariaDB grant rights on a table that is missing only together with
-    ``CREATE``, which is taken back at once.
+    ``CREATE``, which is taken back at once. ``REFERENCES`` shows a table's columns and none of its rows.
     """
     account = f"{text_literal(user)}@{text_literal(host)}"
     statements = [f"CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK", f"REVOKE ALL, GRANT OPTION FROM {account}"]
-    for table in READ:
+    granted = [(table, "SELECT") for table in READ] + [(table, "REFERENCES") for table in PERSONAL_MARTS]
+    for table, right in granted:
         name = f"{quote(database)}.{quote(table)}"
-        statements += [f"GRANT SELECT, CREATE ON {name} TO {account}", f"REVOKE CREATE ON {name} FROM {account}"]
+        statements += [f"GRANT {right}, CREATE ON {name} TO {account}", f"REVOKE CREATE ON {name} FROM {account}"]
     return statements
+
+
+def postgres_role_statements(role: str) -> list[str]:
+    """The statements that make a role in PostgreSQL which may look into the schema ``shop``.
+
+    What may be read there ``shop-init`` grants to whoever may look into it: how far events are stored, and of
+    dead letters the topic and the times. The log's position and the slots PostgreSQL tells everybody. The tables
+    need not be there yet; a schema that is made here belongs to the database's owner.
+    """
+    name, text = '"' + role.replace('"', '""') + '"', "'" + role.replace("'", "''") + "'"
+    return [
+        f"DO $body$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {text}) THEN"
+        f" CREATE ROLE {name}; END IF; END $body$",
+        f"ALTER ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS",
+        "CREATE SCHEMA IF NOT EXISTS shop AUTHORIZATION pg_database_owner",
+        f"GRANT USAGE ON SCHEMA shop TO {name}",
+    ]

@@ -21,15 +21,18 @@ KEYS = {
     ("api_auth", "jwt_secret"): "jwt_secret",
 }
 """Airflow's options that are secrets, and their names in ours."""
+DASHBOARD = "dashboard"
+"""The dashboard's user."""
 PROGRAM = str(Path(sys.executable).with_name("airflow"))
 
 
 def prepare(state: State) -> None:
-    """Write the login that the simple auth manager checks, and the keys."""
+    """Write the logins that the simple auth manager checks, and the keys."""
     for name in KEYS.values():
         write_private(_key_file(state, name), state.secrets[name])
     write_private(
-        _password_file(state), json.dumps({state.settings.airflow_user: state.secrets["airflow_password"]})
+        _password_file(state),
+        json.dumps({one.user: one.password for one in (login(state), dashboard_login(state))}),
     )
 
 
@@ -85,8 +88,13 @@ def base_url(state: State) -> str:
 
 
 def login(state: State) -> AirflowLogin:
-    """The login of the platform's one user."""
+    """The login of the platform's user."""
     return AirflowLogin(base_url(state), state.settings.airflow_user, state.secrets["airflow_password"])
+
+
+def dashboard_login(state: State) -> AirflowLogin:
+    """The login of the dashboard, which may look at everything and do nothing."""
+    return AirflowLogin(base_url(state), DASHBOARD, state.secrets["airflow_dashboard"])
 
 
 def environment(state: State, dags: Path) -> dict[str, str]:
@@ -99,7 +107,7 @@ def environment(state: State, dags: Path) -> dict[str, str]:
         ("core", "load_examples"): "False",
         ("core", "dags_are_paused_at_creation"): "False",
         ("core", "execution_api_server_url"): f"{base_url(state)}/execution/",
-        ("core", "simple_auth_manager_users"): f"{state.settings.airflow_user}:admin",
+        ("core", "simple_auth_manager_users"): f"{state.settings.airflow_user}:admin,{DASHBOARD}:viewer",
         ("core", "simple_auth_manager_passwords_file"): str(state.plain(_password_file(state))),
         # libpq takes the password from a file, so that none stands in this address.
         ("database", "sql_alchemy_conn"): f"postgresql+psycopg://{postgres.AIRFLOW}@127.0.0.1:"

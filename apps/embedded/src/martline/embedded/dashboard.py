@@ -1,18 +1,18 @@
-"""The dashboard, as a role in MariaDB of its own."""
+"""The dashboard, as roles of its own in MariaDB and PostgreSQL, and as a user of Airflow's who may only look."""
 
 import sys
 from pathlib import Path
 
 import httpx
 
-from martline.embedded import mariadb
+from martline.embedded import airflow, mariadb, postgres
 from martline.embedded.server import Server
 from martline.embedded.state import State
 
 PROGRAM = str(Path(sys.executable).with_name("dashboard"))
 
 
-def server(state: State) -> Server:
+def server(state: State, *, with_airflow: bool) -> Server:
     """The server process, which listens on the loopback interface alone."""
     client = httpx.Client(base_url=base_url(state), timeout=5, trust_env=False)
 
@@ -23,8 +23,16 @@ def server(state: State) -> Server:
             return False
 
     command = [PROGRAM, "--port", str(state.ports["dashboard_port"])]
-    login = {"MYSQL_USER": mariadb.DASHBOARD, "MYSQL_PWD": state.secrets["mysql_dashboard"]}
-    return Server("dashboard", command, is_ready, environment=login)
+    logins = {
+        "MYSQL_USER": mariadb.DASHBOARD,
+        "MYSQL_PWD": state.secrets["mysql_dashboard"],
+        "PGUSER": postgres.DASHBOARD,
+        "PGPASSFILE": str(state.plain(postgres.dashboard_password_file(state))),
+    }
+    if with_airflow:
+        login = airflow.dashboard_login(state)
+        logins |= {"AIRFLOW_URL": login.url, "AIRFLOW_USER": login.user, "AIRFLOW_PASSWORD": login.password}
+    return Server("dashboard", command, is_ready, environment=logins)
 
 
 def base_url(state: State) -> str:

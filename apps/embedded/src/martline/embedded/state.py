@@ -23,7 +23,7 @@ PORTS = ("pgport", "mysql_tcp_port", "zookeeper_port", "kafka_port", "airflow_po
 FIRST_PORT, LAST_PORT, PORTS_OF_A_PLATFORM = 12000, 32000, 10
 NEEDED_DISK = 1 << 30
 GENERATED = ("postgres_admin", "mysql_admin", "airflow_database", "jwt_secret", "api_secret")
-GIVEN_AT_EACH_START = ("zookeeper", "mysql_dashboard", "jupyter")
+GIVEN_AT_EACH_START = ("zookeeper", "mysql_dashboard", "postgres_dashboard", "airflow_dashboard", "jupyter")
 NEEDED_BY_DATA = ("pgpassword", "mysql_pwd", "airflow_password", *GENERATED, "fernet_key")
 """Secrets without which data that is there can't be used any more."""
 

@@ -1,6 +1,6 @@
 """The pipeline's bookkeeping in MySQL: how far the replica is, its tables, the marts' builds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,9 +8,8 @@ from typing import Any
 from pymysql.connections import Connection
 
 from martline.dashboard.reading.database import ask
-from martline.dashboard.tables import BOOKKEEPING
+from martline.dashboard.tables import ALL_MARTS, BOOKKEEPING, LINEAGE
 from pg_to_mysql.mysql.names import present_tables
-from pg_to_mysql.postgres.wal import format_lsn
 
 EPOCH_OF_POSTGRESQL = datetime(2000, 1, 1, tzinfo=UTC)
 LAST_ROWS = 12
@@ -22,7 +21,7 @@ class Replica:
     """What is known of one slot's replica. Times are UTC."""
 
     slot: str
-    applied_lsn: str
+    applied_lsn: int
     equal_at: datetime | None
     """When the tables were last known to equal the source."""
     committed_at: datetime | None
@@ -57,6 +56,16 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class MartColumn:
+    """A column of a mart, and the columns of the replica that it follows from, as ``table.column``."""
+
+    name: str
+    type: str
+    meaning: str
+    origins: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """What the bookkeeping says. A table that is missing is named in ``missing``."""
 
@@ -68,6 +77,8 @@ class Pipeline:
     """Of build-marts, the last first."""
     checks: Listing | None
     """Of the last run that was checked, those that did not pass first."""
+    lineage: Mapping[str, Sequence[MartColumn]]
+    """Of each mart that is there."""
 
     @property
     def stopped(self) -> list[ReplicatedTable]:
@@ -85,6 +96,7 @@ def read_pipeline(connection: "Connection[Any]") -> Pipeline:
         tables=_tables(connection) if "_replication_tables" in present else (),
         runs=_runs(connection, present),
         checks=_checks(connection) if "mart_checks" in present else None,
+        lineage=_lineage(connection, present),
     )
 
 
@@ -95,7 +107,7 @@ def _replicas(connection: "Connection[Any]") -> list[Replica]:
     return [
         Replica(
             slot,
-            format_lsn(int(lsn)),
+            int(lsn),
             _utc(equal_at),
             None if committed_at is None else EPOCH_OF_POSTGRESQL + timedelta(microseconds=int(committed_at)),
         )
@@ -128,6 +140,26 @@ def _checks(connection: "Connection[Any]") -> Listing:
         "WHERE run_id = (SELECT MAX(run_id) FROM mart_checks)"
         " ORDER BY outcome = 'failed' DESC, outcome = 'passed', mart, `check` LIMIT 200",
     )
+
+
+def _lineage(connection: "Connection[Any]", present: set[str]) -> dict[str, list[MartColumn]]:
+    origins: dict[tuple[str, str], list[str]] = {}
+    if LINEAGE in present:
+        for mart, column, origin in ask(
+            connection, f"SELECT mart, `column`, origin FROM {LINEAGE} ORDER BY origin LIMIT 10000"
+        ):
+            origins.setdefault((mart, column), []).append(origin)
+    names = ", ".join(f"'{mart}'" for mart in ALL_MARTS)
+    columns = ask(
+        connection,
+        "SELECT table_name, column_name, column_type, column_comment FROM information_schema.columns"
+        f" WHERE table_schema = DATABASE() AND table_name IN ({names}) ORDER BY table_name, ordinal_position",
+    )
+    lineage: dict[str, list[MartColumn]] = {}
+    for mart, column, kind, meaning in columns:
+        written = kind.decode() if isinstance(kind, bytes) else kind
+        lineage.setdefault(mart, []).append(MartColumn(column, written, meaning, origins.get((mart, column), ())))
+    return lineage
 
 
 def _listing(connection: "Connection[Any]", table: str, which: str) -> Listing:

@@ -10,7 +10,8 @@ from pymysql.connections import Connection
 
 from martline.dashboard.reading.database import ask
 from martline.dashboard.reading.sales import Sales
-from martline.dashboard.tables import MARTS
+from martline.dashboard.tables import ALL_MARTS, VERSIONS
+from pg_to_mysql.mysql.names import present_tables
 
 MOST_SALES = 400_000
 """Rows of mart_sales_daily that are kept; of more, those of the latest days."""
@@ -64,13 +65,21 @@ class Product:
 
 
 @dataclass(frozen=True)
+class Version:
+    """A row of ``mart_versions``: which run has built the mart."""
+
+    run_id: int
+    built_at: datetime
+    """UTC."""
+    rows: int
+
+
+@dataclass(frozen=True)
 class Shop:
     """What the marts say. What is missing is empty, and named in ``missing``."""
 
-    built_at: dict[str, datetime]
-    """When each mart was built, UTC: others after each build."""
-    rows: dict[str, int]
-    """Of each mart."""
+    versions: dict[str, Version]
+    """Of the marts that are there."""
     missing: tuple[str, ...]
     sales: Sales
     categories: dict[int, str]
@@ -82,25 +91,27 @@ class Shop:
     worst: Sequence[Product]
 
 
-def read_version(connection: "Connection[Any]") -> dict[str, datetime]:
-    """When each mart was built, in UTC: a build puts new tables in the place of the old ones."""
-    rows = ask(
-        connection,
-        "SELECT table_name, create_time FROM information_schema.tables WHERE table_schema = DATABASE()",
-    )
-    return {name: created.replace(tzinfo=UTC) for name, created in sorted(rows) if name in MARTS}
+def read_versions(connection: "Connection[Any]") -> dict[str, Version]:
+    """The versions of the marts that are there: a build exchanges them together with the marts."""
+    present = present_tables(connection)
+    if VERSIONS not in present:
+        return {}
+    rows = ask(connection, f"SELECT mart, run_id, built_at, `rows` FROM {VERSIONS} ORDER BY mart")
+    return {
+        mart: Version(int(run_id), built_at.replace(tzinfo=UTC), int(count))
+        for mart, run_id, built_at, count in rows
+        if mart in ALL_MARTS and mart in present
+    }
 
 
-def read_shop(connection: "Connection[Any]", built_at: Mapping[str, datetime]) -> Shop:
+def read_shop(connection: "Connection[Any]", versions: Mapping[str, Version]) -> Shop:
     """Read the marts that are there."""
-    present = built_at.keys()
-    categories = dict(_categories(connection)) if "mart_product_rating" in present else {}
+    present = versions.keys()
     return Shop(
-        built_at=dict(built_at),
-        rows={mart: int(ask(connection, f"SELECT COUNT(*) FROM `{mart}`")[0][0]) for mart in built_at},
-        missing=tuple(mart for mart in MARTS if mart not in present),
+        versions=dict(versions),
+        missing=tuple(mart for mart in ALL_MARTS if mart not in present),
         sales=_sales(connection) if "mart_sales_daily" in present else Sales((), 2),
-        categories=categories,
+        categories=dict(_categories(connection)) if "mart_product_rating" in present else {},
         checks=_rows(connection, present, "mart_average_check", AverageCheck, _CHECKS),
         cohorts=_rows(connection, present, "mart_cohort_retention", Cohort, _COHORTS),
         segments=_rows(connection, present, "mart_customer_rfm", Segment, _SEGMENTS),

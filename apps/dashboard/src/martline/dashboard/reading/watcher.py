@@ -1,7 +1,6 @@
 """Watches MySQL, so that no page waits for it: what it said last is kept, with its age."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,7 +12,8 @@ from pymysql.constants import ER
 
 from martline.command import Failure, MySQLSettings
 from martline.dashboard.reading.pipeline import Pipeline, read_pipeline
-from martline.dashboard.reading.shop import Shop, read_shop, read_version
+from martline.dashboard.reading.shop import Shop, read_shop, read_versions
+from martline.dashboard.reading.source import Repeated
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 2.0
@@ -43,26 +43,9 @@ class Watcher:
         self.known = Known()
         self._settings = settings
         self._warm = warm
-        self._stopping = threading.Event()
         self._connection: Connection[Any] | None = None
-
-    def start(self) -> None:
-        """Watch in a thread of its own, until :meth:`stop`."""
-        threading.Thread(target=self._run, name="watcher", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the thread soon."""
-        self._stopping.set()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.look()
-            except Exception:
-                # It goes on: a thread that has died would let the pages grow old in silence.
-                log.exception("MySQL could not be looked at")
-            self._stopping.wait(PAUSE_SECONDS)
-        self._disconnect()
+        self._repeated = Repeated("MySQL", self.look, PAUSE_SECONDS, self._disconnect)
+        self.start, self.stop = self._repeated.start, self._repeated.stop
 
     def look(self) -> None:
         """Read what is new. Where MySQL does not answer, what is known stays, with the reason."""
@@ -85,11 +68,11 @@ class Watcher:
             # All that a page shows is of one moment. It ends soon: publishing waits for its readers.
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         pipeline = read_pipeline(connection)
-        built_at = read_version(connection)
+        versions = read_versions(connection)
         shop = self.known.shop
-        is_new = shop is None or shop.built_at != built_at
+        is_new = shop is None or shop.versions != versions
         if is_new:
-            shop = read_shop(connection, built_at)
+            shop = read_shop(connection, versions)
         connection.commit()
         if is_new and shop is not None:
             self._warm(shop)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from martline.dashboard.pages.shop import ShopPage
 from martline.dashboard.pages.texts import preferred
 from martline.dashboard.pages.view import View, WrongAddress
+from martline.dashboard.reading.elsewhere import Sources
 from martline.dashboard.reading.watcher import Watcher
 from martline.dashboard.web.pages import STATIC_TYPES, Packed, Pages
 from martline.dashboard.web.security import COOKIE, HEADERS, LOOPBACK_NAMES, SESSION_SECONDS, Door
@@ -23,9 +24,9 @@ LONGEST_FORM = 4096
 FOR_GOOD = "public, max-age=31536000, immutable"
 
 
-def application(watcher: Watcher, pages: Pages, door: Door | None) -> Starlette:
+def application(watcher: Watcher, sources: Sources, pages: Pages, door: Door | None) -> Starlette:
     """The application; without a door it answers to this machine's names alone."""
-    answers = _Answers(watcher, pages, door)
+    answers = _Answers(watcher, sources, pages, door)
     routes = [
         Route("/", answers.shop),
         Route("/pipeline", answers.pipeline),
@@ -45,8 +46,9 @@ def application(watcher: Watcher, pages: Pages, door: Door | None) -> Starlette:
 class _Answers:
     """What each address answers."""
 
-    def __init__(self, watcher: Watcher, pages: Pages, door: Door | None) -> None:
+    def __init__(self, watcher: Watcher, sources: Sources, pages: Pages, door: Door | None) -> None:
         self._watcher = watcher
+        self._sources = sources
         self._pages = pages
         self._door = door
 
@@ -54,7 +56,7 @@ class _Answers:
         return _answer(request, self._pages.shop(self._watcher.known, _view(request)))
 
     def pipeline(self, request: Request) -> Response:
-        return _answer(request, self._pages.pipeline(self._watcher.known, _view(request)))
+        return _answer(request, self._pages.pipeline(self._watcher.known, self._sources.told(), _view(request)))
 
     def csv(self, request: Request) -> Response:
         view = _view(request)
@@ -74,7 +76,11 @@ class _Answers:
         if content is None:
             return Response(status_code=404)
         kind = STATIC_TYPES[name.rpartition(".")[2]]
-        return Response(content, media_type=kind, headers={"Cache-Control": FOR_GOOD})
+        headers = {"Cache-Control": FOR_GOOD, "Vary": "Accept-Encoding"}
+        if _takes_packed(request):
+            content = self._pages.static_packed[name]
+            headers["Content-Encoding"] = "gzip"
+        return Response(content, media_type=kind, headers=headers)
 
     async def health(self, _request: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -172,10 +178,14 @@ def _answer(request: Request, made: Packed) -> Response:
     if made.page.status == 200 and request.headers.get("if-none-match") == made.mark:
         return Response(status_code=304, headers=headers)
     content = made.page.html
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if _takes_packed(request):
         content = made.packed
         headers["Content-Encoding"] = "gzip"
     return Response(content, made.page.status, headers, media_type="text/html; charset=utf-8")
+
+
+def _takes_packed(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
 
 
 async def _body(request: Request) -> bytes:

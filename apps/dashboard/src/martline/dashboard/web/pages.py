@@ -18,6 +18,7 @@ from martline.dashboard.pages.pipeline import PipelinePage
 from martline.dashboard.pages.shop import ShopPage
 from martline.dashboard.pages.texts import LANGUAGES, Texts
 from martline.dashboard.pages.view import View
+from martline.dashboard.reading.elsewhere import Elsewhere
 from martline.dashboard.reading.shop import Shop
 from martline.dashboard.reading.watcher import Known
 from martline.dashboard.web.cache import Cache
@@ -61,6 +62,7 @@ class Pages:
         self._with_login = with_login
         folder = files("martline.dashboard.pages").joinpath("static")
         self.static = {file.name: file.read_bytes() for file in folder.iterdir()}
+        self.static_packed = {name: _gzip(content) for name, content in self.static.items()}
         self._templates = Environment(
             loader=PackageLoader("martline.dashboard.pages"),
             autoescape=select_autoescape(default=True),
@@ -80,12 +82,12 @@ class Pages:
         if known.shop is None or known.read_at is None:
             return self._packed(self._waiting(known, view))
         shop, now = known.shop, datetime.now(UTC)
-        if not shop.built_at:
+        if not shop.versions:
             return self._packed(self._nothing(view, known.failure))
-        built_at = min(shop.built_at.values())
+        built_at = min(version.built_at for version in shop.versions.values())
         # Ages on the page are of whole minutes, so that it can be kept for one.
         minute = int(now.timestamp()) // 60
-        key = (tuple(shop.built_at.items()), view, minute, known.failure)
+        key = (tuple(shop.versions.items()), view, minute, known.failure)
 
         def make() -> Packed:
             page = ShopPage(shop, view)
@@ -103,12 +105,12 @@ class Pages:
 
         return self._pages.get(key, make)
 
-    def pipeline(self, known: Known, view: View) -> Packed:
+    def pipeline(self, known: Known, elsewhere: Elsewhere, view: View) -> Packed:
         """The page *The pipeline*."""
         if known.shop is None or known.pipeline is None:
             return self._packed(self._waiting(known, view))
         now = datetime.now(UTC)
-        page = PipelinePage(known.pipeline, known.shop, view, now)
+        page = PipelinePage(known.pipeline, known.shop, elsewhere, view, now)
         return self._packed(self._render("pipeline.html", view, page=page, **_age(known, now)))
 
     def wrong(self, view: View, key: str, status: int) -> Packed:
@@ -199,11 +201,15 @@ class Pages:
         return Page(html.encode())
 
     def _packed(self, page: Page) -> Packed:
-        return Packed(page, page.mark, gzip.compress(page.html, compresslevel=6, mtime=0))
+        return Packed(page, page.mark, _gzip(page.html))
 
     def _address_of_static(self, name: str) -> str:
         """With a mark of its content, so that browsers may keep it for good."""
         return f"/static/{name}?{hashlib.sha256(self.static[name]).hexdigest()[:12]}"
+
+
+def _gzip(content: bytes) -> bytes:
+    return gzip.compress(content, compresslevel=6, mtime=0)
 
 
 def _age(known: Known, now: datetime) -> dict[str, Any]:

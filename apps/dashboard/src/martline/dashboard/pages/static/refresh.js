@@ -12,6 +12,7 @@ async function refresh() {
   for (const part of parts) {
     const fresh = page.querySelector(`[data-live="${part.dataset.live}"]`);
     if (!fresh) return location.reload();
+    for (const open of part.querySelectorAll("details[open]")) fresh.querySelector(`#${open.id}`)?.setAttribute("open", "");
     // What a reader has selected or has the focus in stays as it is.
     const isInUse = part.contains(document.activeElement) || getSelection().containsNode(part, true);
     if (!isInUse && fresh.innerHTML !== part.innerHTML) part.innerHTML = fresh.innerHTML;
