@@ -10,7 +10,7 @@ from martline.command import Failure
 from martline.embedded.folder import Folder
 
 OWN = {
-    "": r"airflow|data|java|lock|logs|pgpass|ports\.json|run|secrets\.json",
+    "": r"airflow|dashboard-pgpass|data|java|lock|logs|pgpass|ports\.json|run|secrets\.json",
     "data": r"postgres|mariadb|zookeeper|kafka",
     "java": r"bin",
     "logs": r"[a-z-]+\.log(\.\d+)?|airflow-tasks",
