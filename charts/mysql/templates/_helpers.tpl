@@ -37,7 +37,10 @@ What the dashboard may read, as apps/dashboard/src/martline/dashboard/tables.py 
 compares both.
 */}}
 {{- define "mysql.dashboardTables" -}}
-mart_average_check mart_cohort_retention mart_customer_rfm mart_product_rating mart_sales_daily mart_runs mart_checks _replication _replication_tables
+mart_average_check mart_cohort_retention mart_customer_rfm mart_product_rating mart_sales_daily mart_versions mart_lineage mart_runs mart_checks _replication _replication_tables
+{{- end }}
+{{- define "mysql.dashboardPersonalTables" -}}
+mart_user_activity
 {{- end }}
 
 {{/*
@@ -48,15 +51,17 @@ on a table that is not there are granted together with CREATE alone, which is ta
 {{- define "mysql.prepareDashboard" -}}
 [ "$(text dashboard/MYSQL_USER)" != "$(text shop/MYSQL_USER)" ] || refuse "the Secrets mysql-dashboard and mysql-client" \
   "name the same user, and the dashboard's loses every right but to read: name another one in mysql-dashboard."
+grant() {
+  table=$(name shop/MYSQL_DATABASE).$2
+  echo "GRANT $1, CREATE ON $table TO $role;"
+  echo "REVOKE CREATE ON $table FROM $role;"
+}
 dashboard_role() {
   role="$(text dashboard/MYSQL_USER)@'%'"
   echo "CREATE USER IF NOT EXISTS $role ACCOUNT LOCK;"
   echo "REVOKE ALL, GRANT OPTION FROM $role;"
-  for table in {{ include "mysql.dashboardTables" . }}; do
-    table=$(name shop/MYSQL_DATABASE).$table
-    echo "GRANT SELECT, CREATE ON $table TO $role;"
-    echo "REVOKE CREATE ON $table FROM $role;"
-  done
+  for table in {{ include "mysql.dashboardTables" . }}; do grant SELECT "$table"; done
+  for table in {{ include "mysql.dashboardPersonalTables" . }}; do grant REFERENCES "$table"; done
   echo "ALTER USER $role IDENTIFIED BY $(text dashboard/MYSQL_PWD) ACCOUNT UNLOCK;"
 }
 (umask 077; dashboard_role > /tmp/dashboard.sql)
