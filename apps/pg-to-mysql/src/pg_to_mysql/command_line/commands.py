@@ -14,6 +14,7 @@ import click
 
 from pg_to_mysql.command_line.console import Result, console_command
 from pg_to_mysql.command_line.environment import (
+    journal_mib_from_environment,
     mysql_from_environment,
     source_from_environment,
     spark_master_from_environment,
@@ -158,6 +159,7 @@ def _replica(
         slot=slot,
         unfit=unfit,
         drop_gone=drop_gone,
+        journal_mib=journal_mib_from_environment(),
         spark_master=spark_master_from_environment(),
         progress=bar,
     )
