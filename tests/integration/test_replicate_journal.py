@@ -1,12 +1,19 @@
 """The journal in MySQL: who has noted its newest id learns later which rows have changed since."""
 
+import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import pymysql
 import pytest
+from tests.connections import to_mysql
+
+from martline.embedded.platform import Platform
 
 Run = Callable[..., Any]
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -329,8 +336,156 @@ def test_no_id_comes_twice_even_if_somebody_has_dropped_the_journal(
     assert not journal.goes_on()
 
 
+def test_the_platforms_programs_keep_a_journal(
+    platform: Platform, servers: dict[str, str], source: psycopg.Connection, query: Query, run: Run
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    run(
+        "replicate", env={**servers, "REPLICATION_JOURNAL_MIB": platform.environment()["REPLICATION_JOURNAL_MIB"]}
+    )
+    assert query("SELECT COUNT(*) > 0 FROM _replication_changes") == [(1,)]
+
+
 @pytest.mark.parametrize("value", ["-1", "1.5", "many"])
 def test_a_bound_that_is_no_number_is_refused(servers: dict[str, str], run: Run, value: str) -> None:
     refused = run("replicate", env={**servers, "REPLICATION_JOURNAL_MIB": value}, check=False)
     assert refused.status == 2
     assert f"REPLICATION_JOURNAL_MIB is '{value}': a number of MiB is allowed" in refused.log
+
+
+ROUNDS = 10
+TABLES = {
+    "numbered": "id int PRIMARY KEY, v int, words text",
+    "pairs": "a int, v int, b varchar(30), words text, PRIMARY KEY (b, a)",
+    "days": "day date, yes boolean, cost numeric(8, 2), v int, words text, PRIMARY KEY (cost, day, yes)",
+}
+NEW_KEYS = {"numbered": "id = id + 7000", "pairs": "b = b || '~'", "days": "yes = NOT yes, cost = cost + 0.5"}
+INSERTS = {
+    "numbered": "SELECT {n} * 10000 + n, n, 'new' FROM generate_series(1, {rows}) n",
+    "pairs": "SELECT n % 7, n, 'a,' || {n} || E'\\n' || n, 'new' FROM generate_series(1, {rows}) n",
+    "days": "SELECT date '2026-01-01' + n % 9, n % 2 = 0, {n} + n * 0.25, n, 'new' FROM generate_series(1, {rows}) n",
+}
+Rows = dict[tuple[str, ...], tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a reader has seen at one moment."""
+
+    newest: int
+    tables: dict[str, Rows]
+    """The rows of each table by the texts of their keys."""
+
+
+def look(mysql: dict[str, str]) -> Look:
+    """Look at the replica and the newest id of its journal, without keeping the replicator from anything."""
+    while True:
+        with to_mysql(mysql) as connection, connection.cursor() as cursor, suppress(pymysql.MySQLError):
+            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            cursor.execute("SELECT MAX(id) FROM _replication_changes")
+            [(newest,)] = cursor.fetchall()
+            cursor.execute("SHOW TABLES")
+            names = [name for (name,) in cursor.fetchall() if not name.startswith("_replication")]
+            # A table that was replaced since the moment makes a statement fail: that was no look at one moment.
+            return Look(newest, {name: _rows(cursor, name) for name in names})
+
+
+def _rows(cursor: Any, name: str) -> Rows:
+    cursor.execute(
+        "SELECT column_name FROM information_schema.statistics"
+        f" WHERE table_schema = DATABASE() AND table_name = '{name}' ORDER BY seq_in_index"
+    )
+    key = [column for (column,) in cursor.fetchall()]
+    cursor.execute(f"SELECT {', '.join(f'CAST({column} AS CHAR)' for column in key)}, t.* FROM {name} t")
+    return {row[: len(key)]: row[len(key) :] for row in cursor.fetchall()}
+
+
+def assert_told(query: Query, before: Look, after: Look) -> None:
+    """What differs between the two is in the journal."""
+    assert query(f"SELECT 1 FROM _replication_changes WHERE id = {before.newest}")
+    told: dict[str, set[tuple[str, ...]] | None] = {}
+    for name, changed in query(
+        f"SELECT name, changed FROM _replication_changes WHERE id > {before.newest} AND id <= {after.newest}"
+    ):
+        keys = told.setdefault(name, set())
+        if keys is None or changed is None:
+            told[name] = None
+            continue
+        width = {"numbered": 1, "pairs": 2, "days": 3}[name]
+        texts = changed.decode().split("\0")
+        keys.update(tuple(texts[i : i + width]) for i in range(0, len(texts), width))
+    for name in before.tables.keys() | after.tables.keys():
+        old, new = before.tables.get(name), after.tables.get(name)
+        if told.get(name, set()) is not None:
+            assert old is not None, name
+            assert new is not None, name
+            differing = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+            assert differing <= (told.get(name) or set()), name
+
+
+@pytest.mark.timeout(0)
+def test_whatever_happens_the_rows_that_differ_between_two_looks_are_among_those_that_the_journal_tells(
+    servers: dict[str, str],
+    mysql: dict[str, str],
+    source: psycopg.Connection,
+    query: Query,
+    run: Run,
+    start: Run,
+    scale: int,
+) -> None:
+    seed = random.randrange(10**9)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    servers = {**servers, "REPLICATION_JOURNAL_MIB": "64"}
+    for name, columns in TABLES.items():
+        source.execute(f"CREATE TABLE {name} ({columns})")
+        source.execute(f"ALTER TABLE {name} ALTER words SET STORAGE EXTERNAL")
+    started = time.monotonic()
+    run("replicate", env=servers)
+    usual_seconds = time.monotonic() - started
+    before = look(mysql)
+    for number in range(1, ROUNDS * scale + 1):
+        for _ in range(chance.randint(1, 6)):
+            change(source, chance, number)
+        event = chance.choice(["run", "run", "pieces", "kill", "kill", "kill", "follow", "repair", "recopy"])
+        print(number, event)
+        if event == "repair":
+            query(f"UPDATE {chance.choice([*TABLES])} SET v = -v - 1 WHERE v % 5 = 0")
+            before = look(mysql)  # of what others write the journal does not tell
+            run("replication-compare", "--repair", env=servers)
+        elif event in ("run", "pieces", "recopy"):
+            options = {"pieces": ["--no-transactional"], "recopy": ["--recopy", chance.choice([*TABLES])]}
+            run("replicate", *options.get(event, []), env=servers, check=False)
+        else:
+            process = start("replicate", *["--follow"] * (event == "follow"), env=servers)
+            time.sleep(chance.uniform(0.3, 1.3) * usual_seconds)
+            process.send_signal(signal.SIGTERM if event == "follow" else signal.SIGKILL)
+            process.communicate(timeout=60)
+        after = look(mysql)
+        assert_told(query, before, after)
+        if chance.random() < 0.7:  # else the next look tells of more than one run
+            before = after
+    run("replicate", env=servers)
+    assert_told(query, before, look(mysql))
+    run("replication-compare", env=servers)
+
+
+def change(source: psycopg.Connection, chance: random.Random, number: int) -> None:
+    """Change a table in PostgreSQL, in a transaction that may be rolled back."""
+    name = chance.choice([*TABLES])
+    some = f"v % {chance.randint(2, 50)} = 0"
+    statement = chance.choice(
+        [
+            *[f"INSERT INTO {name} {INSERTS[name].format(n=number, rows=chance.choice([1, 50, 3000]))}"] * 3,
+            *[f"UPDATE {name} SET v = v + 1 WHERE {some}"] * 2,
+            f"UPDATE {name} SET words = repeat('large', 3000) WHERE {some} AND v % 100 < 5",
+            *[f"UPDATE {name} SET {NEW_KEYS[name]} WHERE {some}"] * 2,
+            *[f"DELETE FROM {name} WHERE {some}"] * 2,
+            *[f"TRUNCATE {name}", f"ALTER TABLE {name} ADD COLUMN c{chance.randrange(10**6)} int DEFAULT 1"]
+            * (chance.random() < 0.3),
+        ]
+    )
+    with suppress(psycopg.errors.UniqueViolation), source.transaction():
+        source.execute(statement)
+        if chance.random() < 0.1:
+            raise psycopg.Rollback
