@@ -257,12 +257,79 @@ def test_a_follower_tells_of_changes_and_of_copies_beside_them(
     follower = start("replicate", "--follow", env=servers)
     source.execute("INSERT INTO t VALUES (1)")
     source.execute("CREATE TABLE new (id int PRIMARY KEY)")
-    deadline = time.monotonic() + 60
-    while journal.changes() != {"t": ["1"], "new": None} and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: journal.changes() == {"t": ["1"], "new": None})
     follower.send_signal(signal.SIGTERM)
     _, log = follower.communicate(timeout=60)
-    assert journal.changes() == {"t": ["1"], "new": None}, log
+    assert follower.returncode == 0, log
+
+
+@pytest.mark.parametrize(
+    ("statement", "options", "names"),
+    [
+        ("DROP TABLE t", (), {"t"}),
+        ("ALTER TABLE t ADD COLUMN w int DEFAULT 5", (), {"t"}),
+        ("ALTER TABLE t RENAME TO renamed", (), {"renamed"}),
+        ("ALTER TABLE other ADD COLUMN w int", ("--recopy", "t"), {"t"}),
+    ],
+)
+def test_who_looks_while_a_table_waits_to_be_replaced_is_told_of_it_later(
+    statement: str,
+    options: tuple[str, ...],
+    names: set[str],
+    servers: dict[str, str],
+    mysql: dict[str, str],
+    source: psycopg.Connection,
+    query: Query,
+    start: Run,
+    run: Run,
+    journal: Reader,
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    source.execute("CREATE TABLE other (id int PRIMARY KEY)")
+    run("replicate", env=servers)
+    source.execute(statement)
+    journal.note()
+    with to_mysql(mysql) as reader, reader.cursor() as cursor:
+        cursor.execute("START TRANSACTION")
+        cursor.execute("SELECT * FROM t")
+        process = start("replicate", *options, env=servers)
+        wait_until(lambda: "t" in journal.changes())
+        journal.note()
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    changes = journal.changes()
+    assert {name: changes[name] for name in names} == dict.fromkeys(names)
+
+
+def test_killed_after_a_statement_that_mysql_commits_by_itself_the_journal_tells_of_it(
+    servers: dict[str, str],
+    mysql: dict[str, str],
+    source: psycopg.Connection,
+    query: Query,
+    start: Run,
+    run: Run,
+    journal: Reader,
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    run("replicate", env=servers)
+    journal.note()
+    source.execute("DROP TABLE t")
+    with to_mysql(mysql) as other, other.cursor() as cursor:
+        # The state can't be written after the table is dropped.
+        cursor.execute("START TRANSACTION")
+        cursor.execute("SELECT * FROM _replication_tables FOR UPDATE")
+        process = start("replicate", env=servers)
+        wait_until(lambda: not query("SHOW TABLES LIKE 't'"))
+        process.kill()
+        process.wait()
+    assert journal.changes() == {"t": None}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_the_oldest_rows_are_deleted_beyond_the_bound_but_never_the_newest(
