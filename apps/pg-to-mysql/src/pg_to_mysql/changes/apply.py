@@ -176,7 +176,7 @@ def _write_tables(target: Target, batch: Batch, refused: dict[str, str], journal
         try:
             rows += write(target, table, folded, batch.text)
             if journal and journal.is_on:
-                note(journal, table, folded, batch.text)
+                note(journal, table, folded)
         except (Refused, pymysql.MySQLError) as error:
             if isinstance(error, pymysql.MySQLError) and not is_refusal(error):
                 raise

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pg_to_mysql.mysql.target import Target
 
 LONGEST = 256 << 10
-"""Bytes of keys in a row. Escaped in a statement they fit into the least ``max_allowed_packet``, of 1 MB."""
+"""Bytes of keys in a row: the statement has twice as many digits, and MySQL may take no more than 1 MB."""
 ROW_BYTES = 200
 """What a row takes beside its keys, about."""
 TRIMMED = 16
