@@ -388,6 +388,30 @@ def test_a_run_without_the_journal_deletes_it_and_the_next_one_with_it_begins_an
     assert rows == [(None, None), ("t", b"2")]
 
 
+@pytest.mark.parametrize("mib", ["0", "1"])
+def test_rows_are_deleted_beside_those_that_another_slots_replicator_is_writing(
+    mib: str,
+    servers: dict[str, str],
+    mysql: dict[str, str],
+    source: psycopg.Connection,
+    query: Query,
+    run: Run,
+    journal: Reader,
+) -> None:
+    source.execute("CREATE TABLE t (id text PRIMARY KEY)")
+    run("replicate", env=servers)
+    source.execute("INSERT INTO t SELECT repeat('y', 200) || n FROM generate_series(1, 4000) n")
+    run("replicate", env=servers)
+    source.execute("INSERT INTO t SELECT repeat('z', 200) || n FROM generate_series(1, 4000) n")
+    journal.note()
+    with to_mysql(mysql) as other, other.cursor() as cursor:
+        cursor.execute("START TRANSACTION")
+        cursor.execute("INSERT INTO _replication_changes (slot, name, bytes) VALUES ('another', 't', 200)")
+        cursor.execute("INSERT INTO _replication_changes (slot, name, bytes) VALUES ('zzz', 't', 200)")
+        run("replicate", env={**servers, "REPLICATION_JOURNAL_MIB": mib})
+    assert not journal.goes_on()
+
+
 def test_no_id_comes_twice_even_if_somebody_has_dropped_the_journal(
     servers: dict[str, str], source: psycopg.Connection, query: Query, run: Run, journal: Reader
 ) -> None:

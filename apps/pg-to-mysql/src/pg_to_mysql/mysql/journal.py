@@ -46,7 +46,7 @@ class Journal:
             return
         with self._target.transaction():
             if there:
-                self._target.execute("DELETE FROM _replication_changes WHERE slot = %s", [self._slot])
+                self._delete("TRUE")
             else:
                 # The id is one that no row ever had, also in a table that somebody has dropped.
                 self._target.execute(
@@ -101,11 +101,16 @@ class Journal:
             [self._slot, kept],
         )
         with self._target.transaction():
-            self._target.execute(
-                "DELETE FROM _replication_changes WHERE slot = %s AND id <= %s AND id < %s",
-                [self._slot, last, newest],
-            )
+            self._delete("id <= %s AND id < %s", last, newest)
         self._room = self._limit - kept
+
+    def _delete(self, condition: str, *values: int) -> None:
+        # By this index it does not wait for rows that the replicator of another slot is writing.
+        self._target.execute(
+            "DELETE changes FROM _replication_changes AS changes FORCE INDEX (of_slot)"
+            f" WHERE slot = %s AND {condition}",
+            [self._slot, *values],
+        )
 
 
 def _joined(keys: Sequence[bytes]) -> Iterator[bytes]:
