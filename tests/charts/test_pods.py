@@ -1,8 +1,9 @@
 """Every pod of every chart, with default and with unusual values."""
 
 import pytest
+import yaml
 from tests.charts.cases import CASES, REGISTRY, case
-from tests.charts.rendering import Object, Pod, of_kind, pods
+from tests.charts.rendering import Object, Pod, named, of_kind, pods, rendered
 
 # What the `restricted` Pod Security Standard lets a pod mount.
 VOLUMES = {
@@ -127,6 +128,15 @@ def test_scratch_space_has_a_limit(objects: list[Object]) -> None:
     for pod in pods(objects):
         for volume in pod.spec.get("volumes", []):
             assert "emptyDir" not in volume or volume["emptyDir"].get("sizeLimit"), f"{pod}: {volume['name']}"
+
+
+@pytest.mark.parametrize(("values", "bound"), [({}, "256"), ({"replicationJournalMiB": 0}, "0")])
+def test_the_pods_of_tasks_are_told_how_large_the_replications_journal_may_be(
+    values: dict[str, int], bound: str
+) -> None:
+    objects = rendered("airflow", {"workloadPods": values})
+    pod = yaml.safe_load(named(objects, "ConfigMap", "airflow-workloads")["data"]["pod.yaml"])
+    assert pod["spec"]["containers"][0]["env"] == [{"name": "REPLICATION_JOURNAL_MIB", "value": bound}]
 
 
 def test_pods_go_where_they_are_told() -> None:

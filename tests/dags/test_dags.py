@@ -68,6 +68,7 @@ spec:
   securityContext: {runAsNonRoot: true}
   containers:
     - name: base
+      env: [{name: REPLICATION_JOURNAL_MIB, value: "256"}]
       securityContext: {readOnlyRootFilesystem: true}
       volumeMounts: [{name: scratch, mountPath: /tmp}]
   volumes: [{name: scratch, emptyDir: {}}]
@@ -226,6 +227,7 @@ def test_a_pod_has_its_workloads_image_and_resources_and_what_all_pods_have(buil
         assert base["securityContext"] == {"readOnlyRootFilesystem": True}
         assert pod["spec"]["securityContext"] == {"runAsNonRoot": True}
         assert {"name": "scratch", "mountPath": "/tmp"} in base["volumeMounts"]
+        assert {"name": "REPLICATION_JOURNAL_MIB", "value": "256"} in base["env"]
 
 
 @IN_THE_CLUSTER
@@ -254,9 +256,12 @@ def test_a_pod_refers_to_its_settings_and_is_labelled_as_the_services_client(bui
 @IN_THE_CLUSTER
 def test_no_value_of_a_secret_stands_in_a_pod(built: dict[str, Any]) -> None:
     for pod in _pods(built).values():
-        for variable in pod["spec"]["containers"][0].get("env", []):
-            assert variable["name"] == "SPARK_LOCAL_HOSTNAME"
-            assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+        variables = {variable.pop("name"): variable for variable in pod["spec"]["containers"][0]["env"]}
+        assert variables.pop("REPLICATION_JOURNAL_MIB") == {"value": "256"}
+        assert variables in (
+            {},
+            {"SPARK_LOCAL_HOSTNAME": {"valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}},
+        )
 
 
 @IN_THE_CLUSTER

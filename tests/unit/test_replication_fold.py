@@ -105,13 +105,19 @@ def test_a_fold_has_the_effect_of_its_changes(seed: int) -> None:
     changes = [change(chance, table) for _ in range(chance.randrange(1, 25))]
     messages = [message for message in changes if message is not None]
     if messages:
-        assert effect(*folded(messages, 3, (0,)), before) == table
+        result, text = folded(messages, 3, (0,))
+        assert effect(result, text, before) == table
+        changed = {key for key in before.keys() | table.keys() if before.get(key) != table.get(key)}
+        assert changed <= set(result.keys)
+        assert len(set(result.keys)) == len(result.keys)
+        assert len(result.keys) == len(result.deleted) + len(result.rows) + len(result.partial)
 
 
 def test_the_columns_of_a_key_are_kept_apart() -> None:
     messages = [insert([b"a", b"bc", b"1"]), insert([b"ab", b"c", b"2"]), delete([b"a", b"bc", None])]
     result, _ = folded(messages, 3, (0, 1))
     assert result.deleted == [b"a\0bc"]
+    assert sorted(result.keys) == [b"a\0bc", b"ab\0c"]
     assert len(result.rows) == 1
 
 

@@ -24,6 +24,9 @@ spec:
   restartPolicy: Never
   containers:
     - name: base
+      env:
+        - name: REPLICATION_JOURNAL_MIB
+          value: {{ .Values.workloadPods.replicationJournalMiB | int64 | quote }}
       securityContext:
         {{- include "common.containerSecurityContext" . | nindent 8 }}
       volumeMounts:

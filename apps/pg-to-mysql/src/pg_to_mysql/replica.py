@@ -30,8 +30,9 @@ class Replica:
 
     ``slot`` names the slot and the publication in PostgreSQL; without it the name is made of the database's.
     ``unfit`` are rules for values that MySQL can't hold, and ``drop_gone`` is how many copies of tables that are
-    gone from PostgreSQL may be dropped (three, but not all of several, if it is None). ``spark_master`` names the
-    cluster of Spark's that copies large tables. ``progress`` shows how far long work is.
+    gone from PostgreSQL may be dropped (three, but not all of several, if it is None). ``journal_mib`` bounds the
+    journal of changed rows in MySQL, in MiB; none is kept if it is 0. ``spark_master`` names the cluster of
+    Spark's that copies large tables. ``progress`` shows how far long work is.
     """
 
     def __init__(
@@ -43,11 +44,14 @@ class Replica:
         slot: str | None = None,
         unfit: UnfitRules | None = None,
         drop_gone: int | None = None,
+        journal_mib: int = 0,
         spark_master: str = "",
         progress: Progress = unseen,
     ) -> None:
         means = Means(spark_master, progress)
-        self._settings = Settings(source, target, schema, slot, unfit or UnfitRules(), drop_gone, means)
+        self._settings = Settings(
+            source, target, schema, slot, unfit or UnfitRules(), drop_gone, journal_mib, means
+        )
 
     @in_sentences
     def replicate(self, plan: Plan | None = None) -> Run:

@@ -132,6 +132,7 @@ class Platform:
             "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "MARTLINE_PROFILE": "embedded",
+            "REPLICATION_JOURNAL_MIB": "256",
             **sizes,
             **postgres.environment(state),
             **mariadb.environment(state),

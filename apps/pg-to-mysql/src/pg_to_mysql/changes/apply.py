@@ -16,11 +16,13 @@ import psycopg
 import pymysql
 
 from pg_to_mysql.changes.fold import Fold, fold
+from pg_to_mysql.changes.journal import note
 from pg_to_mysql.changes.views import View, seen_by
 from pg_to_mysql.changes.write import enclose, write
 from pg_to_mysql.errors import Failure, Refused
 from pg_to_mysql.following.evolution import Stopped
 from pg_to_mysql.identity.history import History, last_begun
+from pg_to_mysql.mysql.journal import Journal
 from pg_to_mysql.mysql.refusal import is_refusal
 from pg_to_mysql.mysql.state import Position, State, Transaction
 from pg_to_mysql.mysql.target import Target
@@ -121,6 +123,7 @@ def apply_changes(
                     applied += _write(state, batch, unfit)
                 position = batch.position
                 state.store_position(position, batch.last)
+            state.journal.trim()
             report(applied.changes, "")
             if time.monotonic() > advanced + ADVANCE_SECONDS:
                 slots.advance_slot(connection, state.slot, position.lsn)
@@ -154,7 +157,7 @@ def bring(
 def _write(state: State, batch: Batch, unfit: set[str]) -> Applied:
     """Write a batch; ``unfit`` are the tables that can't have their changes, and get no more."""
     refused = dict.fromkeys(unfit, "")
-    rows = _write_tables(state.target, batch, refused)
+    rows = _write_tables(state.target, batch, refused, state.journal)
     for name in refused.keys() - unfit:
         state.store_unfit(name, refused[name])
         unfit.add(name)
@@ -163,7 +166,7 @@ def _write(state: State, batch: Batch, unfit: set[str]) -> Applied:
     return Applied(batch.changes, rows, batch.committed_at)
 
 
-def _write_tables(target: Target, batch: Batch, refused: dict[str, str]) -> int:
+def _write_tables(target: Target, batch: Batch, refused: dict[str, str], journal: Journal | None = None) -> int:
     """Write the rows of a batch, but of tables that are ``refused``; those that MySQL refuses now are added."""
     rows = 0
     for table, folded in batch.folds:
@@ -172,6 +175,8 @@ def _write_tables(target: Target, batch: Batch, refused: dict[str, str]) -> int:
         target.execute("SAVEPOINT of_a_table")
         try:
             rows += write(target, table, folded, batch.text)
+            if journal and journal.is_on:
+                note(journal, table, folded)
         except (Refused, pymysql.MySQLError) as error:
             if isinstance(error, pymysql.MySQLError) and not is_refusal(error):
                 raise

@@ -18,7 +18,7 @@ class Fold:
 
     ``rows`` and ``partial`` are numbers of rows in ``values``. A partial row lacks unchanged values, which the
     table has in the row with the key that ``bases`` tells, and which are to be taken from there before
-    anything is deleted.
+    anything is deleted. ``keys`` are those of all rows that are deleted or written.
     """
 
     values: Values
@@ -27,6 +27,7 @@ class Fold:
     rows: list[int] = field(default_factory=list)
     partial: list[int] = field(default_factory=list)
     bases: list[Key] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
 
 
 def fold(
@@ -59,6 +60,7 @@ def fold(
         last = dict(steps)
         result.rows = [row for row in last.values() if row != GONE]
         result.deleted = [key for key, row in last.items() if row == GONE]
+        result.keys = list(last)
     return result
 
 
@@ -111,6 +113,7 @@ def _fold_partial(result: Fold, steps: Iterable[tuple[Key, int]], has_old: Seque
     result.rows = [row for row in last.values() if row != GONE and row not in bases]
     result.partial = [row for row in last.values() if row in bases]
     result.bases = [bases[row] for row in result.partial]
+    result.keys = list(last)
 
 
 def _complete(values: Values, row: int, before: int) -> None:

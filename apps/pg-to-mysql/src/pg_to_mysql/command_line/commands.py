@@ -14,6 +14,7 @@ import click
 
 from pg_to_mysql.command_line.console import Result, console_command
 from pg_to_mysql.command_line.environment import (
+    journal_mib_from_environment,
     mysql_from_environment,
     source_from_environment,
     spark_master_from_environment,
@@ -120,7 +121,8 @@ def replicate(
     run are applied in whole transactions. Without a TABLE, all tables are meant; tables once copied go on
     in any case. The settings are PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and MYSQL_HOST,
     MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE, and for TLS those of libpq and MYSQL_SSL_MODE,
-    MYSQL_SSL_CA, MYSQL_SSL_CERT, MYSQL_SSL_KEY.
+    MYSQL_SSL_CA, MYSQL_SSL_CERT, MYSQL_SSL_KEY. With REPLICATION_JOURNAL_MIB, a table of MySQL's tells which
+    rows have changed, in at most so many MiB.
     """
     if metrics_port and not follow:
         raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
@@ -158,6 +160,7 @@ def _replica(
         slot=slot,
         unfit=unfit,
         drop_gone=drop_gone,
+        journal_mib=journal_mib_from_environment(),
         spark_master=spark_master_from_environment(),
         progress=bar,
     )

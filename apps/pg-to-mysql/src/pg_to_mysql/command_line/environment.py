@@ -1,6 +1,7 @@
 """The settings of the commands, from variables that have the names of the servers' own clients'."""
 
 import os
+import re
 from collections.abc import Mapping
 
 from pg_to_mysql.errors import WrongSettings
@@ -47,6 +48,16 @@ def spark_master_from_environment() -> str:
     # Spark's own process only hands out tasks: what its compiler takes is taken from the servers.
     os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
     return os.environ.get("SPARK_MASTER", "")
+
+
+def journal_mib_from_environment(environment: Mapping[str, str] = os.environ) -> int:
+    """How large the journal of changed rows may be, as ``REPLICATION_JOURNAL_MIB`` says; 0 without it."""
+    text = environment.get("REPLICATION_JOURNAL_MIB") or "0"
+    if not re.fullmatch(r"[0-9]{1,7}", text):
+        raise WrongSettings(
+            f"REPLICATION_JOURNAL_MIB is {text!r}: a number of MiB is allowed, or 0 for no journal"
+        )
+    return int(text)
 
 
 def _ssl_mode(environment: Mapping[str, str]) -> SSLMode:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psycopg
 
 from pg_to_mysql.comparison.compare import Comparer, Comparison, Difference
+from pg_to_mysql.comparison.parts import Key
 from pg_to_mysql.errors import Failure, RowDifference, RowsDiffer
 from pg_to_mysql.operation.open_replica import OpenReplica
 from pg_to_mysql.postgres import export
@@ -70,6 +71,7 @@ def _compare(
     replica: OpenReplica, reader: psycopg.Connection, table: Table, *, repair: bool
 ) -> tuple[Comparison, list[RowDifference]]:
     """Compare a table, and repair it in one transaction of MySQL's; return the first differences."""
+    journal = replica.state.journal
     comparer = Comparer(reader, replica.schema, replica.target, table)
     first: list[RowDifference] = []
 
@@ -79,9 +81,11 @@ def _compare(
             log.warning("%s", difference.told)
         if repair:
             comparer.repair([difference.row for difference in differences])
+            journal.note(table.name, _keys(table, [difference.row.key for difference in differences]))
 
     with replica.target.transaction():
         comparison = comparer.compare(found)
+    journal.trim()
     log.info(
         "%s: %s rows, %s %s",
         table.name,
@@ -90,6 +94,13 @@ def _compare(
         "repaired" if repair else "differ",
     )
     return comparison, first
+
+
+def _keys(table: Table, keys: Sequence[Key]) -> list[bytes] | None:
+    """The keys as a journal has them; None if it can't."""
+    if any(table.types[i].binary for i in table.key) or any("\0" in text for key in keys for text in key):
+        return None
+    return ["\0".join(key).encode() for key in keys]
 
 
 def _compare_again(replica: OpenReplica, reader: psycopg.Connection, table: Table) -> None:

@@ -106,7 +106,7 @@ def _alter(state: State, name: str, before: Table, table: Table, statement: str)
             raise
         stop(state, name, f"MySQL can't follow its columns ({error.args[-1]})")
         return
-    state.store_layout(name, table)
+    state.store_altered(name, table)
 
 
 def _finish_altering(state: State, name: str, before: Table, after: Table) -> Table:
@@ -115,7 +115,7 @@ def _finish_altering(state: State, name: str, before: Table, after: Table) -> Ta
     done = names == [column.name for column in after.columns]
     # Where names stay, types are altered, which may be done again.
     if done and names != [column.name for column in before.columns]:
-        state.store_layout(name, after)
+        state.store_altered(name, after)
         return after
     return before
 
@@ -154,4 +154,4 @@ def _finish_rename(state: State, name: str, old: str) -> None:
         state.target.change_tables(f"RENAME TABLE {quote(old)} TO {quote(name)}", [old])
     table = state.copied()[name].table
     if table:
-        state.store_layout(name, replace(table, name=name))
+        state.store_altered(name, replace(table, name=name))

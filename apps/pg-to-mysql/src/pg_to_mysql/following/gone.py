@@ -83,6 +83,7 @@ def let_go(state: State, gone: Gone, allowed: int | None) -> Gone:
     for name in gone.names:
         if name not in kept:
             log.info("%s is not in PostgreSQL any more: dropping its copy", name)
+            state.journal.announce([name])
             state.target.drop_tables([name])
             state.forget_table(name)
     return replace(gone, names=tuple(name for name in gone.names if name in kept), kept=kept)

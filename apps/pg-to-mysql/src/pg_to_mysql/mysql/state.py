@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from pg_to_mysql.errors import Failure, Setting
+from pg_to_mysql.mysql.journal import Journal
 from pg_to_mysql.mysql.names import TableNames
 from pg_to_mysql.mysql.target import LOCK_WAIT_SECONDS, Target
 from pg_to_mysql.tables.table import Table
@@ -75,11 +76,12 @@ class KnownTable:
 
 
 class State:
-    """The state of the replica of one slot."""
+    """The state of the replica of one slot; its journal is off if ``journal_bytes`` is 0."""
 
-    def __init__(self, target: Target, slot: str) -> None:
+    def __init__(self, target: Target, slot: str, journal_bytes: int = 0) -> None:
         self.target = target
         self.slot = slot
+        self.journal = Journal(target, slot, journal_bytes)
 
     # --- the replica: a line of _replication ---
 
@@ -239,6 +241,7 @@ class State:
                 " WHERE slot = %s AND name = %s",
                 [(lsn, count, self.slot, name) for name, count in rows.items()],
             )
+            self.journal.note_tables(rows)
 
     def store_not_copied(self, name: str, reason: str) -> None:
         """Note why the table could not be copied."""
@@ -283,21 +286,30 @@ class State:
             self.target.execute(
                 "DELETE FROM _replication_tables WHERE slot = %s AND name = %s", [self.slot, name]
             )
+            self.journal.note(name, None)
 
     def store_altering(self, name: str, table: Table) -> None:
         """Note what the table is about to become."""
         with self.target.transaction():
             self._set_table(name, "altering = %s", [table.to_json()])
+            self.journal.note(name, None)
+
+    def store_altered(self, name: str, table: Table) -> None:
+        """Note what the table has become in MySQL."""
+        with self.target.transaction():
+            self._set_layout(name, table)
+            self.journal.note(name, None)
 
     def store_layout(self, name: str, table: Table) -> None:
-        """Note what the table is."""
+        """Note what the table is in PostgreSQL, where nothing has changed for MySQL."""
         with self.target.transaction():
-            self._set_table(name, "layout = %s, altering = NULL", [table.to_json()])
+            self._set_layout(name, table)
 
     def rename(self, name: str, new: str) -> None:
         """Note the table's new name, before it is renamed."""
         with self.target.transaction():
             self._set_table(name, "name = %s", [new])
+            self.journal.note_tables([name, new])
 
     def table_marks(self) -> dict[str, str | None]:
         """How the followed tables were published when they were copied; None if that is not known."""
@@ -329,6 +341,9 @@ class State:
             f"UPDATE _replication_tables SET {assignments} WHERE slot = %s AND name = %s",
             [*values, self.slot, name],
         )
+
+    def _set_layout(self, name: str, table: Table) -> None:
+        self._set_table(name, "layout = %s, altering = NULL", [table.to_json()])
 
     def _lines(self, tables: Iterable[Table]) -> list[tuple[str, str, str]]:
         return [(self.slot, table.name, table.to_json()) for table in tables]

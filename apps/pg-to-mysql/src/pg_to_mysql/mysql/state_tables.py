@@ -14,7 +14,7 @@ from pymysql.constants import ER
 from pg_to_mysql.errors import Failure
 
 Execute = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
-TABLES = ("_replication", "_replication_tables", "_replication_version")
+TABLES = ("_replication", "_replication_changes", "_replication_tables", "_replication_version")
 STEPS = (
     (
         """CREATE TABLE IF NOT EXISTS _replication (
@@ -51,6 +51,16 @@ STEPS = (
     (
         "ALTER TABLE _replication ADD COLUMN publication TEXT COMMENT 'a mark of the publication as it was'",
         "ALTER TABLE _replication_tables ADD COLUMN published TEXT COMMENT 'its mark in the publication'",
+    ),
+    (
+        """CREATE TABLE IF NOT EXISTS _replication_changes (
+            id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY COMMENT 'ascending in the order of a slot''s changes',
+            slot VARCHAR(63) NOT NULL,
+            name VARCHAR(64) COMMENT 'of the table; NULL in the row with which a journal begins',
+            changed LONGBLOB COMMENT 'the keys'' values, joined by NUL bytes; NULL if any row may have changed',
+            bytes INT UNSIGNED NOT NULL COMMENT 'the size of the row, for the journal''s bound',
+            KEY of_slot (slot, id, bytes)
+        ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
     ),
 )
 """Each is a number of statements; see the module."""

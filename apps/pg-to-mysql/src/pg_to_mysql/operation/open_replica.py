@@ -39,7 +39,7 @@ class OpenReplica:
         self.connection = connection
         self.target = target
         self.slot = slots.slot_name(connection, settings.slot)
-        self.state = State(target, self.slot)
+        self.state = State(target, self.slot, settings.journal_mib << 20)
         self.source = settings.source
         self.schema = settings.schema
         self.unfit = settings.unfit
@@ -71,6 +71,7 @@ class OpenReplica:
             if not any_source:
                 self._require_same_source()
             slots.wait_until_free(self.connection, self.slot)
+            self.state.journal.begin()
             yield
 
     def copying(self) -> AbstractContextManager[None]:

@@ -21,4 +21,6 @@ class Settings:
     """For values that MySQL can't hold."""
     drop_gone: int | None = None
     """How many copies of tables that are gone from PostgreSQL may be dropped; None for a few."""
+    journal_mib: int = 0
+    """The bound of the journal of changed rows in MySQL, in MiB; 0 if none is kept."""
     means: Means = field(default_factory=Means)

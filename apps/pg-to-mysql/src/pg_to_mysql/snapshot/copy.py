@@ -275,6 +275,7 @@ class _Copying:
                 renames.append(f"{quote(name)} TO {quote(old[-1])}")
             renames.append(f"{quote(staging)} TO {quote(name)}")
         names = [self._waiting[staging].name for staging in rows]
+        self._state.journal.announce(names)
         target.change_tables(f"RENAME TABLE {', '.join(renames)}", names)
         self._state.store_copied({self._waiting[staging].name: rows[staging] for staging in rows}, lsn)
         target.drop_tables(old)
