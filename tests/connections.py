@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import mysql.connector
 import psycopg
+import psycopg2
 import pymysql
 
 from pg_to_mysql import Source
@@ -30,6 +32,33 @@ def to_mysql(settings: Mapping[str, str]) -> "pymysql.Connection[Any]":
         user=settings["MYSQL_USER"],
         password=settings["MYSQL_PWD"],
         database=settings["MYSQL_DATABASE"],
+        autocommit=True,
+    )
+
+
+def to_postgres_by_another_driver(settings: Mapping[str, str]) -> Any:
+    """The same by a driver that the commands do not use, whose faults can't hide."""
+    connection = psycopg2.connect(
+        host=settings["PGHOST"],
+        port=settings["PGPORT"],
+        user=settings["PGUSER"],
+        password=settings["PGPASSWORD"],
+        dbname=settings["PGDATABASE"],
+    )
+    connection.autocommit = True
+    return connection
+
+
+def to_mysql_by_another_driver(settings: Mapping[str, str]) -> Any:
+    """The same by a driver that the commands do not use, whose faults can't hide."""
+    return mysql.connector.connect(
+        host=settings["MYSQL_HOST"],
+        port=int(settings["MYSQL_TCP_PORT"]),
+        user=settings["MYSQL_USER"],
+        password=settings["MYSQL_PWD"],
+        database=settings["MYSQL_DATABASE"],
+        charset="utf8mb4",
+        collation="utf8mb4_bin",
         autocommit=True,
     )
 
