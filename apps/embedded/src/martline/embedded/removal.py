@@ -11,7 +11,7 @@ from martline.embedded.folder import Folder
 
 OWN = {
     "": r"airflow|dashboard-pgpass|data|java|lock|logs|pgpass|ports\.json|run|secrets\.json",
-    "data": r"postgres|mariadb|zookeeper|kafka",
+    "data": r"postgres|mariadb|zookeeper|kafka|marts",
     "java": r"bin",
     "logs": r"[a-z-]+\.log(\.\d+)?|airflow-tasks",
     "run": r"(kafka|zookeeper|log4j)\.properties|(kafka|zookeeper)\.jaas|mariadb-init\.sql|postgres-admin|session"

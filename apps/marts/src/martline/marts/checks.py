@@ -17,6 +17,7 @@ from pg_to_mysql.mysql.names import present_tables
 
 LEAST_SHARE = 0.5
 """Of the last version's rows: a mart that shrinks by more is taken for a mistake."""
+GONE_ON = "the replica may have changed since the mart was built"
 
 
 def checks_of(mart: Mart) -> tuple[Check, ...]:
@@ -60,31 +61,60 @@ def run(
         yield from run_checks_of(connection, MARTS[mart], tables, moment)
 
 
+def run_on_changes(
+    connection: "Connection[Any]", tables: Mapping[str, str], changed: Mapping[str, str], moment: Moment
+) -> Iterator[Outcome]:
+    """Run the checks of all marts within the connection's transaction, which has changed some of their rows.
+
+    :param tables: as in :func:`run`.
+    :param changed: of each mart that has new rows, where these are: what holds for each row by itself holds for
+        the others as before.
+    """
+    same_moment = moment_of(connection) == moment
+    for name, mart in MARTS.items():
+        names = _names(mart, tables)
+        for check in checks_of(mart):
+            if check.by_row and name not in changed:
+                continue
+            if check.with_source and not same_moment:
+                yield Outcome(name, check.name, None, GONE_ON)
+                continue
+            here = names | {"this": f"`{changed[name]}`"} if check.by_row else names
+            yield _offences(connection, name, check, check.query.format_map(here))
+
+
 def run_checks_of(
     connection: "Connection[Any]", mart: Mart, tables: Mapping[str, str], moment: Moment | None
 ) -> Iterator[Outcome]:
     """Run the checks of one mart, which need not be among :data:`MARTS`; else as :func:`run`."""
-    quoted = {name: f"`{table}`" for name, table in tables.items()}
-    names = quoted | {"this": quoted[mart.name], "key": ", ".join(mart.key)}
+    names = _names(mart, tables)
     for check in checks_of(mart):
         if check.names <= names.keys():
             yield _run(connection, mart.name, check, check.query.format_map(names), moment)
 
 
+def _names(mart: Mart, tables: Mapping[str, str]) -> dict[str, str]:
+    """What stands for the names in braces in the queries of the mart's checks."""
+    quoted = {name: f"`{table}`" for name, table in tables.items()}
+    return quoted | {"this": quoted[mart.name], "key": ", ".join(mart.key)}
+
+
 def _run(connection: "Connection[Any]", mart: str, check: Check, query: str, moment: Moment | None) -> Outcome:
+    try:
+        if check.with_source:
+            connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            if moment_of(connection) != moment:
+                return Outcome(mart, check.name, None, GONE_ON)
+        return _offences(connection, mart, check, query)
+    finally:
+        connection.rollback()
+
+
+def _offences(connection: "Connection[Any]", mart: str, check: Check, query: str) -> Outcome:
     with connection.cursor(DictCursor) as cursor:
-        try:
-            if check.with_source:
-                cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-                if moment_of(connection) != moment:
-                    return Outcome(
-                        mart, check.name, None, "the replica may have changed since the mart was built"
-                    )
-            # Ordered, so that the same defect is reported in the same words.
-            cursor.execute(f"SELECT COUNT(*) OVER () AS offences, q.* FROM ({query}) q ORDER BY 2 LIMIT 1")  # noqa: S608
-            row = cursor.fetchone()
-        finally:
-            connection.rollback()
+        # Ordered, so that the same defect is reported in the same words.
+        cursor.execute(f"SELECT COUNT(*) OVER () AS offences, q.* FROM ({query}) q ORDER BY 2 LIMIT 1")  # noqa: S608
+        row = cursor.fetchone()
     if row is None:
         return Outcome(mart, check.name, 0)
     offences = row.pop("offences")

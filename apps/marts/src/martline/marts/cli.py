@@ -7,6 +7,7 @@ from martline.marts import checks, publish, runs
 from martline.marts.build import build
 from martline.marts.catalogue import MARTS, chosen
 from martline.marts.plan import plan
+from martline.marts.rollback import roll_back
 from pg_to_mysql.command_line.environment import mysql_from_environment
 
 
@@ -14,31 +15,34 @@ from pg_to_mysql.command_line.environment import mysql_from_environment
 @click.argument("marts", nargs=-1, type=click.Choice(list(MARTS)), metavar="[MART ...]")
 @click.option("--plan", "only_plan", is_flag=True, help="Build nothing: show what would be built, of what.")
 @click.option("--rollback", is_flag=True, help="Build nothing: bring back the marts from before the last run.")
+@click.option("--full", is_flag=True, help="Read all rows, also where those that have changed would do.")
 @click.option("--fewer-rows", is_flag=True, help="Let a mart have less than half the rows of its last version.")
-def build_marts(marts: tuple[str, ...], only_plan: bool, rollback: bool, fewer_rows: bool) -> Result:
-    """Build the marts from the replicated tables with Spark and swap them in, all of them at once.
+def build_marts(marts: tuple[str, ...], only_plan: bool, rollback: bool, full: bool, fewer_rows: bool) -> Result:
+    """Build the marts from the replicated tables, and show them to readers all at once.
 
-    All marts are built when no MART is named. Readers see the old marts until the new ones have passed their
+    All marts are built when no MART is named. With MARTS_STATE, a folder, a run keeps there what it has read, and
+    the next one reads what has changed since. Readers see the old marts until the new ones have passed their
     checks, and nothing in between. The table mart_runs tells of every run, mart_checks of its checks.
     """
-    if only_plan + rollback + fewer_rows > 1 or (rollback and marts):
-        raise WrongSettings("--plan, --rollback and --fewer-rows exclude each other; --rollback takes no MART")
+    if only_plan + rollback + (full or fewer_rows) > 1 or (rollback and marts):
+        raise WrongSettings("--plan, --rollback and the others exclude each other; --rollback takes no MART")
     settings = mysql_from_environment()
     if only_plan:
         return plan(chosen(marts), settings)
     if rollback:
         with settings.connect(autocommit=True) as connection:
             publish.keep_others_out(connection)
-            run, names = publish.roll_back(connection)
+            run, names = roll_back(connection)
             runs.record_rollback(connection, run)
         return {"rolled_back": names, "run": run}
-    built = build(chosen(marts), settings, fewer_rows=fewer_rows)
+    built = build(chosen(marts), settings, fewer_rows=fewer_rows, anew=full)
     return {
         "run": built.run_id,
         "lsn": built.lsn,
         "marts": built.rows,
-        "rows_written": sum(built.rows.values()),
+        "rows_written": built.written,
         "checks": built.checks,
+        "incremental": built.incremental,
         "seconds_of": built.seconds,
     }
 

@@ -9,10 +9,10 @@ from pymysql.cursors import DictCursor
 
 from martline.command import MySQLSettings
 from martline.marts import publish
-from martline.marts.build import needed_columns
 from martline.marts.definition import Mart
 from martline.marts.lineage import lineage
 from martline.marts.publish import staging
+from martline.marts.reading.plan import needed_columns
 from martline.marts.reading.values import columns_of
 from martline.marts.statement import frame_of
 from pg_to_mysql.mysql.names import present_tables

@@ -3,7 +3,7 @@
 Each mart is written to ``_staging_MART``. Once the checks hold on all staging tables, a single ``RENAME
 TABLE``, which MySQL makes atomic, puts them in the places of the marts that readers see, which become
 ``_last_MART``. ``mart_versions``, a row for each mart, is swapped in by the same statement: it always tells of
-the marts that readers see. A rollback swaps the marts of the newest run with their last versions, once.
+the marts that readers see.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,8 @@ def last(table: str) -> str:
     return f"_last_{table}"
 
 
-def _old(table: str) -> str:
+def old(table: str) -> str:
+    """Where a table is that is about to go."""
     return f"_old_{table}"
 
 
@@ -59,7 +60,7 @@ def keep_others_out(connection: "Connection[Any]") -> None:
 
 def clear(connection: "Connection[Any]", tables: Sequence[str]) -> None:
     """Drop what a build that died has left."""
-    leftovers = [name(table) for table in tables for name in (staging, _old)]
+    leftovers = [name(table) for table in tables for name in (staging, old)]
     quoted = ", ".join(f"`{name}`" for name in leftovers)
     change_tables(connection, f"DROP TABLE IF EXISTS {quoted}", leftovers)
 
@@ -69,8 +70,16 @@ def stage_versions(connection: "Connection[Any]", run: Run, moment: Moment, rows
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE `{staging(VERSIONS)}` LIKE `{VERSIONS}`")
         cursor.execute(f"INSERT INTO `{staging(VERSIONS)}` SELECT * FROM `{VERSIONS}`")  # noqa: S608
+    record_versions(connection, staging(VERSIONS), run, moment, rows)
+
+
+def record_versions(
+    connection: "Connection[Any]", table: str, run: Run, moment: Moment, rows: Mapping[str, int]
+) -> None:
+    """Say in the table of versions that the run has built these marts."""
+    with connection.cursor() as cursor:
         cursor.executemany(
-            f"REPLACE INTO `{staging(VERSIONS)}` VALUES (%s, %s, %s, %s, %s, %s)",  # noqa: S608
+            f"REPLACE INTO `{table}` VALUES (%s, %s, %s, %s, %s, %s)",  # noqa: S608
             [
                 (mart, run.run_id, run.started_at, run.lsn, moment.as_text(), count)
                 for mart, count in rows.items()
@@ -92,38 +101,16 @@ def swap_in(connection: "Connection[Any]", marts: Sequence[str]) -> None:
     renames = []
     for table in tables:
         if last(table) in present:
-            renames.append((last(table), _old(table)))
+            renames.append((last(table), old(table)))
         if table in present:
             renames.append((table, last(table)))
         renames.append((staging(table), table))
-    _rename(connection, renames, tables, "the new marts can't replace the old, which stay")
+    rename(connection, renames, tables, "the new marts can't replace the old, which stay")
     clear(connection, tables)
 
 
-def roll_back(connection: "Connection[Any]") -> tuple[int, list[str]]:
-    """Swap the marts of the newest run with their last versions; return the run and its marts.
-
-    :raises Failure: there is no version before, or the run was rolled back before.
-    """
-    present = present_tables(connection)
-    run, marts = _newest(connection, VERSIONS) if VERSIONS in present else (0, [])
-    before, _ = _newest(connection, last(VERSIONS)) if last(VERSIONS) in present else (0, [])
-    tables = [*marts, VERSIONS]
-    if not marts or any(last(table) not in present for table in tables):
-        raise Failure("There is no version of the marts before the one that readers see: nothing is rolled back")
-    if before > run:
-        raise Failure(
-            f"Run {before} was rolled back before, and one version is kept: run build-marts for new marts"
-        )
-    clear(connection, tables)
-    renames = []
-    for table in tables:
-        renames += [(table, _old(table)), (last(table), table), (_old(table), last(table))]
-    _rename(connection, renames, tables, "the last marts can't replace the new, which stay")
-    return run, marts
-
-
-def _newest(connection: "Connection[Any]", versions: str) -> tuple[int, list[str]]:
+def newest_run(connection: "Connection[Any]", versions: str) -> tuple[int, list[str]]:
+    """The newest run in a table of versions, 0 if there is none, and the marts that it has built."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT run_id, mart FROM `{versions}` WHERE run_id = (SELECT MAX(run_id) FROM `{versions}`)"  # noqa: S608
@@ -133,9 +120,13 @@ def _newest(connection: "Connection[Any]", versions: str) -> tuple[int, list[str
     return (int(rows[0][0]) if rows else 0), [mart for _, mart in rows]
 
 
-def _rename(
+def rename(
     connection: "Connection[Any]", renames: Sequence[tuple[str, str]], tables: Sequence[str], problem: str
 ) -> None:
+    """Rename ``tables`` in one atomic step.
+
+    :raises Failure: transactions use them; the message begins with ``problem``.
+    """
     pairs = ", ".join(f"`{old}` TO `{new}`" for old, new in renames)
     try:
         change_tables(connection, f"RENAME TABLE {pairs}", tables, seconds=SECONDS_TO_WAIT_FOR_READERS)

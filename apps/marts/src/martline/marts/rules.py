@@ -18,6 +18,8 @@ class Check:
     """It returns a row for each offence, with what identifies it."""
     with_source: bool = False
     """Whether it looks at the replica, which must be as the mart has read it."""
+    by_row: bool = False
+    """Whether it looks at each row of the mart by itself, and at nothing else."""
 
     @property
     def names(self) -> set[str]:
@@ -57,7 +59,7 @@ class Outcome:
 
 def rows(name: str, condition: str) -> Check:
     """The condition, an expression of SQL, holds in every row, or is not known to be false."""
-    return Check(name, f"SELECT {{key}} FROM {{this}} WHERE NOT ({condition})")  # noqa: S608
+    return Check(name, f"SELECT {{key}} FROM {{this}} WHERE NOT ({condition})", by_row=True)  # noqa: S608
 
 
 def not_negative(*columns: str) -> Check:

@@ -54,12 +54,16 @@ class Run:
     lsn: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
     """Of each mart."""
+    written: int = 0
+    """Rows that were written."""
     lineages: dict[str, Lineage] = field(default_factory=dict)
     """Of each mart."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Of its parts: the reading, each mart, the checks."""
     checks: int = 0
     """How many were made; those that were skipped are not counted."""
+    incremental: bool = False
+    """Whether only what has changed was read."""
     outcome: str = "failed"
 
     @contextmanager

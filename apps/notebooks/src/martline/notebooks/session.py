@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
-from martline.marts.build import plan_reading
 from martline.marts.engines.spark import Spark, failures
 from martline.marts.reading.moment import held
+from martline.marts.reading.plan import readers, whole
 from martline.notebooks.databases import replica
 from pg_to_mysql.command_line.environment import mysql_from_environment
 
@@ -58,7 +58,8 @@ def tables(*names: str) -> tuple[DataFrame, ...]:
     session = spark()
     engine = Spark(session)
     with settings.connect(autocommit=True) as connection, held(settings) as moment:
-        engine.read(plan_reading(connection, settings, moment, needed, engine.parallel))
+        found = readers(connection, settings, moment, needed)
+        engine.read(whole(connection, found, engine.parallel))
     return tuple(session.table(name) for name in names)
 
 

@@ -6,10 +6,11 @@ from uuid import uuid4
 import pandas as pd
 
 from martline.marts import engines
-from martline.marts.build import needed_columns, read
 from martline.marts.checks import run_checks_of
 from martline.marts.definition import Mart
+from martline.marts.full import read
 from martline.marts.lineage import lineage
+from martline.marts.reading.plan import needed_columns
 from martline.marts.statement import frame_of
 from martline.marts.writing.load import load
 from martline.notebooks.databases import replica

@@ -1,19 +1,14 @@
 """What computes the marts: DuckDB in the command itself, or Spark on a cluster."""
 
 import os
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 import pyarrow as pa
 from ibis.expr.types import Table
 
-from martline.marts.reading.blocks import BlockReader
-from martline.marts.reading.ranges import Task
+from martline.marts.reading.plan import Plan
 from pg_to_mysql.snapshot.copy import THIS_MACHINE
-
-Plan = Mapping[str, tuple[BlockReader, list[Task]]]
-"""For each table, what reads it, and in which tasks."""
 
 
 class Engine(Protocol):
@@ -35,13 +30,17 @@ class Engine(Protocol):
         """
 
 
+def on_this_machine() -> bool:
+    """Whether the command itself computes: it does unless ``SPARK_MASTER`` names a cluster."""
+    return THIS_MACHINE.fullmatch(os.environ.get("SPARK_MASTER", "")) is not None
+
+
 def opened() -> AbstractContextManager[Engine]:
     """Spark where ``SPARK_MASTER`` names a cluster, else DuckDB: only what is used is imported."""
-    master = os.environ.get("SPARK_MASTER", "")
-    if THIS_MACHINE.fullmatch(master):
+    if on_this_machine():
         from martline.marts.engines.duck import DuckDB
 
         return DuckDB.opened()
     from martline.marts.engines.spark import Spark
 
-    return Spark.opened(master)
+    return Spark.opened(os.environ["SPARK_MASTER"])

@@ -12,7 +12,7 @@ from martline.marts.reading.blocks import BlockReader
 from martline.marts.reading.ranges import Task
 
 if TYPE_CHECKING:
-    from martline.marts.engines import Plan
+    from martline.marts.reading.plan import Plan
 
 NAME = "replica"
 

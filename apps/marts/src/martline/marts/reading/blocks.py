@@ -15,7 +15,7 @@ from pymysql.cursors import Cursor
 
 from martline.command import Failure, MySQLSettings
 from martline.marts.reading.moment import Moment, require
-from martline.marts.reading.ranges import Range, Task, halves
+from martline.marts.reading.ranges import Listed, Range, Task
 from martline.marts.reading.values import Value, arrow_schema
 
 LONGEST = 1 << 30
@@ -49,11 +49,11 @@ class BlockReader:
             for part in task:
                 yield from self._read(cursor, part)
 
-    def _read(self, cursor: Cursor, part: Range) -> Iterator[pa.RecordBatch]:
+    def _read(self, cursor: Cursor, part: Range | Listed) -> Iterator[pa.RecordBatch]:
         lines = ", ".join(value.text for value in self.values)
         cursor.execute(
             f"SELECT COUNT(*), CAST(GROUP_CONCAT(CONCAT_WS(',', {lines}) SEPARATOR '\\n') AS BINARY)"  # noqa: S608
-            f" FROM `{self.table}` WHERE `{self.key}` BETWEEN {part.low} AND {part.high}"
+            f" FROM `{self.table}` WHERE {part.condition(self.key)}"
         )
         # The server warns when it has cut the text off, or has none because it would be larger than a packet.
         whole = not cursor.warning_count
@@ -62,13 +62,13 @@ class BlockReader:
             return
         if whole:
             yield from self._parse(text, count)
-        elif part.low < part.high:
-            for half in halves(part):
+        elif part.keys > 1:
+            for half in part.halves():
                 yield from self._read(cursor, half)
         else:
             raise Failure(
-                f"The row of {self.table} with {self.key} {part.low} is larger than MySQL's max_allowed_packet:"
-                " give the server a larger one"
+                f"A row of {self.table} is larger than MySQL's max_allowed_packet: give the server a larger one"
+                f" (the row where {part.condition(self.key)})"
             )
 
     def _parse(self, text: bytes, count: int) -> Iterator[pa.RecordBatch]:

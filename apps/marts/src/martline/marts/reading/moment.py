@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pymysql.connections import Connection
@@ -14,6 +14,8 @@ from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.postgres.wal import format_lsn
 
 POSITIONS = "_replication"
+JOURNAL = "_replication_changes"
+"""Of which rows each replication has changed; see :mod:`martline.marts.incremental.journal`."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Moment:
 
     positions: tuple[tuple[str, int, int], ...] = ()
     """Slot, LSN, and the changes that are applied of the transaction after it."""
+    journal: int | None = field(default=None, compare=False)
+    """The newest row of the journal of changed keys; None if there is none, or more than one replication."""
 
     @property
     def lsn(self) -> str | None:
@@ -48,12 +52,17 @@ def held(settings: MySQLSettings) -> Iterator[Moment]:
     takes all of these locks. A replication that waits for its lock goes on afterwards.
     """
     with closing(Target(settings)) as target, ExitStack() as stack:
-        if POSITIONS not in target.table_names():
+        names = target.table_names()
+        if POSITIONS not in names:
             yield Moment()
             return
         for (slot,) in target.execute(f"SELECT slot FROM {POSITIONS} ORDER BY slot"):  # noqa: S608
             stack.enter_context(target.lock(slot))
-        yield Moment(_positions(target.execute))
+        positions = _positions(target.execute)
+        newest = None
+        if len(positions) == 1 and JOURNAL in names:
+            [(newest,)] = target.execute(f"SELECT MAX(id) FROM {JOURNAL} WHERE slot = %s", [positions[0][0]])  # noqa: S608
+        yield Moment(positions, newest)
 
 
 def require(connection: "Connection[Any]", moment: Moment) -> None:

@@ -1,6 +1,6 @@
-"""How a table is cut: into ranges of its key, each of about as many rows as make a block."""
+"""How a table is cut: into ranges of its key, of about as many rows as make a block, or into lists of keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ BLOCK_ROWS = 50_000
 """Some megabytes of text: more is not faster, and is memory."""
 BLOCKS_AT_ONCE = 8
 """In a task of Spark's, which needs a connection of its own."""
+LISTED_AT_ONCE = 5_000
+"""Keys in a statement: MySQL gives up to look for each of some tens of thousands, and reads the whole table."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,43 @@ class Range:
     low: int
     high: int
 
+    def condition(self, key: str) -> str:
+        """On the column ``key``, in SQL."""
+        return f"`{key}` BETWEEN {self.low} AND {self.high}"
 
-Task = tuple[Range, ...]
+    @property
+    def keys(self) -> int:
+        """How many there are at most."""
+        return self.high - self.low + 1
+
+    def halves(self) -> tuple["Range", "Range"]:
+        """Of a range of more than one key."""
+        middle = (self.low + self.high) // 2
+        return Range(self.low, middle), Range(middle + 1, self.high)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The rows with these keys, of those that are there."""
+
+    listed: tuple[int, ...]
+
+    def condition(self, key: str) -> str:
+        """On the column ``key``, in SQL."""
+        return f"`{key}` IN ({', '.join(map(str, self.listed))})"
+
+    @property
+    def keys(self) -> int:
+        """How many there are at most."""
+        return len(self.listed)
+
+    def halves(self) -> tuple["Listed", "Listed"]:
+        """Of a list of more than one key."""
+        middle = len(self.listed) // 2
+        return Listed(self.listed[:middle]), Listed(self.listed[middle:])
+
+
+Task = tuple[Range | Listed, ...]
 
 
 def key_of(connection: "Connection[Any]", table: str) -> str:
@@ -62,22 +99,22 @@ def _cut(cursor: Any, table: str, key: str, whole: Range) -> Iterator[Range]:
     todo = [whole]
     while todo:
         part = todo.pop()
-        if part.low == part.high or _estimate(cursor, table, key, part) <= BLOCK_ROWS:
+        if part.keys == 1 or _estimate(cursor, table, key, part) <= BLOCK_ROWS:
             yield part
         else:
-            todo += reversed(halves(part))
+            todo += reversed(part.halves())
 
 
-def halves(part: Range) -> tuple[Range, Range]:
-    """Of a range of more than one key."""
-    middle = (part.low + part.high) // 2
-    return Range(part.low, middle), Range(middle + 1, part.high)
+def listed(keys: Sequence[int], at_least: int) -> list[Task]:
+    """The rows of these keys in tasks, ``at_least`` so many of them if there are enough keys."""
+    size = max(1, min(LISTED_AT_ONCE, -(-len(keys) // at_least)))
+    return [(Listed(tuple(keys[start : start + size])),) for start in range(0, len(keys), size)]
 
 
 def _estimate(cursor: Any, table: str, key: str, part: Range) -> int:
     cursor.execute(
         f"EXPLAIN FORMAT=TRADITIONAL SELECT COUNT(*) FROM `{table}` FORCE INDEX (PRIMARY)"  # noqa: S608
-        f" WHERE `{key}` BETWEEN {part.low} AND {part.high}"
+        f" WHERE {part.condition(key)}"
     )
     names = [column[0] for column in cursor.description]
     [row] = cursor.fetchall()

@@ -1,0 +1,142 @@
+"""An incremental run: from the keys that have changed to the rows in which the marts differ."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pymysql.connections import Connection
+
+from martline.command import MySQLSettings
+from martline.marts import audit, checks
+from martline.marts.definition import Mart
+from martline.marts.incremental import amend
+from martline.marts.incremental.journal import AnythingMayHaveChanged, Keys, changed_since
+from martline.marts.incremental.kept import Difference, Kept, Origin, fingerprint
+from martline.marts.publish import VERSIONS, record_versions
+from martline.marts.reading.moment import Moment, held
+from martline.marts.reading.plan import needed_columns, readers
+from martline.marts.reading.ranges import listed
+from martline.marts.runs import Run
+from martline.marts.statement import Columns, frame_of
+from pg_to_mysql.mysql.names import present_tables
+
+MOST_CHANGED = 0.1
+"""Of a table's rows: to read more of them one by one takes longer than to read all."""
+FEW_ROWS = 1_000
+"""So many are always read one by one."""
+
+log = logging.getLogger(__name__)
+
+
+def run_incrementally(
+    connection: "Connection[Any]",
+    settings: MySQLSettings,
+    run: Run,
+    marts: Sequence[Mart],
+    path: Path | None,
+    *,
+    fewer_rows: bool,
+) -> bool:
+    """Change the marts that readers see by what has changed in the replica since they were built.
+
+    :param path: the file in which the last run has kept its tables.
+    :returns: whether it was possible; else nothing is changed, and the log says why.
+    :raises Failure: a check does not hold; the old marts stay.
+    """
+    if path is None:
+        return False
+    try:
+        with Kept.changing(path) as kept:
+            origin = kept.origin()
+            _require_readers_see(connection, origin, marts)
+            with run.timed("reading"):
+                moment, columns, changed = _read(connection, settings, kept, origin, marts)
+            run.lsn = moment.lsn
+            differences = _differences(kept, run, marts, columns, changed)
+            _publish(connection, settings, run, moment, differences, fewer_rows=fewer_rows)
+            run.incremental = True
+            kept.remember(replace(origin, run_id=run.run_id, journal=moment.journal or 0))
+    except AnythingMayHaveChanged as reason:
+        log.info("All rows are read: %s", reason)
+        return False
+    return True
+
+
+def _require_readers_see(connection: "Connection[Any]", origin: Origin, marts: Sequence[Mart]) -> None:
+    present = present_tables(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT mart, run_id FROM `{VERSIONS}`")  # noqa: S608
+        seen = dict(cursor.fetchall())
+    if any(seen.get(mart.name) != origin.run_id or mart.name not in present for mart in marts):
+        raise AnythingMayHaveChanged("readers see marts of another run than the one of which rows are kept")
+
+
+def _read(
+    connection: "Connection[Any]", settings: MySQLSettings, kept: Kept, origin: Origin, marts: Sequence[Mart]
+) -> tuple[Moment, Columns, Keys]:
+    """Bring the kept rows up to date."""
+    with held(settings) as moment:
+        found = readers(connection, settings, moment, needed_columns(marts), with_keys=True)
+        columns = {table: reader.schema for table, reader in found.items()}
+        if origin.definitions != fingerprint(marts, columns):
+            raise AnythingMayHaveChanged("a mart is defined in another way than in the last run")
+        changed = changed_since(connection, origin.journal, moment, found)
+        for table, keys in changed.items():
+            if len(keys) > max(FEW_ROWS, MOST_CHANGED * kept.count(table)):
+                raise AnythingMayHaveChanged(f"{len(keys)} rows of {table} have changed")
+        kept.replace(
+            changed, {table: (found[table], listed(keys, kept.parallel)) for table, keys in changed.items()}
+        )
+    rows = ", ".join(f"{len(keys)} of {table}" for table, keys in changed.items())
+    log.info("Rows that have changed since run %d: %s", origin.run_id, rows or "none")
+    return moment, columns, changed
+
+
+def _differences(
+    kept: Kept, run: Run, marts: Sequence[Mart], columns: Columns, changed: Keys
+) -> dict[str, Difference]:
+    differences = {}
+    for mart in marts:
+        if changed.keys() & mart.sources.keys():
+            with run.timed(mart.name):
+                difference = kept.difference(mart, frame_of(mart, columns))
+            if difference.before.num_rows or difference.after.num_rows:
+                differences[mart.name] = difference
+                run.written += difference.after.num_rows
+        run.rows[mart.name] = kept.count(mart.name)
+    return differences
+
+
+def _publish(
+    connection: "Connection[Any]",
+    settings: MySQLSettings,
+    run: Run,
+    moment: Moment,
+    differences: Mapping[str, Difference],
+    *,
+    fewer_rows: bool,
+) -> None:
+    """Change the marts in one transaction, if the checks hold in it."""
+    try:
+        with run.timed("writing"):
+            amend.stage(connection, settings, run.run_id, differences)
+            connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            amend.change(connection, run.run_id, differences)
+        with run.timed("checks"):
+            outcomes = [] if fewer_rows else list(checks.fewer_rows(connection, run.rows))
+            record_versions(connection, VERSIONS, run, moment, run.rows)
+            changed = {mart: amend.after(run.run_id, mart) for mart in differences}
+            outcomes += checks.run_on_changes(
+                connection, {name: name for name in (*run.rows, VERSIONS)}, changed, moment
+            )
+        if not any(outcome.failed for outcome in outcomes):
+            connection.commit()
+            run.outcome = "published"
+    finally:
+        connection.rollback()
+        if run.outcome != "published":
+            amend.forget_run(connection, run.run_id)
+    audit.settle(connection, run, outcomes, "build-marts --full keeps the rejected ones in staging tables")
+    amend.forget(connection, but=run.run_id)

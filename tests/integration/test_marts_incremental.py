@@ -1,0 +1,317 @@
+"""``build-marts`` that reads only what has changed: it leaves what a full build leaves, whatever has happened.
+
+PostgreSQL and MySQL are read by drivers that the commands do not use.
+"""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.connections import to_mysql_by_another_driver, to_postgres_by_another_driver
+from tests.marts import require_marts, rows
+
+from martline.marts.catalogue import MARTS
+
+SIZES = ("--users", 60, "--products", 30, "--orders", 400, "--reviews", 150, "--loyalty", 100, "--seed", 7)
+ROUNDS = 5
+
+
+class Shop:
+    """A shop whose marts are built step by step."""
+
+    def __init__(self, settings: dict[str, str], state: Path, run: Callable[..., Any]) -> None:
+        self.settings = {**settings, "MARTS_STATE": str(state), "REPLICATION_JOURNAL_MIB": "16"}
+        self.state = state
+        self.run = run
+
+    def replicate(self) -> None:
+        """Bring the changes to MySQL."""
+        self.run("replicate", env=self.settings)
+
+    def build(self, *arguments: str) -> dict[str, Any]:
+        """Build the marts; return what the command says."""
+        result: dict[str, Any] = self.run("build-marts", *arguments, env=self.settings).result
+        return result
+
+    def require_marts(self) -> None:
+        """Compare the marts with PostgreSQL's own computation."""
+        with (
+            closing(to_postgres_by_another_driver(self.settings)) as source,
+            closing(to_mysql_by_another_driver(self.settings)) as target,
+        ):
+            require_marts(source, target)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask MySQL."""
+        with closing(to_mysql_by_another_driver(self.settings)) as target:
+            return rows(target, query)
+
+    def marts(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all marts."""
+        return {
+            mart.name: self.ask(f"SELECT * FROM {mart.name} ORDER BY {', '.join(mart.key)}")
+            for mart in MARTS.values()
+        }
+
+
+@pytest.fixture
+def shop(servers: dict[str, str], run: Callable[..., Any], tmp_path: Path) -> Shop:
+    """A shop with rows, replicated and built once."""
+    made = Shop(servers, tmp_path / "state", run)
+    run("shop-init", env=made.settings)
+    run("shop-generate", *SIZES, env=made.settings)
+    made.replicate()
+    assert made.build()["incremental"] is False
+    return made
+
+
+def change(source: psycopg.Connection, chance: random.Random, number: int) -> None:
+    """Change some rows of any table in any way: late ones, moved ones, deleted ones."""
+    statements = [
+        "INSERT INTO users (first_name, last_name, email, registration_date, loyalty_status)"
+        f" VALUES ('Анна', 'O''Нил', 'new{number}@x.y', '2026-02-03 04:05', 'Gold')",
+        "INSERT INTO orders (user_id, order_date, total_amount, status)"
+        " SELECT user_id, '2020-05-06 07:08', 12.34, 'Delivered' FROM users ORDER BY md5(user_id::text || %s) LIMIT 2",
+        "INSERT INTO orders (user_id, order_date, total_amount, status)"
+        " SELECT user_id, now() AT TIME ZONE 'UTC', 99.99, 'Pending' FROM users ORDER BY md5(user_id::text || %s) LIMIT 1",
+        "INSERT INTO orderdetails (order_id, product_id, quantity, price_per_unit, total_price)"
+        " SELECT order_id, product_id, 2, 3.05, 6.10 FROM orders, products ORDER BY md5(order_id::text || product_id || %s)"
+        " LIMIT 3",
+        "UPDATE orders SET status = 'Returned' WHERE order_id IN"
+        " (SELECT order_id FROM orders ORDER BY md5(order_id::text || %s) LIMIT 4)",
+        "UPDATE orders SET user_id = (SELECT max(user_id) FROM users), order_date = order_date - interval '40 days',"
+        " delivery_date = NULL"
+        " WHERE order_id IN (SELECT order_id FROM orders ORDER BY md5(order_id::text || %s) LIMIT 2)",
+        "UPDATE products SET category_id = (SELECT min(category_id) FROM products), name = name || '!' WHERE product_id IN"
+        " (SELECT product_id FROM products ORDER BY md5(product_id::text || %s) LIMIT 1)",
+        "UPDATE productcategories SET name = name || '+' WHERE category_id IN"
+        " (SELECT category_id FROM productcategories ORDER BY md5(category_id::text || %s) LIMIT 1)",
+        "UPDATE users SET loyalty_status = 'Silver' WHERE user_id IN"
+        " (SELECT user_id FROM users ORDER BY md5(user_id::text || %s) LIMIT 3)",
+        "UPDATE reviews SET rating = 6 - rating WHERE review_id IN"
+        " (SELECT review_id FROM reviews ORDER BY md5(review_id::text || %s) LIMIT 3)",
+        "DELETE FROM reviews WHERE review_id IN (SELECT review_id FROM reviews ORDER BY md5(review_id::text || %s) LIMIT 5)",
+        "DELETE FROM loyaltypoints WHERE loyalty_id IN"
+        " (SELECT loyalty_id FROM loyaltypoints ORDER BY md5(loyalty_id::text || %s) LIMIT 5)",
+        "WITH gone AS (SELECT order_id FROM orders ORDER BY md5(order_id::text || %s) LIMIT 3),"
+        " details AS (DELETE FROM orderdetails WHERE order_id IN (SELECT order_id FROM gone) RETURNING 1)"
+        " SELECT count(*) FROM details",
+        "DELETE FROM orders WHERE NOT EXISTS (SELECT FROM orderdetails d WHERE d.order_id = orders.order_id)",
+        "UPDATE orders SET order_id = order_id + 100000 WHERE order_id IN (SELECT order_id FROM orders o WHERE NOT EXISTS"
+        " (SELECT FROM orderdetails d WHERE d.order_id = o.order_id) ORDER BY 1 LIMIT 1)",
+    ]  # fmt: skip
+    with source.transaction():
+        for statement in chance.sample(statements, chance.randint(1, 6)):
+            source.execute(statement, [str(number)] if "%s" in statement else None)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_after_any_changes_an_incremental_run_leaves_what_a_full_one_leaves(
+    shop: Shop, source: psycopg.Connection, seed: int, scale: int
+) -> None:
+    chance = random.Random(seed)
+    for number in range(ROUNDS * scale):
+        for part in range(chance.randint(0, 3)):
+            change(source, chance, number * 10 + part)
+        shop.replicate()
+        assert shop.build()["incremental"] is True
+        shop.require_marts()
+    built = shop.marts()
+    assert shop.build("--full")["incremental"] is False
+    assert shop.marts() == built
+
+
+def test_a_run_without_changes_changes_no_row_and_says_that_the_marts_are_of_now(
+    shop: Shop, source: psycopg.Connection
+) -> None:
+    before, lsn = shop.marts(), shop.ask("SELECT DISTINCT lsn FROM mart_versions")
+    source.execute("UPDATE products SET description = 'of no mart' WHERE product_id = 1")
+    shop.replicate()
+    built = shop.build()
+    assert built["incremental"] is True
+    assert built["rows_written"] == 0
+    assert shop.marts() == before
+    assert shop.ask("SELECT DISTINCT run_id, lsn FROM mart_versions") == [(built["run"], built["lsn"])]
+    assert lsn != [(built["lsn"],)]
+
+
+def test_an_incremental_run_that_fails_a_check_leaves_the_marts_and_the_next_one_is_right(
+    shop: Shop, source: psycopg.Connection
+) -> None:
+    before = shop.marts()
+    source.execute("ALTER TABLE reviews DROP CONSTRAINT reviews_rating_check")
+    source.execute("UPDATE reviews SET rating = 99 WHERE review_id <= 20")
+    shop.replicate()
+    failed = shop.run("build-marts", env=shop.settings, check=False)
+    assert failed.status == 1
+    assert "mart_product_rating fails average_rating_is_1_to_5" in failed.log
+    assert shop.marts() == before
+    assert shop.ask("SELECT outcome FROM mart_runs ORDER BY run_id") == [("published",), ("rejected",)]
+    assert shop.ask("SELECT outcome, COUNT(*) > 0 FROM mart_checks WHERE run_id = 2 GROUP BY 1 ORDER BY 1") == [
+        ("failed", 1),
+        ("passed", 1),
+    ]
+    assert not leftovers(shop)
+    source.execute("UPDATE reviews SET rating = 3 WHERE review_id <= 20")
+    shop.replicate()
+    assert shop.build()["incremental"] is True
+    shop.require_marts()
+
+
+def test_a_rollback_undoes_an_incremental_run_once(shop: Shop, source: psycopg.Connection) -> None:
+    before, versions = shop.marts(), shop.ask("SELECT * FROM mart_versions")
+    change_all(source)
+    shop.replicate()
+    shop.build()
+    assert shop.marts() != before
+    assert sorted(shop.build("--rollback")["rolled_back"]) == sorted(MARTS)
+    assert shop.marts() == before
+    assert shop.ask("SELECT * FROM mart_versions") == versions
+    refused = shop.run("build-marts", "--rollback", env=shop.settings, check=False)
+    assert refused.status == 1
+    assert "nothing is rolled back" in refused.log
+    assert shop.marts() == before
+    assert shop.build()["incremental"] is False
+    shop.require_marts()
+
+
+def test_a_full_run_after_an_incremental_one_can_be_rolled_back_to_it(
+    shop: Shop, source: psycopg.Connection
+) -> None:
+    change_all(source)
+    shop.replicate()
+    shop.build()
+    incremental = shop.marts()
+    source.execute("DELETE FROM loyaltypoints")
+    shop.replicate()
+    shop.build("--full")
+    assert shop.marts() != incremental
+    shop.build("--rollback")
+    assert shop.marts() == incremental
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "the file is none",
+        "the file is gone",
+        "a mart was built alone",
+        "a row of a mart was changed",
+        "a mart is gone",
+    ],
+)
+def test_all_rows_are_read_when_what_was_kept_is_of_no_use(
+    shop: Shop, source: psycopg.Connection, reason: str
+) -> None:
+    change_all(source)
+    shop.replicate()
+    [file] = shop.state.iterdir()
+    match reason:
+        case "the file is none":
+            file.write_bytes(b"no database")
+        case "the file is gone":
+            file.unlink()
+        case "a mart was built alone":
+            shop.build("mart_average_check")
+        case "a row of a mart was changed":
+            shop.ask("DELETE FROM mart_user_activity WHERE user_id <= 50")
+        case "a mart is gone":
+            shop.ask("DROP TABLE mart_sales_daily")
+    assert shop.build("--fewer-rows")["incremental"] is False
+    shop.require_marts()
+    change(source, random.Random(3), 3)
+    shop.replicate()
+    assert shop.build()["incremental"] is True
+    shop.require_marts()
+
+
+@pytest.mark.parametrize("event", ["the journal was off", "a table was altered", "a table was copied anew"])
+def test_all_rows_are_read_when_the_journal_has_no_keys(
+    shop: Shop, source: psycopg.Connection, event: str
+) -> None:
+    match event:
+        case "the journal was off":
+            change_all(source)
+            shop.run("replicate", env={**shop.settings, "REPLICATION_JOURNAL_MIB": "0"})
+        case "a table was altered":
+            source.execute("ALTER TABLE users ALTER loyalty_status TYPE varchar(20)")
+        case "a table was copied anew":
+            shop.run("replicate", "--recopy", "orders", env=shop.settings)
+    change_all(source)
+    shop.replicate()
+    assert shop.build()["incremental"] is False
+    shop.require_marts()
+
+
+def test_without_a_journal_every_run_reads_all_rows(
+    servers: dict[str, str], run: Callable[..., Any], tmp_path: Path
+) -> None:
+    settings = {**servers, "MARTS_STATE": str(tmp_path / "state")}
+    run("shop-init", env=settings)
+    run("shop-generate", *SIZES, env=settings)
+    run("replicate", env=settings)
+    for _ in range(2):
+        built = run("build-marts", env=settings)
+        assert built.result["incremental"] is False
+        assert "the replicator keeps no journal of changed keys" in built.log
+
+
+def test_whatever_moment_a_run_is_killed_at_the_next_one_is_right(
+    shop: Shop, source: psycopg.Connection, start: Callable[..., Any], scale: int
+) -> None:
+    chance = random.Random(11)
+    for number in range(6 * scale):
+        change(source, chance, 1000 + number)
+        shop.replicate()
+        process = start("build-marts", env=shop.settings)
+        time.sleep(chance.uniform(0.5, 2.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        shop.build()
+        shop.require_marts()
+    last = shop.build()["run"]
+    assert all(name.startswith(f"_run_{last}_") for name in leftovers(shop))
+
+
+def test_a_reader_sees_one_version_of_all_marts_while_they_change(
+    shop: Shop, source: psycopg.Connection, start: Callable[..., Any]
+) -> None:
+    together = (
+        "SELECT (SELECT MAX(run_id) FROM mart_versions), (SELECT SUM(orders) FROM mart_user_activity),"
+        " (SELECT SUM(orders) FROM mart_average_check)"
+    )
+    seen = set()
+    for number in range(3):
+        source.execute(
+            "INSERT INTO orders (user_id, order_date, total_amount, status)"
+            " SELECT user_id, '2021-01-01', 1, 'Delivered' FROM users WHERE user_id <= 10 + %s",
+            [number],
+        )
+        shop.replicate()
+        process = start("build-marts", env=shop.settings)
+        while process.poll() is None:
+            seen.update(shop.ask(together))
+        assert process.returncode == 0
+        seen.update(shop.ask(together))
+    assert all(users == statuses for _, users, statuses in seen)
+    assert len(seen) == len({run for run, _, _ in seen}) == 4
+
+
+def leftovers(shop: Shop) -> list[str]:
+    """The tables that a run makes beside the marts."""
+    return [name for (name,) in shop.ask("SHOW TABLES") if name.startswith(("_run_", "_staging_"))]
+
+
+def change_all(source: psycopg.Connection) -> None:
+    """Change rows of every mart."""
+    source.execute("UPDATE orders SET status = 'Returned' WHERE order_id <= 20")
+    source.execute("UPDATE products SET name = 'other' WHERE product_id = 2")
+    source.execute(
+        "INSERT INTO loyaltypoints (user_id, points, reason, created_at) VALUES (1, 5, 'x', '2026-01-01')"
+    )
