@@ -13,9 +13,9 @@ import pyarrow.csv
 import pymysql
 
 from martline.command import MySQLSettings
-from martline.marts.build import needed_columns
 from martline.marts.catalogue import MARTS
 from martline.marts.definition import Mart
+from martline.marts.reading.plan import needed_columns
 from martline.marts.reading.ranges import key_of
 from martline.marts.reading.values import columns_of
 from martline.marts.statement import Dialect, frame_of, statement
