@@ -14,7 +14,7 @@ from pg_to_mysql.operation.status import Status
 
 
 class Metrics(Observer):
-    """What a follower tells; documented in docs/replication.md. HTTP reads it at any time."""
+    """What a follower tells; documented in docs/replication-operation.md. HTTP reads it at any time."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
