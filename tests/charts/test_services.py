@@ -224,7 +224,11 @@ def test_a_name_that_the_first_start_could_not_use_is_refused(
         ("kafka", {"config": {"a=b": 1}}, 'config has a setting named "a=b"'),
         ("kafka", {"config": {"log.flush.interval.messages": 2**63 - 1}}, "write it in quotes"),
         ("kafka", {"config": {"log.cleaner.io.max": 1e-9}}, "write it in quotes"),
-        ("kafka", {"config": {"super.users": "User:\U0001f600"}}, "config.super.users contains a character beyond"),
+        (
+            "kafka",
+            {"config": {"super.users": "User:\U0001f600"}},
+            "config.super.users contains a character beyond",
+        ),
         ("zookeeper", {"config": {"dataDir": "/tmp"}}, "config.dataDir cannot be set"),
         ("zookeeper", {"config": {"sample": "bell\u0007"}}, "config.sample contains a control character"),
         ("spark", {"config": {"spark.authenticate.secret": "known"}}, "config.spark.authenticate.secret cannot"),
