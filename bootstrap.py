@@ -1,6 +1,6 @@
-"""Installs the locked Python packages into .venv. Needs nothing but Python itself; `make` calls it.
+"""Installs the locked Python packages into .venv. It needs only Python itself; `make` calls it.
 
-Its arguments name the groups of packages that are installed too.
+Its arguments name further groups of packages to install.
 """
 
 import compileall
@@ -12,14 +12,14 @@ from pathlib import Path
 
 UV = "uv==0.13.9"
 READY = Path(".venv/.ready")
-"""Holds the folder that the packages were installed in."""
+"""Contains the path of the folder that the packages were installed in."""
 OLDEST, TOO_NEW = (3, 11), (3, 14)
 
 
 def main():
     if not OLDEST <= sys.version_info[:2] < TOO_NEW:
         stop(
-            "Python {}.{} is not supported: name one from 3.11 to 3.13, as in make PYTHON=python3.12".format(
+            "Python {}.{} is not supported: use one from 3.11 to 3.13, as in make PYTHON=python3.12".format(
                 *sys.version_info
             )
         )
@@ -31,7 +31,9 @@ def main():
     except (OSError, RuntimeError) as error:
         stop(f"The cache folder {caches} can't be written ({error}): set HOME or XDG_CACHE_HOME to another")
     if ":" in str(Path.cwd()):
-        stop(f"{Path.cwd()} has a colon in its name, which Python's environments can't have: move the checkout")
+        stop(
+            f"{Path.cwd()} has a colon in its name, which Python environments can't have: move the checkout"
+        )
     uv = find_uv()
     remove_foreign_environment()
     command = [
@@ -41,7 +43,7 @@ def main():
         "--python",
         sys.executable,
         "--no-python-downloads",
-        # Once, instead of at each start of a command where Python may not write what it has compiled.
+        # Compile once, instead of at each start if Python may not write compiled files.
         "--compile-bytecode",
         *(f"--group={group}" for group in sys.argv[1:]),
     ]

@@ -1,4 +1,4 @@
-"""Build the marts with Spark."""
+"""Build the marts."""
 
 from datetime import timedelta
 

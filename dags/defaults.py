@@ -1,4 +1,4 @@
-"""What all DAGs share: the assets that join them, and how a task is treated that fails."""
+"""What all DAGs share: the assets that connect them, and what happens when a task fails."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ TASK_DEFAULTS: dict[str, Any] = {
     "retry_delay": timedelta(seconds=10),
     "retry_exponential_backoff": True,
 }
-# A replica that changes while marts are read would make marts of two moments: one at a time.
+# One at a time: a replica that changes while it is read would give marts of two moments.
 REPLICA_POOL = "replica"
 
 # What a run is known by, as an integer below 2**53, which JSON keeps exactly: the same when a task is tried again

@@ -1,4 +1,4 @@
-"""Airflow's operator of pods, with a result also where a retry finds the last try's pod finished."""
+"""Airflow's pod operator, which also returns a result if a retry finds the last try's pod finished."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ class PodOperator(KubernetesPodOperator):
     _result: Any = None
 
     def trigger_reentry(self, context: Any, event: dict[str, Any]) -> Any:
-        """Take up the task again once its pod has something to tell."""
+        """Resume the task when its pod has news."""
         self._result = super().trigger_reentry(context, event)
         return self._result
 

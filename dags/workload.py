@@ -1,4 +1,4 @@
-"""Where a workload runs: the one place that knows the profile.
+"""Decides where a workload runs. Only this module knows the profile.
 
 ``MARTLINE_PROFILE`` is ``embedded`` (a task is a local process) or ``cluster`` (a task is a pod). In the cluster
 ``MARTLINE_WORKLOADS`` is the folder in which the chart of Airflow says what it knows: ``workloads.json`` has each
@@ -58,7 +58,7 @@ def _process(command: Sequence[str], common: dict[str, Any]) -> BaseOperator:
 
 
 def _pod(command: Sequence[str], image: str, settings: Sequence[str], common: dict[str, Any]) -> BaseOperator:
-    # Imported where they are used: every task reads its DAG's file, and these imports take a second.
+    # Imported here, because every task reads its DAG's file, and these imports take a second.
     from kubernetes.client import models as k8s
 
     from pod_operator import PodOperator
@@ -89,7 +89,7 @@ def _pod(command: Sequence[str], image: str, settings: Sequence[str], common: di
         # The services' NetworkPolicies let in the pods with these labels.
         labels={f"martline.io/client-{name}": "true" for name in settings},
         **(_spark_driver() if "spark" in settings else {}),
-        # No process of Airflow waits while the pod runs; one that is killed finds the pod again.
+        # No process of Airflow waits while the pod runs; a task that was killed finds the pod again.
         deferrable=True,
         durable=True,
         on_finish_action="delete_pod",

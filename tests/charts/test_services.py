@@ -192,14 +192,14 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
         ("postgres", {"auth": {"airflow": {"user": "public"}}}, "auth.airflow.user is public, a name"),
         ("postgres", {"auth": {"shop": {"user": "pg_shop"}}}, "auth.shop.user is pg_shop, a name"),
         ("postgres", {"auth": {"shop": {"database": "template1"}}}, "auth.shop.database is template1, a name"),
-        ("postgres", {"auth": {"shop": {"user": "é" * 32}}}, "auth.shop.user is no name"),
+        ("postgres", {"auth": {"shop": {"user": "é" * 32}}}, "auth.shop.user is no valid name"),
         ("mysql", {"auth": {"user": "root"}}, "auth.user is root, a name"),
         ("mysql", {"auth": {"user": "mysql.sys"}}, "auth.user is mysql.sys, a name"),
         ("mysql", {"auth": {"dashboard": {"user": "root"}}}, "auth.dashboard.user is root, a name"),
         ("mysql", {"auth": {"user": "one", "dashboard": {"user": "one"}}}, "auth.dashboard.user are the same"),
         ("mysql", {"auth": {"database": "Performance_Schema"}}, "auth.database is Performance_Schema, a name"),
-        ("mysql", {"auth": {"user": "u" * 33}}, "auth.user is no name"),
-        ("mysql", {"auth": {"database": "a/b"}}, "auth.database is no name"),
+        ("mysql", {"auth": {"user": "u" * 33}}, "auth.user is no valid name"),
+        ("mysql", {"auth": {"database": "a/b"}}, "auth.database is no valid name"),
     ],
 )
 def test_a_name_that_the_first_start_could_not_use_is_refused(
@@ -224,13 +224,17 @@ def test_a_name_that_the_first_start_could_not_use_is_refused(
         ("kafka", {"config": {"a=b": 1}}, 'config has a setting named "a=b"'),
         ("kafka", {"config": {"log.flush.interval.messages": 2**63 - 1}}, "write it in quotes"),
         ("kafka", {"config": {"log.cleaner.io.max": 1e-9}}, "write it in quotes"),
-        ("kafka", {"config": {"super.users": "User:\U0001f600"}}, "config.super.users holds a character beyond"),
+        (
+            "kafka",
+            {"config": {"super.users": "User:\U0001f600"}},
+            "config.super.users contains a character beyond",
+        ),
         ("zookeeper", {"config": {"dataDir": "/tmp"}}, "config.dataDir cannot be set"),
-        ("zookeeper", {"config": {"sample": "bell\u0007"}}, "config.sample holds a control character"),
+        ("zookeeper", {"config": {"sample": "bell\u0007"}}, "config.sample contains a control character"),
         ("spark", {"config": {"spark.authenticate.secret": "known"}}, "config.spark.authenticate.secret cannot"),
         ("airflow", {"settings": {"AIRFLOW__CORE__FERNET_KEY": "known"}}, "the Secret airflow-keys has it"),
         ("airflow", {"settings": {"PGHOST": "elsewhere"}}, "the Secret airflow-metadata has it"),
-        ("airflow", {"settings": {"SHOP.USERS": 1}}, "settings.SHOP.USERS is no name"),
+        ("airflow", {"settings": {"SHOP.USERS": 1}}, "settings.SHOP.USERS is no valid name"),
         ("airflow", {"extraDags": {"helm_test.py": ""}}, "extraDags has helm_test.py"),
     ],
 )
@@ -254,7 +258,7 @@ def test_kafka_refuses_a_volume_with_partitions_of_no_known_cluster(on_zookeeper
     )
     sentence, code, file = printed.splitlines()
     assert sentence.startswith(
-        "Refused to start: the volume holds partitions, but no /var/lib/kafka/data/log/meta"
+        "Refused to start: the volume contains partitions, but no /var/lib/kafka/data/log/meta"
     )
     assert (code, file) == ("1", "/var/lib/kafka/data/log/orders-0/0.log")
 

@@ -118,7 +118,7 @@ def test_another_source_and_wrong_settings_have_errors_of_their_own(
     )
     replica.replicate()
     other = Replica(to_source(servers), mysql_from_environment(servers), schema="other")
-    with pytest.raises(OtherSource, match="its schema is other, and not public"):
+    with pytest.raises(OtherSource, match="its schema is other instead of public"):
         other.replicate()
     with pytest.raises(WrongSettings, match="recopy is nonsense") as failure:
         replica.snapshot(recopy=["nonsense"])

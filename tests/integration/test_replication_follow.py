@@ -332,7 +332,7 @@ def test_a_lock_of_a_new_table_that_keeps_it_from_being_published_holds_up_no_ch
     follower = follow()
     source.execute("CREATE TABLE fresh (id int PRIMARY KEY)")
     with transaction(servers, "LOCK TABLE fresh IN SHARE ROW EXCLUSIVE MODE"):
-        follower.says("waiting for who holds a lock on a table that is to be published")
+        follower.says("waiting for a lock on a table that is to be published")
         slowest = 0.0
         for number in range(10):
             began = time.monotonic()

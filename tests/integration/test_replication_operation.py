@@ -213,7 +213,7 @@ def test_metrics_without_a_follower_and_wrong_sizes_are_refused(servers: dict[st
     assert "--metrics-port needs --follow" in ended.log
     ended = run("replication-status", "--drop-slot-over", "much", env=servers, check=False)
     assert ended.status == 2
-    assert "'much' is no size" in ended.log
+    assert "'much' is not a size" in ended.log
 
 
 def test_a_fault_of_postgresql_itself_is_told_in_a_sentence(
@@ -227,4 +227,4 @@ def test_a_fault_of_postgresql_itself_is_told_in_a_sentence(
     source.execute(f"ALTER DATABASE {servers['PGDATABASE']} RESET ALL")
     assert told.status == 1
     assert "--debug shows the traceback" not in told.log
-    assert "look into its log" in told.log
+    assert "check PostgreSQL's log" in told.log

@@ -149,7 +149,7 @@ BAD_USERS: dict[str, tuple[bytes | None, str]] = {
     "a version that is a text": (new_user(schema_version="1"), "schema_version: Expected `int`, got `str`"),
     "an unknown type": (new_user(event_type="new_review"), "event_type: Invalid enum value"),
     "a value not in the list": (new_user(loyalty_status="Platinum"), "loyalty_status"),
-    "NUL": (new_user(first_name="a\0b"), "first_name: PostgreSQL keeps no character of code zero"),
+    "NUL": (new_user(first_name="a\0b"), "first_name: PostgreSQL can't store the character with code zero"),
     "a lone surrogate": (new_user(first_name="a\ud800b"), "surrogate"),
     "an unknown field": (new_user(surprise=1), "unknown field `surprise`"),
     "a missing field": (new_user(email=...), "missing required field `email`"),
@@ -316,7 +316,7 @@ def test_a_topic_that_was_made_anew_is_refused_until_it_is_started_over(
     run("shop-produce", "--users", 46, "--seed", 2, env=shop)
     refused = run("shop-consume", "--until-caught-up", env=shop, check=False)
     assert refused.status == 1
-    assert f"The topic {topic} was deleted and made anew" in refused.log
+    assert f"The topic {topic} was deleted and created again" in refused.log
     assert f"run shop-consume --start-over {topic}" in refused.log
     assert consume("--start-over", topic) == counts(46, 46)
     assert query(shop, "SELECT count(*) FROM users") == [(9 + 36 + 46,)]
@@ -332,7 +332,7 @@ def test_a_topic_that_is_made_anew_under_a_consumer_is_noticed(
     broker.send(USERS, *(new_user() for _ in range(10)))
     log = consumer.communicate(timeout=60)[1]
     assert consumer.returncode == 1
-    assert "made anew" in log or "is gone from Kafka" in log
+    assert "created again" in log or "is gone from Kafka" in log
     assert query(shop, "SELECT count(*) FROM users") == [(14,)]
 
 
@@ -355,7 +355,7 @@ def test_events_that_kafka_has_removed_unread_are_not_passed_over(
     broker.remove_before(USERS, 3)
     refused = run("shop-consume", "--until-caught-up", env=shop, check=False)
     assert refused.status == 1
-    assert "the next event to store is number 0, but Kafka has 3 to 5: nothing was passed over" in refused.log
+    assert "the next event to store is number 0, but Kafka has 3 to 5; nothing was skipped" in refused.log
     assert consume("--start-over", shop["KAFKA_TOPIC_PREFIX"] + USERS) == counts(2, 2)
 
 

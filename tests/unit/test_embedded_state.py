@@ -119,7 +119,7 @@ def test_passwords_that_data_needs_are_not_made_anew(tmp_path: Path, content: by
     assert open_state(folder, Settings(), about_to_start=True).secrets["postgres_admin"]
     (folder / "data" / "postgres").mkdir()
     secrets.unlink() if content is None else secrets.write_bytes(content)
-    with pytest.raises(Failure, match=r"secrets\.json is (damaged|gone), .*put it back from a copy"):
+    with pytest.raises(Failure, match=r"secrets\.json is (damaged|gone), .*restore it from a copy"):
         open_state(folder, Settings(), about_to_start=True)
     assert (secrets.read_bytes() if secrets.exists() else None) == content
 

@@ -71,7 +71,7 @@ exec:
 {{- end }}
 {{- define "airflow.dags" -}}
 {{- if hasKey .Values.extraDags "helm_test.py" }}
-{{- fail "extraDags has helm_test.py, which is what `helm test` runs: choose another name" }}
+{{- fail "extraDags has helm_test.py, which is the DAG that `helm test` runs: choose another name" }}
 {{- end }}
 {{- merge (dict "helm_test.py" (.Files.Get "files/helm_test.py")) .Values.extraDags | toYaml -}}
 {{- end }}

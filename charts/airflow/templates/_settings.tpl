@@ -35,7 +35,7 @@ MARTLINE_WORKLOADS: /etc/martline
 {{- $settings := include "airflow.chartSettings" . | fromYaml -}}
 {{- range $name, $value := .Values.settings -}}
 {{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $name) -}}
-{{- fail (printf "settings.%s is no name of an environment variable: use letters, digits and underscores" $name) -}}
+{{- fail (printf "settings.%s is no valid name of an environment variable: use letters, digits and underscores" $name) -}}
 {{- end -}}
 {{- $_ := set $settings $name (include "common.scalar" (list (print "settings." $name) $value)) -}}
 {{- end -}}

@@ -27,22 +27,22 @@ missing() {
 }
 require_no_data() {
   if [ -e "$data" ] || [ -L "$data" ]; then
-    found=$(ls -A "$data") || refuse "$data cannot be read: see who owns the volume."
-    [ -z "$found" ] || refuse "$data holds files, but no $(missing). They may be data whose volume is damaged, or that" \
-      "were restored in part, so nothing of it was touched. Restore the missing file, or a backup, in this folder;" \
-      "to begin with an empty database, move the folder away."
+    found=$(ls -A "$data") || refuse "$data cannot be read: check who owns the volume."
+    [ -z "$found" ] || refuse "$data contains files, but no $(missing). They may be data from a damaged volume, or data" \
+      "that was restored in part, so nothing was changed. Restore the missing file, or a backup, in this folder;" \
+      "to start with an empty database, move the folder away."
   fi
   strangers=$(cd "$volume" && ls -d -- * 2>/dev/null | grep -Evx 'lost\+found|{{ .data }}|{{ .data }}-unfinished.*|{{ .marker | dir | eq "." | ternary .marker (dir .marker) }}' || true)
-  [ -z "$strangers" ] || refuse "the volume holds $(echo $strangers), and its data are to be in $data, which is not" \
-    "there. Nothing of it was touched: put the data there, or use an empty volume."
+  [ -z "$strangers" ] || refuse "the volume contains $(echo $strangers), but not $data, where the data must be." \
+    "Nothing was changed: put the data there, or use an empty volume."
 }
 move_aside() {
   number=1
   while [ -e "$unfinished-$number" ]; do number=$((number + 1)); done
-  [ "$number" -le "$kept" ] || refuse "$kept first starts were cut off, and left $unfinished-1 to -$kept. They hold" \
-    "no data that was ever served: see why the server was killed, remove them and $unfinished, and start again."
+  [ "$number" -le "$kept" ] || refuse "$kept first starts were killed, and left $unfinished-1 to -$kept. They contain" \
+    "no data that was ever in use: find out why the server was killed, remove them and $unfinished, and start again."
   mv -T "$unfinished" "$unfinished-$number"
-  say "The first start was cut off before it ended. What it left is in $unfinished-$number; beginning again."
+  say "The first start was killed before it was done. What it left is now in $unfinished-$number, and the start begins again."
 }
 initialize() {
   {{- .initialize | trim | nindent 2 }}
@@ -52,7 +52,7 @@ if [ -n "$(missing)" ]; then
   require_no_data
   [ ! -e "$unfinished" ] || move_aside
   mkdir -m 0700 "$unfinished"
-  trap 'rm -rf "$unfinished"; say "The first start failed, and what it had made is removed: the reason stands above."' EXIT
+  trap 'rm -rf "$unfinished"; say "The first start failed, and what it had created was removed. The lines above give the reason."' EXIT
   initialize
   rm -f "$marker"
   sync -f "$volume"
@@ -60,8 +60,8 @@ if [ -n "$(missing)" ]; then
   mv -T "$unfinished" "$data"
   sync -f "$volume"
 elif [ -e "$marker" ]; then
-  refuse "$marker says that an earlier version of this chart began a first start and did not end it, and $data holds" \
-    "data. If they are complete, remove that file; if the server has never served, remove $data and that file."
+  refuse "$marker says that an earlier version of this chart began a first start and did not finish it, but $data contains" \
+    "data. If the data is complete, remove that file; if the server was never in use, remove $data and that file."
 fi
 {{- with .prepare }}
 {{ . | trim }}

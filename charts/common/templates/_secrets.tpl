@@ -15,7 +15,7 @@ the release goes, as the data that they open stay too. Beside the part:
 {{- $kept := and $claim (lookup "v1" "PersistentVolumeClaim" $root.Release.Namespace $claim) -}}
 {{- range $key, $_ := .generated -}}
 {{- if and $kept (not (hasKey $present $key)) -}}
-{{- fail (printf "the Secret %s has no %s, but the claim %s is there, and its data know the old one: restore the Secret, or remove the claim with its data" $.name $key $claim) -}}
+{{- fail (printf "the Secret %s has no %s, but the claim %s is there, whose data was created with it: restore the Secret, or remove the claim with its data" $.name $key $claim) -}}
 {{- end -}}
 {{- end -}}
 apiVersion: v1

@@ -13,11 +13,11 @@ what such a number does not hold, it no longer knows what was written.
 {{- $text := kindIs "float64" $value | ternary (toJson $value) (toString $value) -}}
 {{- if kindIs "float64" $value -}}
 {{- if or (ge $value 9007199254740992.0) (le $value -9007199254740992.0) (contains "e" $text) -}}
-{{- fail (printf "%s is a number that Helm does not hold exactly: write it in quotes" $name) -}}
+{{- fail (printf "%s is a number that Helm can't represent exactly: write it in quotes" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if regexMatch "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x{9f}\\x{2028}\\x{2029}\\x{feff}]" $text -}}
-{{- fail (printf "%s holds a control character, which is no part of a setting: remove it" $name) -}}
+{{- fail (printf "%s contains a control character, which settings can't have: remove it" $name) -}}
 {{- end -}}
 {{- $text -}}
 {{- end }}
@@ -36,7 +36,7 @@ what such a number does not hold, it no longer knows what was written.
 {{- define "common.propertyText" -}}
 {{- $text := include "common.scalar" . -}}
 {{- if regexMatch "[\\x{10000}-\\x{10ffff}]" $text -}}
-{{- fail (printf "%s holds a character beyond U+FFFF, which a properties file does not hold: remove it" (index . 0)) -}}
+{{- fail (printf "%s contains a character beyond U+FFFF, which a properties file can't have: remove it" (index . 0)) -}}
 {{- end -}}
 {{- $ascii := printf "%+q" $text | trimPrefix "\"" | trimSuffix "\"" | replace "\\\"" "\"" -}}
 {{- regexReplaceAll "^ " $ascii "\\ " -}}
@@ -62,7 +62,7 @@ The lines of a properties file. Input, a dict:
 {{- $refused := .refused | default dict -}}
 {{- range $key, $_ := .values -}}
 {{- if not (regexMatch "^[A-Za-z0-9_][A-Za-z0-9._-]*$" $key) -}}
-{{- fail (printf "%s has a setting named %q: a name is made of letters, digits, dots, hyphens and underscores" $name $key) -}}
+{{- fail (printf "%s has a setting named %q: use only letters, digits, dots, hyphens and underscores" $name $key) -}}
 {{- end -}}
 {{- with get $refused $key -}}
 {{- fail (printf "%s.%s cannot be set: %s" $name $key .) -}}
@@ -82,7 +82,7 @@ true where a hyphen in a name is an underscore.
 {{- $plain := lower $key -}}
 {{- if $hyphens }}{{ $plain = replace "-" "_" $plain }}{{ end -}}
 {{- if hasKey $known $plain -}}
-{{- fail (printf "%s has %s and %s, which are the same setting: write one of them, and null for the other" $name (get $known $plain) $key) -}}
+{{- fail (printf "%s has %s and %s, which are the same setting: set one of them, and set the other to null" $name (get $known $plain) $key) -}}
 {{- end -}}
 {{- $_ := set $known $plain $key -}}
 {{- end -}}

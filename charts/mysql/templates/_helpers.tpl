@@ -82,7 +82,7 @@ dashboard_role() {
 {{- $text = $value | ternary "ON" "OFF" }}
 {{- end }}
 {{- if gt (len $text) 2000 }}
-{{- fail (printf "%s is longer than 2000 bytes, and MySQL reads short lines alone: shorten it" $place) }}
+{{- fail (printf "%s is longer than 2000 bytes, which MySQL does not read from a file: shorten it" $place) }}
 {{- end }}
 {{ $name }}{{ if ne $text "" }} = "{{ include "mysql.escaped" $text }}"{{ end }}
 {{- end }}
@@ -100,20 +100,20 @@ dashboard_role() {
 {{- with .Values.auth -}}
 {{- range $name, $user := dict "auth.user" .user "auth.dashboard.user" .dashboard.user -}}
 {{- if has $user $users -}}
-{{- fail (printf "%s is %s, a name that MySQL keeps to itself: choose another" $name $user) -}}
+{{- fail (printf "%s is %s, a name that MySQL reserves: choose another name" $name $user) -}}
 {{- end -}}
 {{- if not (regexMatch "^[^\\x00-\\x1f\\x7f]{1,32}$" $user) -}}
-{{- fail (printf "%s is no name of MySQL's: it has at most 32 characters, and no control characters" $name) -}}
+{{- fail (printf "%s is no valid name in MySQL: use at most 32 characters, and no control characters" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if eq .user .dashboard.user -}}
-{{- fail "auth.user and auth.dashboard.user are the same: the dashboard's may read alone, so choose another" -}}
+{{- fail "auth.user and auth.dashboard.user are the same, but the dashboard's user may only read: choose two names" -}}
 {{- end -}}
 {{- if has (lower .database) $databases -}}
-{{- fail (printf "auth.database is %s, a name that MySQL keeps to itself: choose another" .database) -}}
+{{- fail (printf "auth.database is %s, a name that MySQL reserves: choose another name" .database) -}}
 {{- end -}}
 {{- if or (regexMatch "[\\x00-\\x1f\\x7f/\\\\]| $" .database) (not (regexMatch "^.{1,64}$" .database)) -}}
-{{- fail "auth.database is no name of MySQL's: it has at most 64 characters, no slash, backslash or control character, and no blank at its end" -}}
+{{- fail "auth.database is no valid name in MySQL: use at most 64 characters, no slash, backslash or control character, and no blank at the end" -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -41,16 +41,16 @@ pg_ctl --pgdata="$unfinished" --wait --mode=fast stop
 {{- $place := printf "auth.%s.%s" $account $kind -}}
 {{- $taken := eq $kind "user" | ternary (list "postgres" "public" "none") (list "postgres" "template0" "template1") -}}
 {{- if or (has $name $taken) (and (eq $kind "user") (hasPrefix "pg_" $name)) -}}
-{{- fail (printf "%s is %s, a name that PostgreSQL keeps to itself: choose another" $place $name) -}}
+{{- fail (printf "%s is %s, a name that PostgreSQL reserves: choose another name" $place $name) -}}
 {{- end -}}
 {{- if or (gt (len $name) 63) (regexMatch "[\\x00-\\x1f\\x7f]" $name) -}}
-{{- fail (printf "%s is no name of PostgreSQL's: it has at most 63 bytes, and no control characters" $place) -}}
+{{- fail (printf "%s is no valid name in PostgreSQL: use at most 63 bytes, and no control characters" $place) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range $kind := list "user" "database" -}}
 {{- if eq (get $.Values.auth.shop $kind) (get $.Values.auth.airflow $kind) -}}
-{{- fail (printf "auth.shop.%s and auth.airflow.%s are the same: the first start makes two" $kind $kind) -}}
+{{- fail (printf "auth.shop.%s and auth.airflow.%s are the same, but the first start creates both: choose two names" $kind $kind) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

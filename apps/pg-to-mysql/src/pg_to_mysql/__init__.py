@@ -1,8 +1,8 @@
 """PostgreSQL to MySQL: any tables with a key, copied, followed and compared.
 
-:class:`Replica` is all that a program needs, with :class:`Source` and :class:`MySQLSettings` that say where the
-servers are. Nothing in this package reads the environment, prints or exits but its command line, which is in
-:mod:`pg_to_mysql.command_line`. (libpq itself reads its own variables for what a :class:`Source` leaves open.)
+A program needs only :class:`Replica`, with :class:`Source` and :class:`MySQLSettings` to say where the servers
+are. Only the command line, in :mod:`pg_to_mysql.command_line`, reads the environment, prints or exits. (libpq
+also reads its own variables, for what a :class:`Source` leaves open.)
 """
 
 import importlib
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    # Imported when it is asked for: a worker of Spark's needs a part of it, and need not wait for NumPy.
+    # Imported on first use: a Spark worker needs only a part of the package, and should not wait for NumPy.
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("pg_to_mysql.api"), name)

@@ -1,4 +1,4 @@
-"""All that a program needs; it is imported from :mod:`pg_to_mysql` itself."""
+"""The public API; programs import it from :mod:`pg_to_mysql`."""
 
 from pg_to_mysql.changes.apply import Applied
 from pg_to_mysql.comparison.repair import Compared

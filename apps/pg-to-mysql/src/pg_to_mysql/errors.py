@@ -1,4 +1,4 @@
-"""What can go wrong. Each error's text is one sentence: the cause, the thing's name, what to do."""
+"""The errors of the package. Each message is one sentence: the cause, the name of the thing, and what to do."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Of what passes; a label of the metrics."""
+    """The kind of a passing failure; a label of the metrics."""
 
     CONNECTION = "connection"
-    """A server is away, starts, stops, or has ended the session."""
+    """A server is down, starting or stopping, or has ended the session."""
     LOCK = "lock"
     READ_ONLY = "read_only"
     CONNECTIONS = "too_many_connections"
@@ -18,11 +18,11 @@ class Kind(StrEnum):
 
 
 class Setting(StrEnum):
-    """A setting that an error's sentence speaks of, by its name in this package."""
+    """A setting that an error's message speaks of, by its name in this package."""
 
     SOURCE = "source"
     SOURCE_SSLMODE = "sslmode"
-    """Of the source, as libpq knows it."""
+    """The ``sslmode`` of the source, as in libpq."""
     TARGET = "target"
     TARGET_SSL_MODE = "ssl_mode"
     TARGET_SSL_FILES = "ssl_ca, ssl_cert, ssl_key"
@@ -34,12 +34,12 @@ class Setting(StrEnum):
     RECOPY = "recopy"
     START_OVER = "start_over"
     REPAIR = "repair"
-    """Not a setting but a method of the replica's."""
+    """Not a setting, but a method of :class:`~pg_to_mysql.Replica`."""
     DROP_SLOT_OVER = "drop_over"
 
 
 SettingsToChange = Mapping[Setting, str | int | None]
-"""Settings whose change may help: each with the value to set, or None where that is not known."""
+"""Settings whose change may help: each with the value to set, or None if that is not known."""
 
 
 class Failure(Exception):
@@ -48,7 +48,8 @@ class Failure(Exception):
     def __init__(self, sentence: str, *, settings: SettingsToChange | None = None) -> None:
         super().__init__(sentence)
         self.settings = settings or {}
-        """Those that the sentence speaks of: who gives them other names to users can tell these."""
+        """The settings that the message speaks of. A program that shows them under other names can add its names.
+        """
 
 
 class WrongSettings(Failure):
@@ -56,7 +57,7 @@ class WrongSettings(Failure):
 
 
 class PassingFailure(Failure):
-    """A failure whose cause goes by itself, such as a lock that somebody holds: the same may succeed later."""
+    """A failure whose cause passes by itself, such as a lock that somebody holds: the same may succeed later."""
 
     def __init__(
         self, sentence: str, kind: Kind = Kind.LOCK, *, settings: SettingsToChange | None = None
@@ -66,7 +67,7 @@ class PassingFailure(Failure):
 
 
 class OtherSource(Failure):
-    """The source is not the one that MySQL's copies are of."""
+    """The source is not the one that MySQL's copies came from."""
 
     def __init__(self, sentence: str) -> None:
         helpful = (Setting.SOURCE, Setting.SCHEMA, Setting.SLOT, Setting.START_OVER)
@@ -74,7 +75,7 @@ class OtherSource(Failure):
 
 
 class Refused(Failure):
-    """A table, or a row of it, can't be had on the other side."""
+    """A table, or a row of it, can't be replicated."""
 
     def __init__(
         self,
@@ -88,26 +89,26 @@ class Refused(Failure):
         super().__init__(sentence)
         self.table = table
         self.column = column
-        """None where the server does not tell it."""
+        """None if the server does not name the column."""
         self.row = row
-        """The row's number among those that were loaded, from 1 on."""
+        """The number of the row among those that were loaded, starting at 1."""
         self.key = key
-        """The row's key, by the names of its columns."""
+        """The values of the row's key, by column name."""
 
 
 class TablesLeftOut(Failure):
-    """Some tables are not replicated; all others are done."""
+    """Some tables are not replicated; all other tables are done."""
 
     def __init__(
         self, sentence: str, refusals: Iterable[Refused], *, settings: SettingsToChange | None = None
     ) -> None:
         super().__init__(sentence, settings=settings)
         self.refusals = tuple(refusals)
-        """Why each of them is not."""
+        """One error for each table that is not replicated."""
 
 
 class TablesGone(Failure):
-    """MySQL has copies of tables that PostgreSQL has no longer, more than may be dropped; all others are done."""
+    """PostgreSQL no longer has the tables of more copies than may be dropped; all other tables are done."""
 
     def __init__(self, sentence: str, tables: Iterable[str]) -> None:
         self.tables = tuple(tables)
@@ -116,24 +117,24 @@ class TablesGone(Failure):
 
 @dataclass(frozen=True)
 class RowDifference:
-    """A row of MySQL's that is not as PostgreSQL's."""
+    """A row that differs between MySQL and PostgreSQL."""
 
     table: str
     key: Mapping[str, str]
-    """The texts of the key's values, by the names of its columns."""
+    """The values of the key as texts, by column name."""
     what: str
-    """How it differs, in a few words."""
+    """How the row differs, in a few words."""
 
     def __str__(self) -> str:
         return f"{self.table} {','.join(self.key.values())} {self.what}"
 
 
 class RowsDiffer(Failure):
-    """MySQL does not have the rows that PostgreSQL has."""
+    """MySQL's rows differ from PostgreSQL's."""
 
     def __init__(self, sentence: str, differences: Iterable[RowDifference], number: int) -> None:
         super().__init__(sentence, settings={Setting.REPAIR: None})
         self.differences = tuple(differences)
-        """The first of them."""
+        """The first rows that differ."""
         self.number = number
-        """Of all that differ."""
+        """The number of all rows that differ."""

@@ -1,4 +1,4 @@
-"""What is not needed by everybody, and not installed with the package itself."""
+"""Optional dependencies, which the package's extras install."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from pg_to_mysql.errors import WrongSettings
 
 
 def require(name: str, *modules: str) -> None:
-    """Fail unless all modules are there that the extra of that name brings."""
+    """Fail unless all modules of this extra are installed."""
     for module in modules:
         if find_spec(module) is None:
             raise _missing(name, module)
@@ -16,7 +16,7 @@ def require(name: str, *modules: str) -> None:
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Import in this block what the extra of that name brings."""
+    """A block that imports modules of this extra."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Errors of both servers that pass: nobody needs to change a setting, and the same may succeed later.
+"""Passing errors of both servers: nobody needs to change a setting, and the same may succeed later.
 
-They are told by SQLSTATE and by MySQL's numbers. Only what libpq says of a connection that did not come about has
-neither: there its words are looked at.
+They are recognised by SQLSTATE and by MySQL's error numbers. Only libpq's errors about a failed connection have
+neither, so their words are looked at.
 """
 
 import functools
@@ -42,9 +42,9 @@ POSTGRES = {
     "53": Kind.RESOURCES,
     "58030": Kind.RESOURCES,
 }
-"""By SQLSTATE, or its beginning."""
+"""By SQLSTATE, or by its first characters."""
 INTERNAL = "XX"
-"""The beginning of the SQLSTATE of a fault of PostgreSQL's own: corrupt data, a plan that it can't make."""
+"""The first characters of the SQLSTATE of PostgreSQL's internal errors: corrupt data, a plan it can't make."""
 REFUSED = (
     "authentication failed",
     "does not exist",
@@ -52,10 +52,10 @@ REFUSED = (
     "not permitted to log in",
     "password",
 )
-"""In the words of a connection that PostgreSQL refuses for good."""
+"""Words in the error of a connection that PostgreSQL refuses permanently."""
 MYSQL = {
     **dict.fromkeys(
-        # Also: the query was interrupted, by KILL or a limit of time; the server is in offline mode.
+        # Among them: the query was interrupted by KILL or a time limit; the server is in offline mode.
         (0, 1053, 1077, 1079, 1080, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 1969, 3024, 3032, 3169),
         Kind.CONNECTION,
     ),
@@ -69,7 +69,7 @@ OPTION_PREVENTS, STORAGE_ENGINE = 1290, 1030
 
 
 def cause_of(error: BaseException) -> Cause | None:
-    """Why it failed, if that passes; None if it is final. The errors that led to this one count too."""
+    """Why it failed, if the cause passes; None if the error is final. The errors that led to it count too."""
     sentence = str(error) if isinstance(error, Failure) else None
     for one in _chain(error):
         kind = _kind(one)
@@ -79,7 +79,7 @@ def cause_of(error: BaseException) -> Cause | None:
 
 
 def in_sentences(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a :class:`PassingFailure` say what passes, and a :class:`Failure` that a server itself has a fault."""
+    """Turn passing errors into :class:`PassingFailure`, and a server's internal errors into :class:`Failure`."""
 
     @functools.wraps(function)
     def wrapped(*arguments: P.args, **options: P.kwargs) -> R:
@@ -91,14 +91,14 @@ def in_sentences(function: Callable[P, R]) -> Callable[P, R]:
             if cause := cause_of(error):
                 raise PassingFailure(f"{cause.sentence}: run this again later", cause.kind) from error
             if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(INTERNAL):
-                raise Failure(f"{_sentence(error)}: look into its log, and at its settings") from error
+                raise Failure(f"{_sentence(error)}: check PostgreSQL's log and its settings") from error
             raise
 
     return wrapped
 
 
 def kind_of_sqlstate(state: str) -> Kind | None:
-    """The kind of an error of PostgreSQL's; None if it is final."""
+    """The kind of a PostgreSQL error; None if it is final."""
     return next((POSTGRES[state[:length]] for length in (5, 3, 2) if state[:length] in POSTGRES), None)
 
 

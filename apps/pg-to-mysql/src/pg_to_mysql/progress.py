@@ -1,12 +1,12 @@
-"""How far long work is, told to whoever wants to show it."""
+"""The progress of long work, for a caller that shows it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 Report = Callable[[int, str], None]
-"""Takes how much is done by now, and a note about it."""
+"""Called with how much is done so far, and a note about it."""
 Progress = Callable[[str, str, int | None], AbstractContextManager[Report]]
-"""Shows one piece of work: what is done, its unit (``B`` for bytes), and how much it is if that is known."""
+"""Shows one piece of work: its description, its unit (``B`` for bytes), and its total if that is known."""
 
 
 @contextmanager

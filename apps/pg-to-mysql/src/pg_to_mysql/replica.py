@@ -1,4 +1,4 @@
-"""The replica, as a program uses it."""
+"""The class that programs use."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -22,17 +22,20 @@ from pg_to_mysql.tables.unfit import UnfitRules
 
 
 class Replica:
-    """A replica in MySQL of the tables of a PostgreSQL database's schema.
+    """A replica, in MySQL, of the tables in one schema of a PostgreSQL database.
 
-    It holds settings alone: a method connects to both servers, does its work, and disconnects. Only one works on
-    the tables at a time, here or in another program; the next one waits for it. What can't be done raises a
-    :class:`~pg_to_mysql.errors.Failure`.
+    The object holds only settings: each method connects to both servers, does its work, and disconnects. Only one
+    method works on the tables at a time, even among several programs; the next one waits. A method that can't do
+    its work raises a :class:`~pg_to_mysql.errors.Failure`.
 
-    ``slot`` names the slot and the publication in PostgreSQL; without it the name is made of the database's.
-    ``unfit`` are rules for values that MySQL can't hold, and ``drop_gone`` is how many copies of tables that are
-    gone from PostgreSQL may be dropped (three, but not all of several, if it is None). ``journal_mib`` bounds the
-    journal of changed rows in MySQL, in MiB; none is kept if it is 0. ``spark_master`` names the cluster of
-    Spark's that copies large tables. ``progress`` shows how far long work is.
+    :param slot: names the slot and the publication in PostgreSQL; by default the name is made from the
+        database's.
+    :param unfit: rules for values that MySQL can't hold.
+    :param drop_gone: how many copies of tables that PostgreSQL no longer has may be dropped; by default three,
+        but never all of several.
+    :param journal_mib: the largest size of the journal of changed rows in MySQL, in MiB; 0 for no journal.
+    :param spark_master: the Spark cluster that copies large tables; by default the method itself copies them.
+    :param progress: shows the progress of long work.
     """
 
     def __init__(
@@ -55,10 +58,10 @@ class Replica:
 
     @in_sentences
     def replicate(self, plan: Plan | None = None) -> Run:
-        """Copy the tables that are new, apply the changes, and copy again what became due meanwhile.
+        """Copy new tables, apply the changes, and copy again the tables that turned out to need it.
 
         :raises TablesLeftOut: some tables can't be replicated; the others are done.
-        :raises TablesGone: more tables are gone than copies may be dropped; the others are done.
+        :raises TablesGone: more tables are gone than copies may be dropped; the other tables are done.
         """
         return run_once(self._settings, plan or Plan())
 
@@ -71,10 +74,11 @@ class Replica:
         begins: Callable[[], None] = lambda: None,
         observer: Observer | None = None,
     ) -> Run:
-        """Do the same, and go on with each change as it comes, until ``stopped`` is set.
+        """Do the same, then apply each change as it comes, until ``stopped`` is set.
 
-        ``begins`` is called when that is looked at from then on: a copy before it runs to its end. What passes
-        does not end it: it connects again. Tables that can't be replicated are told in the log.
+        After a passing failure it connects again. Tables that can't be replicated are reported in the log.
+
+        :param begins: called when the first copy is done and ``stopped`` is checked from then on.
         """
         return run_and_follow(
             self._settings, plan or Plan(), stopped or threading.Event(), begins, observer or Observer()
@@ -84,9 +88,9 @@ class Replica:
     def snapshot(
         self, tables: Sequence[str] = (), *, exclude: Sequence[str] = (), recopy: Sequence[str] = ()
     ) -> Snapshot:
-        """Copy the tables that are new, and those to ``recopy``, as they are at one moment; apply no changes.
+        """Copy new tables and those in ``recopy``, all as of one moment, and apply no changes.
 
-        :raises TablesLeftOut: some tables can't be copied; the others are.
+        :raises TablesLeftOut: some tables can't be copied; the others are copied.
         """
         with open_replica(self._settings, drops=True) as replica:
             wanted, refused = replica.choose_tables(tables, exclude)
@@ -98,7 +102,7 @@ class Replica:
 
     @in_sentences
     def apply(self, *, transactional: bool = True) -> Applied:
-        """Apply to the copies what has been committed until now.
+        """Apply all changes that have been committed until now.
 
         Without ``transactional``, a large transaction becomes visible piece by piece.
         """
@@ -107,20 +111,20 @@ class Replica:
 
     @in_sentences
     def compare(self, tables: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> Compared:
-        """Prove that MySQL has the rows that PostgreSQL has, at one moment to which both are brought.
+        """Prove that both sides have the same rows at one moment, to which MySQL is brought first.
 
-        :raises RowsDiffer: it does not.
+        :raises RowsDiffer: the rows differ.
         """
         return self._compare(tables, exclude, repair=False)
 
     @in_sentences
     def repair(self, tables: Sequence[str] = (), *, exclude: Sequence[str] = ()) -> Compared:
-        """Compare, bring the rows that differ again, and compare these tables again."""
+        """Compare, copy the rows that differ again, and compare their tables once more."""
         return self._compare(tables, exclude, repair=True)
 
     @in_sentences
     def status(self) -> Status:
-        """How far MySQL is behind, and the state of each table."""
+        """The slot's state, how far MySQL lags behind, and the state of each table."""
         with open_replica(self._settings, any_source=True) as replica:
             return read_status(replica)
 

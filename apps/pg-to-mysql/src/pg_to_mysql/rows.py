@@ -1,17 +1,17 @@
-"""Where rows are written to on their way from one server to the other."""
+"""A destination for rows on their way from one server to the other."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 BLOCK_BYTES = 64 << 10
-"""Sent at once. More is not faster, and is memory."""
+"""Bytes sent at once. More bytes are not faster, and need more memory."""
 
 
 class Stream(Protocol):
-    """Where rows are written to."""
+    """A destination for rows."""
 
     def write(self, data: bytes | memoryview, /) -> object:
-        """Take the data, which may change afterwards."""
+        """Take the data. The caller may change the buffer afterwards."""
 
 
 Write = Callable[[Stream], None]

@@ -1,4 +1,4 @@
-"""What the platform asks of Airflow's REST API (version 2)."""
+"""A client for the parts of Airflow's REST API (version 2) that the platform uses."""
 
 import re
 import time
@@ -15,16 +15,16 @@ from martline.command.terminal import console
 
 FINISHED = ("success", "failed")
 PASSING_STATUSES = (500, 502, 503, 504)
-"""What Airflow answers while its database restarts, or a proxy while Airflow does."""
+"""Status codes of Airflow while its database restarts, and of a proxy while Airflow restarts."""
 PATIENCE_SECONDS = 120.0
 PAUSE_SECONDS = 1.0
 COMMANDS_ERROR = re.compile(r"\d\d:\d\d:\d\d,\d{3} ERROR +(.+)")
-"""In a task's log, a line of the platform's commands."""
+"""A log line of the platform's commands in a task's log."""
 
 
 @dataclass(frozen=True)
 class AirflowLogin:
-    """Where Airflow's web server is and who asks."""
+    """The address of Airflow's web server, and the login."""
 
     url: str
     user: str
@@ -51,7 +51,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Dag:
-    """A DAG: its id, what Airflow's pages call it, and whether somebody has paused it."""
+    """A DAG: its id, its name on Airflow's pages, and whether it is paused."""
 
     name: str
     title: str
@@ -60,7 +60,7 @@ class Dag:
 
 @dataclass(frozen=True)
 class RunTimes:
-    """A run of a DAG: its state and its times. Of one that has not begun, or goes on, they are None."""
+    """A run of a DAG: its state and its times, which are None if it has not begun or not ended."""
 
     run: str
     state: str
@@ -71,9 +71,8 @@ class RunTimes:
 class AirflowClient:
     """A logged-in client; use it as a context manager.
 
-    Where Airflow does not answer within ``timeout`` seconds, or says that it can't for now, it is asked again for
-    ``patience`` seconds.
-    ``require_servers`` is called meanwhile; it raises when waiting has become pointless.
+    If Airflow does not answer within ``timeout`` seconds, or answers that it can't for now, requests are repeated
+    for ``patience`` seconds. ``require_servers`` is called meanwhile; it raises if waiting has become pointless.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class AirflowClient:
         self.url = login.url
         self._require_servers = require_servers
         self._patience = patience
-        # Airflow is on this machine, or forwarded to it: a proxy of the environment is not for it.
+        # Airflow is on this machine or forwarded to it, so the environment's proxy must not be used.
         self._http = httpx.Client(base_url=login.url, timeout=timeout, trust_env=False)
         credentials = {"username": login.user, "password": login.password}
         token = self._send("POST", "/auth/token", json=credentials)["access_token"]
@@ -101,11 +100,11 @@ class AirflowClient:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def wait_for_dags(self, names: set[str], seconds: float = 60) -> None:
-        """Wait until Airflow knows the DAGs; a DAG file that can't be imported is named."""
+        """Wait until Airflow knows the DAGs; fail with the name of a DAG file that can't be imported."""
         deadline = time.monotonic() + seconds
         while True:
             known = {dag["dag_id"] for dag in self._get("/dags", limit=100)["dags"]}
@@ -116,22 +115,25 @@ class AirflowClient:
                 cause = errors[0]["stack_trace"].strip().splitlines()[-1]
                 raise Failure(f"Airflow can't read {errors[0]['filename']}: {cause}")
             if time.monotonic() > deadline:
-                raise Failure(f"Airflow has not found the DAGs {', '.join(sorted(names - known))}")
+                raise Failure(
+                    f"Airflow has not found the DAGs {', '.join(sorted(names - known))}:"
+                    " see the log of its DAG processor"
+                )
             time.sleep(0.3)
 
     def import_pools(self, pools: Mapping[str, Mapping[str, Any]]) -> None:
-        """Make the pools that are not there, from what ``airflow pools import`` would read."""
+        """Create the missing pools, from the file format of ``airflow pools import``."""
         known = {pool["name"] for pool in self._get("/pools", limit=100)["pools"]}
         for name in pools.keys() - known:
             self._make("/api/v2/pools", {"name": name, **pools[name]})
 
     def dags(self, most: int) -> list[Dag]:
-        """The DAGs, in the order of their names."""
+        """The DAGs, sorted by name."""
         found = self._get("/dags", limit=most, order_by="dag_id")["dags"]
         return [Dag(dag["dag_id"], dag["dag_display_name"], dag["is_paused"]) for dag in found]
 
     def last_runs(self, dag: str, most: int) -> list[RunTimes]:
-        """The last runs of a DAG, the last one first."""
+        """The last runs of a DAG, newest first."""
         found = self._get(f"/dags/{dag}/dagRuns", limit=most, order_by="-run_after")["dag_runs"]
         return [
             RunTimes(
@@ -150,7 +152,7 @@ class AirflowClient:
         }
 
     def trigger(self, run: DagRun, parameters: Mapping[str, Any]) -> None:
-        """Start a run; one that is there already by this name goes on."""
+        """Start a run; an existing run with this name continues."""
         body = {"dag_run_id": run.run, "logical_date": None, "conf": dict(parameters)}
         self._make(f"/api/v2/dags/{run.dag}/dagRuns", body)
 
@@ -164,16 +166,16 @@ class AirflowClient:
         return None if response.status_code == 404 else str(response.json()["state"])
 
     def is_paused(self, dag: str) -> bool:
-        """Whether somebody has paused the DAG: its runs then stand still."""
+        """Whether the DAG is paused, so that its runs do not progress."""
         return bool(self._get(f"/dags/{dag}")["is_paused"])
 
     def parameters(self, dag: str) -> dict[str, Any]:
-        """The values of a DAG's parameters where a run gives no others."""
+        """The default values of a DAG's parameters."""
         shown = self._get(f"/dags/{dag}/details")["params"]
         return {name: parameter["value"] for name, parameter in shown.items()}
 
     def pause(self, dag: str, *, paused: bool) -> None:
-        """Pause a DAG, or let its runs go on."""
+        """Pause or unpause a DAG."""
         self._answer("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": paused})
 
     def tasks(self, run: DagRun) -> list[Task]:
@@ -188,7 +190,7 @@ class AirflowClient:
         return dict(self._get(path, deserialize=True)["value"])
 
     def last_error(self, run: DagRun, task: Task) -> str | None:
-        """Why a try failed: the last error that its command has logged, else that of Airflow, or None."""
+        """Why a try failed: the last error that its command has logged, or else Airflow's last error, or None."""
         path = f"/dags/{run.dag}/dagRuns/{run.run}/taskInstances/{task.name}/logs/{task.try_number}"
         try:
             lines = self._get(path, full_content=True)["content"]
@@ -200,7 +202,7 @@ class AirflowClient:
         return errors[-1] if errors else None
 
     def rendered_fields(self, run: DagRun) -> list[dict[str, Any]]:
-        """What the templates of each task of a run became, as the web interface shows it."""
+        """The rendered templates of each task of a run, as the web interface shows them."""
         tasks = self._get(f"/dags/{run.dag}/dagRuns/{run.run}/taskInstances")["task_instances"]
         return [task["rendered_fields"] for task in tasks]
 
@@ -217,7 +219,7 @@ class AirflowClient:
         return self._send("GET", f"/api/v2{path}", params=query)
 
     def _make(self, path: str, body: Mapping[str, Any]) -> None:
-        """Make what carries its name in the body; a conflict says that it is there already."""
+        """Create an object whose name is in the body; a conflict means that it already exists."""
         self._answer("POST", path, accepted=(409,), json=body)
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
@@ -226,13 +228,13 @@ class AirflowClient:
             return response.json()
         except ValueError as error:
             raise Failure(
-                f"{self.url} does not answer {method} {path} as Airflow does: see what runs there"
+                f"{self.url} does not answer {method} {path} as Airflow does: check what runs there"
             ) from error
 
     def _answer(
         self, method: str, path: str, *, accepted: tuple[int, ...] = (), **options: Any
     ) -> httpx.Response:
-        """The answer, which has a good status or one of those ``accepted``; passing errors are waited out."""
+        """The answer, with a good status or one of ``accepted``; waits for passing errors to pass."""
         deadline = time.monotonic() + self._patience
         is_told = False
         while True:
@@ -252,7 +254,7 @@ class AirflowClient:
                 raise Failure(f"{cause}: see the log of its API server")
             if time.monotonic() > deadline:
                 raise Failure(
-                    f"{cause}; it has done so for {self._patience:.0f} s: see the log of its API server"
+                    f"{cause}; this has lasted for {self._patience:.0f} s: see the log of its API server"
                 )
             if not is_told:
                 console.print(f"  {cause}; trying again for {self._patience:.0f} s", markup=False, style="yellow")
@@ -261,7 +263,7 @@ class AirflowClient:
 
 
 def _seconds(lasted: Mapping[str, Any]) -> float | None:
-    """Of a task or a run from its start to its end."""
+    """The seconds from the start to the end of a task or run."""
     start, end = lasted["start_date"], lasted["end_date"]
     if not (start and end):
         return None

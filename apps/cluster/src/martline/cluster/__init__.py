@@ -1,1 +1,1 @@
-"""The whole platform on a local Kubernetes cluster: images, the cluster itself, the release."""
+"""Runs the whole platform on a local Kubernetes cluster: the images, the cluster itself, and the release."""

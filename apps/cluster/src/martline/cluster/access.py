@@ -1,4 +1,4 @@
-"""The way from this machine to the services: port-forwards, and the logins that the cluster keeps."""
+"""Access to the services from this machine: port-forwards, and the logins that the cluster keeps."""
 
 import base64
 import threading
@@ -21,14 +21,14 @@ from pg_to_mysql.command_line.environment import mysql_from_environment
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the platform that people look at, and the port where they expect it."""
+    """A service of the platform that people use, and its usual port."""
 
     title: str
     name: str
     port: str
     local_port: int
     secret: str = ""
-    """The Secret with what lets people in."""
+    """The Secret with the login."""
 
 
 POSTGRES = Service("PostgreSQL", "postgres", "5432", 5432, "postgres-client")
@@ -38,7 +38,7 @@ KAFKA = Service("Kafka", "kafka", "forwarded", 9092)
 JUPYTER = Service("Jupyter", "jupyter", "8888", 8888, "jupyter-token")
 SPARK = Service("Spark", "spark-master", "web", 8081)
 DASHBOARD = Service("Dashboard", "dashboard", "8090", 8090, "dashboard-login")
-# The clients in the servers' own pods; they take the password there.
+# The clients run in the servers' own pods, and take the password there.
 _EXPORT = 'for file in /run/secrets/shop/*; do export "$(basename "$file")=$(cat "$file")"; done; '
 PSQL = f"{_EXPORT} exec psql"
 MYSQL_CLIENT = f'{_EXPORT} exec mysql --user="$MYSQL_USER" "$MYSQL_DATABASE"'
@@ -46,7 +46,7 @@ SERVICES = (DASHBOARD, POSTGRES, MYSQL, AIRFLOW, KAFKA, JUPYTER, SPARK)
 
 
 def require_free_ports(services: Sequence[Service]) -> None:
-    """Raise :class:`Failure` that names the services' ports that are taken on this machine."""
+    """Raise :class:`Failure` if ports of the services are taken on this machine."""
     taken = [
         f"{service.local_port} (for {service.title})"
         for service in services
@@ -58,7 +58,7 @@ def require_free_ports(services: Sequence[Service]) -> None:
 
 @contextmanager
 def forwarded(cluster: Cluster, *services: Service, usual: bool = False) -> Iterator[dict[Service, int]]:
-    """Forward a free local port to each service, or its ``usual`` one; yield the ports."""
+    """Forward a free local port, or the ``usual`` one, to each service; yield the ports."""
     with ExitStack() as stack:
         yield {
             service: stack.enter_context(
@@ -80,13 +80,13 @@ def wait_for_interrupt() -> None:
 
 
 def installed(cluster: Cluster) -> list[Service]:
-    """The services that run in the cluster; a database may be an external one instead."""
+    """The services that run in the cluster. A database may be external instead."""
     names = programs.read(*cluster.kubectl("get", "services", "--output", "name")).split()
     return [service for service in SERVICES if f"service/{service.name}" in names]
 
 
 def logins(cluster: Cluster, services: Sequence[Service]) -> list[Login]:
-    """Where each service is while its usual port is forwarded, and how to get in."""
+    """The address and login of each service while its usual port is forwarded."""
     return [_login(service, credentials(cluster, service)) for service in services]
 
 
@@ -105,7 +105,7 @@ def _login(service: Service, secret: Mapping[str, str]) -> Login:
 
 
 def credentials(cluster: Cluster, service: Service) -> dict[str, str]:
-    """The entries of the service's Secret; none, if it lets in without."""
+    """The entries of the service's Secret; none if the service needs no login."""
     if not service.secret:
         return {}
     found = programs.read_json(*cluster.kubectl("get", "secret", service.secret, "--output", "json"))

@@ -25,18 +25,19 @@ from martline.demo import report, run_demo
 
 @click.group()
 def martline_cluster() -> None:
-    """The whole platform on a local Kubernetes cluster of kind's.
+    """Run the whole platform on a local kind cluster.
 
-    CLUSTER is the cluster's name (martline unless set), KIND_NODE_IMAGE the image of its nodes, VALUES a file
-    with values for the Helm chart. The folder charts/ of the current folder is what is installed.
+    The environment may set CLUSTER, the cluster's name (default: martline), KIND_NODE_IMAGE, the image of its
+    nodes, and VALUES, a file with values for the Helm chart. The chart is in the folder charts/ of the current
+    folder.
     """
-    # As Ctrl-C: the port-forwards end with the program.
+    # SIGTERM acts like Ctrl-C, so that the port-forwards end with the program.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
 class _Context:
-    """What the environment and the current folder say."""
+    """The settings from the environment and the current folder."""
 
     cluster: Cluster
     release: Release
@@ -53,7 +54,7 @@ class _Context:
 
 @console_command
 def up() -> None:
-    """Make the cluster if it is not there, build and load what changed, install or upgrade the platform."""
+    """Make the cluster if there is none, build and load changed images, and install or upgrade the platform."""
     context = _Context.read()
     programs.require_programs()
     started = time.monotonic()
@@ -68,7 +69,7 @@ def up() -> None:
 
 @console_command
 def down() -> None:
-    """Delete the cluster with everything in it; asks first, unless YES=1 is set."""
+    """Delete the cluster with everything in it. Asks first, unless YES=1 is set."""
     context = _Context.read()
     programs.require_installed("kind", "kubectl")
     if not context.cluster.exists() and not context.cluster.is_unfinished:
@@ -81,7 +82,7 @@ def down() -> None:
 
 @console_command
 def deploy() -> None:
-    """Build and load what changed, and install or upgrade the platform in the cluster that is there."""
+    """Build and load changed images, and install or upgrade the platform in the existing cluster."""
     context = _Context.read()
     context.cluster.require()
     _build(context)
@@ -90,7 +91,7 @@ def deploy() -> None:
 
 @console_command
 def build_images() -> None:
-    """Build the images that changed, and show all with their sizes."""
+    """Build the changed images, and show the sizes of all images."""
     context = _Context.read()
     programs.require_programs()
     _build(context)
@@ -136,7 +137,7 @@ def demo(scale: int) -> None:
 
 @console_command
 def test() -> None:
-    """Run the charts' own tests (`helm test`): a line of each, and the log of what fails."""
+    """Run the charts' own tests (`helm test`); show one line for each, and the log of those that fail."""
     context = _Context.read()
     context.cluster.require()
     context.release.test()
@@ -144,7 +145,7 @@ def test() -> None:
 
 @console_command
 def logs() -> None:
-    """Follow the logs of every pod."""
+    """Follow the logs of all pods."""
     context = _Context.read()
     context.cluster.require()
     options = ("--all-containers", "--prefix", "--follow", "--tail=20", "--max-log-requests=100")
@@ -166,7 +167,7 @@ def mysql() -> None:
 @console_command
 @click.option("--seconds", type=click.IntRange(min=30), default=60, help="How long to watch.")
 def show_usage(seconds: int) -> None:
-    """Show each pod's memory and cores, and their sum."""
+    """Show the memory and cores that each pod uses, and the sum."""
     context = _Context.read()
     context.cluster.require()
     table = Table("pod", title=f"Memory and cores over {seconds} s", title_justify="left")

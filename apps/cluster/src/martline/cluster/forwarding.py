@@ -1,4 +1,4 @@
-"""Port-forwards that last: kubectl's own end with the pod behind them."""
+"""Lasting port-forwards. kubectl's own port-forwards end with the pod behind them."""
 
 import re
 import subprocess
@@ -46,14 +46,14 @@ class _Forward:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,  # Ctrl-C is for this program, which then ends the forward
+            start_new_session=True,  # Ctrl-C must reach only this program, which then ends the forward
         )
         first_line = next(iter(process.stdout or ()), "")
         answer = re.match(r"Forwarding from 127\.0\.0\.1:(\d+)", first_line)
         if not answer:
             process.kill()
             process.wait()
-            raise Failure(f"{self._title} can't be reached: {first_line.strip()}; see `make logs` for why")
+            raise Failure(f"{self._title} can't be reached: {first_line.strip()}: see `make logs`")
         self.local_port = int(answer[1])
         return process
 
@@ -70,4 +70,4 @@ class _Forward:
                 self._process = self._start()
                 break
             except Failure:
-                continue  # the pod that takes the last one's place is not ready yet
+                continue  # the pod that replaces the last one is not ready yet

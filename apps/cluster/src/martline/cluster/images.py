@@ -1,6 +1,6 @@
-"""The images that the project builds. An image's tag is the hash of what goes into it.
+"""The images that the project builds. An image's tag is the hash of the files that go into it.
 
-So an image that has not changed is neither built, nor loaded, nor are its pods restarted.
+So an image that has not changed is not built or loaded again, and its pods are not restarted.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Image:
         return f"martline/{self.name}:{self.tag}"
 
     def build(self) -> None:
-        """Build the image if it is not there."""
+        """Build the image if it does not exist."""
         if not exists(self.reference):
             base = _hash(self.checkout, [BASE])
             for target in BASE_TARGETS:

@@ -1,4 +1,4 @@
-"""The kind cluster: made if it is not there, given the images that it lacks."""
+"""The kind cluster: creates it, and loads missing images."""
 
 import time
 from collections.abc import Iterable
@@ -28,11 +28,11 @@ class Cluster:
         return f"kind-{self.name}"
 
     def kubectl(self, *arguments: str) -> tuple[str, ...]:
-        """The kubectl command line that does this in the platform's namespace."""
+        """The kubectl command line with these arguments in the platform's namespace."""
         return ("kubectl", "--context", self.context, "--namespace", NAMESPACE, *arguments)
 
     def helm(self, *arguments: str) -> tuple[str, ...]:
-        """The helm command line that does this in the platform's namespace."""
+        """The helm command line with these arguments in the platform's namespace."""
         return ("helm", "--kube-context", self.context, "--namespace", NAMESPACE, *arguments)
 
     def exists(self) -> bool:
@@ -41,18 +41,18 @@ class Cluster:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether a run that made the cluster was killed."""
+        """Whether a run was killed while it made the cluster."""
         return self._unfinished.exists()
 
     def require(self) -> None:
         """Raise :class:`Failure` if there is no such cluster, or it does not answer."""
         programs.require_programs()
         if not self.exists():
-            raise Failure(f"There is no cluster {self.name}: make it by `make cluster-up`")
+            raise Failure(f"There is no cluster {self.name}: make it with `make cluster-up`")
         self._adopt()
 
     def up(self) -> None:
-        """Make the cluster if it is not there, and wait until it answers."""
+        """Make the cluster if there is none, and wait until it answers."""
         if self.is_unfinished:  # an earlier run was killed while kind was at work
             self.down()
         if self.exists():
@@ -68,7 +68,7 @@ class Cluster:
         self._unfinished.unlink(missing_ok=True)
 
     def volumes(self) -> str:
-        """What is on the cluster's volumes, for a person who is to say whether it may go."""
+        """The contents of the cluster's volumes, for the question before they are removed."""
         listed = (
             "get",
             "persistentvolumeclaims",
@@ -89,19 +89,19 @@ class Cluster:
         return f"with the data on its volumes {', '.join(sorted(names))}" if names else "which has no volumes"
 
     def load(self, references: Iterable[str]) -> None:
-        """Give the nodes the images that they lack, as far as Docker has them; nodes pull the others."""
+        """Load images that the nodes lack, if Docker has them; nodes pull the others."""
         everywhere = set.intersection(*(self._images(node) for node in self._nodes()))
         missing = [reference for reference in references if reference not in everywhere and exists(reference)]
         if missing:
             started = time.monotonic()
             console.print(f"Loading {', '.join(missing)}")
-            # All at once: layers that they share go once.
+            # All at once, so that shared layers are sent once.
             programs.read("kind", "load", "docker-image", "--name", self.name, *missing)
             console.print(f"  [green]✓[/] the cluster has every image [dim]{time.monotonic() - started:.1f} s[/]")
 
     @property
     def _unfinished(self) -> Path:
-        """A file that is there while kind makes the cluster."""
+        """A file that exists while kind makes the cluster."""
         return self.checkout / ".martline" / f"cluster-{self.name}-unfinished"
 
     def _create(self) -> None:
@@ -120,7 +120,7 @@ class Cluster:
         console.print(f"  [green]✓[/] cluster {self.name} [dim]{time.monotonic() - started:.1f} s[/]")
 
     def _start_nodes(self) -> None:
-        """Start nodes that Docker has stopped, as after a restart of the machine."""
+        """Start nodes that Docker has stopped, for example when the machine was restarted."""
         stopped = [
             node
             for node in self._nodes()
@@ -141,7 +141,7 @@ class Cluster:
             except Failure as failure:
                 if time.monotonic() > deadline:
                     raise Failure(
-                        f"The cluster {self.name} does not answer ({failure}): delete it by `make cluster-down`"
+                        f"The cluster {self.name} does not answer ({failure}): delete it with `make cluster-down`"
                     ) from failure
                 time.sleep(1)
 

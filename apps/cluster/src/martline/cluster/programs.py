@@ -24,7 +24,7 @@ OPTIONS_WITH_A_VALUE = ("--context", "--kube-context", "--namespace", "--name")
 
 
 def require_programs() -> None:
-    """Raise :class:`Failure` that names what is missing: a program, a running Docker, memory."""
+    """Raise :class:`Failure` if a program, a running Docker, or memory is missing."""
     require_installed(*HOMES)
     try:
         docker = read_json("docker", "info", "--format", "{{json .}}")
@@ -40,7 +40,7 @@ def require_programs() -> None:
 
 
 def require_installed(*names: str) -> None:
-    """Raise :class:`Failure` that names the programs that are missing."""
+    """Raise :class:`Failure` if programs are missing."""
     missing = [name for name in names if shutil.which(name) is None]
     if missing:
         where = ", ".join(HOMES[name] for name in missing)
@@ -66,7 +66,7 @@ def apply(command: tuple[str, ...], given: Any) -> None:
 
 
 def show(*command: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run a program whose output is for the person who watches; its log is shown if it fails."""
+    """Run a program whose output is shown to the user; its log is shown if it fails."""
     status, _, errors = _run(command, None, stdout=None, env=environment)
     if status != 0:
         sys.stderr.write("\n".join(errors.splitlines()[-LINES_OF_A_FAILURE:]) + "\n")
@@ -81,7 +81,7 @@ def _run(command: tuple[str, ...], given: str | None, **options: Any) -> tuple[i
     try:
         output, errors = process.communicate(given)
     except KeyboardInterrupt:
-        # The program has had the same Ctrl-C: let it leave things in order.
+        # The program got the same Ctrl-C; let it clean up.
         try:
             process.wait(SECONDS_TO_TIDY_UP)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
@@ -98,7 +98,7 @@ def _name(command: tuple[str, ...]) -> str:
 
 
 def _cause(errors: str) -> str:
-    """From the first line that speaks of an error; all in one line."""
+    """The log from the first line with an error, joined to one line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     first = next((index for index, line in enumerate(lines) if line.lower().startswith(ERRORS)), -1)
     return " ".join(lines[first:]) or "it does not say why"

@@ -38,7 +38,7 @@ class Release:
         return set(re.findall(r"""^\s*(?:- )?image: ["']?([^\s"']+)""", rendered, re.MULTILINE)) - ours
 
     def package(self) -> None:
-        """Put each chart's dependencies, which are folders beside it, into it: the umbrella's own come last."""
+        """Package each chart's dependencies, which are sibling folders, into it; the umbrella comes last."""
         charts = self._cluster.checkout / "charts"
         umbrella = Path(self._chart)
         with_dependencies = [
@@ -61,7 +61,7 @@ class Release:
         console.print(f"  [green]✓[/] every pod is ready [dim]{time.monotonic() - started:.1f} s[/]")
 
     def test(self) -> None:
-        """Run the charts' own tests, and show a line of each; the log of what fails is shown too.
+        """Run the charts' own tests; show one line for each, and the log of those that fail.
 
         :raises Failure: a test failed.
         """
@@ -88,7 +88,7 @@ class Release:
         return failure is None
 
     def _log_of(self, pod: str) -> str | None:
-        """The end of a pod's log, or else why it does not run, if that is known."""
+        """The end of a pod's log, or else the reason why it does not run, if known."""
         try:
             if log := programs.read(*self._cluster.kubectl("logs", pod, f"--tail={LINES_OF_A_FAILURE}")).strip():
                 return log
@@ -102,14 +102,14 @@ class Release:
             return None
 
     def _forget_unfinished(self) -> None:
-        """Remove the record of an installation that was cut short; the next one adopts its objects."""
+        """Remove the record of an interrupted installation; the next installation adopts its objects."""
         unfinished = (
             "owner=helm,name=" + RELEASE + ",status in (pending-install,pending-upgrade,pending-rollback)"
         )
         programs.read(*self._cluster.kubectl("delete", "secret", "--selector", unfinished))
 
     def _obstacle(self) -> str | None:
-        """The first pod that is not ready, with the reason; tests and tasks, which have no owner, aside."""
+        """The first pod that is not ready, with the reason; without tests and tasks, which have no owner."""
         for pod in programs.read_json(*self._cluster.kubectl("get", "pods", "--output", "json"))["items"]:
             if "ownerReferences" in pod["metadata"] and (reason := _why_not_ready(pod)):
                 name = pod["metadata"]["name"]
@@ -120,7 +120,7 @@ class Release:
 
 
 def _values_of(images: Sequence[Image]) -> str:
-    """The values that name this checkout's images: of the services, and of the pods that Airflow starts."""
+    """The values with this checkout's images, for the services and for the pods that Airflow starts."""
     tags = {image.name: {"image": {"tag": image.tag}} for image in images}
     workloads = {name: tags[name] for name in WORKLOADS}
     services: dict[str, Any] = {name: tag for name, tag in tags.items() if name in SERVICES}

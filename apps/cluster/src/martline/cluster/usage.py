@@ -1,4 +1,4 @@
-"""What each pod takes of memory and processor, as the nodes' kubelets count it."""
+"""The memory and cores that each pod uses, as the nodes' kubelets measure them."""
 
 import time
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Usage:
 def measure(cluster: Cluster, seconds: float) -> list[Usage]:
     """Each pod's usage over the next ``seconds``, the largest memory first.
 
-    The kubelet counts every 10 to 20 seconds: fewer ``seconds`` than 30 are too few.
+    The kubelet measures every 10 to 20 seconds, so use at least 30 ``seconds``.
     """
     before = _summary(cluster)
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What every command of the platform has in common: settings, log, progress, result, errors, exit status."""
+"""What all commands of the platform share: settings, log, progress, result, errors and exit status."""
 
 from martline.command.confirm import confirm_removal
 from martline.command.network import port_is_free

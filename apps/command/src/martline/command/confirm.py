@@ -9,15 +9,15 @@ from pg_to_mysql.errors import Failure, WrongSettings
 
 
 def confirm_removal(what: str) -> None:
-    """Say what is removed, and ask the person who is there; raise :class:`Failure` where it is to stay.
+    """Say what will be removed, and ask; raise :class:`Failure` if the answer is not yes.
 
-    ``YES=1`` in the environment is the answer of whoever can't be asked.
+    ``YES=1`` in the environment answers the question in advance.
     """
     click.echo(f"This removes {what}", err=True)
     if os.environ.get("YES") == "1":
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise WrongSettings("Nobody can be asked here whether it may be removed: set YES=1 to say so")
+        raise WrongSettings("Without a terminal nobody can be asked: set YES=1 to remove it without a question")
     try:
         agreed = click.confirm("Remove it?", err=True)
     except click.Abort:

@@ -1,4 +1,4 @@
-"""Where the servers are and how to get in, for the person at the terminal."""
+"""The servers' addresses and logins, for the person at the terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from martline.command.terminal import results
 
 @dataclass(frozen=True)
 class Login:
-    """Where a server is and who may log in."""
+    """The address of a server and its login."""
 
     server: str
     address: str
@@ -19,7 +19,7 @@ class Login:
 
 
 def print_logins(logins: Sequence[Login]) -> None:
-    """Print where the servers are and how to get in."""
+    """Print the servers' addresses and logins."""
     table = Table("what", "address", "user", "password", title="Addresses and logins", title_justify="left")
     for login in logins:
         table.add_row(login.server, login.address, login.user, login.password)

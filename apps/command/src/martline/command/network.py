@@ -1,4 +1,4 @@
-"""What several commands ask of the network."""
+"""Network checks that several commands use."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The four DAGs through a running Airflow, wherever it runs, and the report of what they made."""
+"""Runs the four DAGs through Airflow, wherever it runs, and reports the results."""
 
 from martline.demo.report import report
 from martline.demo.run import Step, run_demo

@@ -1,4 +1,4 @@
-"""The marts in a line each: how many rows, of which moment, and one figure that tells most."""
+"""One line for each mart: the number of rows, the moment, and its most telling figure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ FIGURES = {
 
 @dataclass(frozen=True)
 class MartLine:
-    """What is shown of a mart; ``figure`` is blank where there is nothing to tell."""
+    """What is shown about a mart; ``figure`` is blank if there is nothing to show."""
 
     name: str
     rows: int
@@ -63,7 +63,7 @@ class MartLine:
 
 
 def summary(replica: "pymysql.Connection[Any]") -> Iterator[MartLine]:
-    """A line for each mart that readers see."""
+    """One line for each published mart."""
     with replica.cursor(DictCursor) as cursor:
         cursor.execute(VERSIONS)
         versions = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""What the demo shows at its end."""
+"""The report at the end of the demo."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from martline.demo.marts import summary
 from martline.demo.run import Step
 
 Results = Mapping[tuple[str, str], Mapping[str, Any]]
-"""What the tasks have left, by the names of DAG and task."""
+"""The tasks' results, by the names of DAG and task."""
 
 
 def report(
@@ -27,9 +27,9 @@ def report(
     logins: Sequence[Login],
     start_seconds: float | None = None,
 ) -> None:
-    """Print a line for each mart, the counts at every stage, where the time went, and the logins.
+    """Print a line for each mart, the counts at every stage, how long each step took, and the logins.
 
-    ``start_seconds`` is what the servers took to start, if that was part of it.
+    ``start_seconds`` is how long the servers took to start, if they were started.
     """
     results = {(step.run.dag, step.task.name): step.result for step in steps}
     _print_marts(replica)

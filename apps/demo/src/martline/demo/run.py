@@ -1,4 +1,4 @@
-"""The demo: the four DAGs through the running scheduler."""
+"""The demo: runs the four DAGs through Airflow's scheduler."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +11,11 @@ from martline.command.terminal import console
 
 DAGS = ("shop_generate", "shop_events", "replicate", "build_marts")
 NEXT = {"shop_events": "replicate", "replicate": "build_marts"}
-"""The DAG that a DAG's asset starts, of those that the demo waits for."""
+"""Which DAG each DAG's asset starts, among those that the demo waits for."""
 POLL_SECONDS = 0.5
 SECONDS_TO_START = 30
-"""The scheduler starts a run for an asset within a few seconds, if it does at all."""
+"""How long to wait for the scheduler to start a run for an asset; it takes a few seconds, if it does so at all.
+"""
 SECONDS_WITHOUT_A_WORD = 15
 SEED = 1
 STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", "running": "blue"}
@@ -22,7 +23,7 @@ STATE_COLOURS = {"success": "green", "failed": "red", "up_for_retry": "yellow", 
 
 @dataclass(frozen=True)
 class Step:
-    """A finished task and the result it left."""
+    """A finished task and its result."""
 
     run: DagRun
     task: Task
@@ -34,7 +35,7 @@ def run_demo(
 ) -> list[Step]:
     """Run what has not run yet at this scale, show it, and return every task's result in order.
 
-    ``require_servers`` is called while tasks run; it raises when waiting has become pointless.
+    ``require_servers`` is called while tasks run; it raises if waiting has become pointless.
     """
     return _Demo(airflow, require_servers).run(scale)
 
@@ -49,17 +50,18 @@ class _Demo:
 
     def run(self, scale: int) -> list[Step]:
         self._airflow.wait_for_dags(set(DAGS))
-        # The replication after the events brings all rows. With another one before, marts would be built twice.
+        # The replication after the events brings all rows. An earlier one would cause the marts to be built
+        # twice.
         with self._held("replicate"):
             generate = self._finish_named("shop_generate", scale)
         runs = [generate, self._finish_named("shop_events", scale)]
-        for run in runs:  # grows while it is walked: each run may have started others
+        for run in runs:  # the list grows during the loop, because each run may have started others
             runs += [started for started in self._await_started(run) if started not in runs]
         return [step for run in runs for step in self._steps(run)]
 
     @contextmanager
     def _held(self, dag: str) -> Iterator[None]:
-        """Keep Airflow from starting a DAG meanwhile; one that somebody has paused stays so."""
+        """Keep Airflow from starting a DAG in this block; a DAG that was paused stays paused."""
         if self._airflow.is_paused(dag):
             yield
             return
@@ -70,7 +72,7 @@ class _Demo:
             self._airflow.pause(dag, paused=False)
 
     def _finish_named(self, dag: str, scale: int) -> DagRun:
-        """Finish the demo's own run of a DAG: a new one, one that runs already, or one that is done."""
+        """Bring the demo's own run of a DAG to its end: a new run, a running one, or one that is done."""
         run, state = self._attempt(dag, f"demo-{scale}")
         if state is None:
             self._airflow.trigger(run, self._scaled(dag, scale))
@@ -78,12 +80,12 @@ class _Demo:
         return run
 
     def _scaled(self, dag: str, scale: int) -> dict[str, int]:
-        """The sizes that the DAG has by itself, so many times, and a seed of the demo's own."""
+        """The DAG's default sizes, multiplied by the scale, and the demo's own seed."""
         sizes = {name: value for name, value in self._airflow.parameters(dag).items() if name != "seed"}
         return {**{name: value * scale for name, value in sizes.items()}, "seed": SEED * scale}
 
     def _attempt(self, dag: str, name: str) -> tuple[DagRun, str | None]:
-        """The first run by this name (or it with a number) that has not failed, and its state if it is there."""
+        """The first run by this name, or it and a number, that has not failed; and its state if it exists."""
         run = DagRun(dag, name)
         attempt = 1
         while (state := self._airflow.find(run)) == "failed":
@@ -108,8 +110,8 @@ class _Demo:
             time.sleep(POLL_SECONDS)
         if state == "failed":
             failed = [task for task in self._airflow.tasks(run) if task.state == "failed"]
-            if not failed:  # somebody has marked the run
-                raise Failure(f"The run {run.run} of {run.dag} failed: look at it in {self._airflow.url}")
+            if not failed:  # somebody has marked the run as failed
+                raise Failure(f"The run {run.run} of {run.dag} failed: see {self._airflow.url}")
             raise Failure(f"The task {run.dag}.{failed[0].name} failed: {self._cause(run, failed[0])}")
 
     def _require_progress(self, dag: str) -> None:
@@ -118,7 +120,7 @@ class _Demo:
         if self._airflow.is_paused(dag):
             raise Failure(
                 f"The DAG {dag} is paused, and the demo waits for it: unpause it in "
-                f"{self._airflow.url}/dags/{dag}, and run the demo again, which goes on where it was"
+                f"{self._airflow.url}/dags/{dag}, and run the demo again, which continues from there"
             )
 
     def _show(self, run: DagRun, task: Task) -> None:
@@ -132,7 +134,7 @@ class _Demo:
         return self._airflow.last_error(run, task) or "its log says why"
 
     def _await_started(self, run: DagRun) -> list[DagRun]:
-        """The runs that this one's asset event starts, finished."""
+        """Wait for the runs that this run's asset event starts, and return them."""
         if run.dag not in NEXT:
             return []
         started = self._started(run)
@@ -141,10 +143,10 @@ class _Demo:
         return started
 
     def _started(self, run: DagRun) -> list[DagRun]:
-        """What the scheduler has started for the run's asset, within seconds.
+        """The run that the scheduler has started for the run's asset, within seconds.
 
-        It starts nothing for an event that came while the next DAG was paused, and nothing again that has failed:
-        then the demo does.
+        The scheduler starts nothing for an event that came while the next DAG was paused, and does not repeat a
+        failed run. In these cases the demo starts the run.
         """
         dag = NEXT[run.dag]
         deadline = time.monotonic() + SECONDS_TO_START
@@ -171,7 +173,7 @@ class _Demo:
 
 
 class _Waiting:
-    """Says what is waited for when nothing has happened for a while, and then less and less often."""
+    """Logs what is waited for when nothing has happened for a while, and then less and less often."""
 
     def __init__(self, seconds: float = SECONDS_WITHOUT_A_WORD) -> None:
         self._began = time.monotonic()

@@ -1,1 +1,1 @@
-"""The whole platform as local processes."""
+"""Runs the whole platform as local processes."""

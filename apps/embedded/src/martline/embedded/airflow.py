@@ -1,4 +1,4 @@
-"""Airflow: the API server, scheduler, DAG processor and triggerer; its metadata is in PostgreSQL."""
+"""Airflow: the API server, scheduler, DAG processor and triggerer, with the metadata in PostgreSQL."""
 
 import json
 import subprocess
@@ -20,14 +20,14 @@ KEYS = {
     ("api", "secret_key"): "api_secret",
     ("api_auth", "jwt_secret"): "jwt_secret",
 }
-"""Airflow's options that are secrets, and their names in ours."""
+"""Airflow's secret options, and the names of these secrets in the platform."""
 DASHBOARD = "dashboard"
 """The dashboard's user."""
 PROGRAM = str(Path(sys.executable).with_name("airflow"))
 
 
 def prepare(state: State) -> None:
-    """Write the logins that the simple auth manager checks, and the keys."""
+    """Write the keys, and the logins that the simple auth manager checks."""
     for name in KEYS.values():
         write_private(_key_file(state, name), state.secrets[name])
     write_private(
@@ -37,7 +37,7 @@ def prepare(state: State) -> None:
 
 
 def migrate(state: State, variables: Mapping[str, str]) -> None:
-    """Bring the metadata database to this Airflow's schema."""
+    """Migrate the metadata database to the schema of this Airflow version."""
     version = metadata.version("apache-airflow")
     migrated = state.folder / "airflow" / "migrated-to"
     if migrated.exists() and migrated.read_bytes() == version.encode():
@@ -55,9 +55,9 @@ def migrate(state: State, variables: Mapping[str, str]) -> None:
 
 
 def servers(state: State) -> list[Server]:
-    """The four processes. The web server listens on the loopback interface alone."""
+    """The four processes. The web server listens only on the loopback interface."""
     port = str(state.ports["airflow_port"])
-    # The log servers are not needed: all share one disk.
+    # Log servers are not needed, because all processes share one disk.
     commands = {
         "api-server": ["--host", "127.0.0.1", "--port", port, "--workers", "1"],
         "scheduler": ["--skip-serve-logs"],
@@ -65,7 +65,7 @@ def servers(state: State) -> list[Server]:
         "triggerer": ["--skip-serve-logs"],
     }
 
-    # One for all questions: to make one takes 50 ms of the processor. A proxy is not for this machine.
+    # One client for all checks, because making one takes 50 ms. No proxy for this machine.
     client = httpx.Client(base_url=base_url(state), timeout=5, trust_env=False)
 
     def readiness(component: str) -> bool:
@@ -93,7 +93,7 @@ def login(state: State) -> AirflowLogin:
 
 
 def dashboard_login(state: State) -> AirflowLogin:
-    """The login of the dashboard, which may look at everything and do nothing."""
+    """The login of the dashboard, which may read everything and change nothing."""
     return AirflowLogin(base_url(state), DASHBOARD, state.secrets["airflow_dashboard"])
 
 
@@ -109,18 +109,18 @@ def environment(state: State, dags: Path) -> dict[str, str]:
         ("core", "execution_api_server_url"): f"{base_url(state)}/execution/",
         ("core", "simple_auth_manager_users"): f"{state.settings.airflow_user}:admin,{DASHBOARD}:viewer",
         ("core", "simple_auth_manager_passwords_file"): str(state.plain(_password_file(state))),
-        # libpq takes the password from a file, so that none stands in this address.
+        # libpq takes the password from a file, so this address contains none.
         ("database", "sql_alchemy_conn"): f"postgresql+psycopg://{postgres.AIRFLOW}@127.0.0.1:"
         f"{state.ports['pgport']}/{postgres.AIRFLOW}?passfile={state.plain(postgres.airflow_password_file(state))}",
         ("api", "base_url"): base_url(state),
         ("api", "port"): str(state.ports["airflow_port"]),
         ("dag_processor", "refresh_interval"): "10",
-        # A file that changes is read at once; the others need no reading every half minute.
+        # A changed file is read at once; the others need not be read every half minute.
         ("dag_processor", "min_file_process_interval"): "600",
         ("logging", "base_log_folder"): str(state.plain(state.logs / "airflow-tasks")),
         ("usage_data_collection", "enabled"): "False",
         ("scheduler", "enable_health_check"): "False",
-        # Tasks inherit these variables, so that the keys stand in files.
+        # Tasks inherit these variables, so the keys are in files.
         **{
             (section, f"{option}_cmd"): f"cat {state.plain(_key_file(state, name))}"
             for (section, option), name in KEYS.items()

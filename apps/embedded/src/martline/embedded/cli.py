@@ -23,10 +23,10 @@ from martline.embedded.supervision import Supervisor
 
 @click.group()
 def martline() -> None:
-    """The whole platform as local processes: PostgreSQL, MariaDB, Kafka, Spark, Airflow and the dashboard.
+    """Run the whole platform as local processes: PostgreSQL, MariaDB, Kafka, Airflow and the dashboard.
 
-    Its settings are in .env of the current folder, its state in .martline (or MARTLINE_HOME), its downloads
-    in the user's cache folder (or MARTLINE_CACHE).
+    The settings are in .env in the current folder, the state is in .martline (or MARTLINE_HOME), and downloads
+    are in the user's cache folder (or MARTLINE_CACHE).
     """
     forget_foreign()
 
@@ -39,9 +39,9 @@ def up() -> None:
 
 @console_command
 def down() -> None:
-    """Stop the servers; their data stays."""
+    """Stop the servers. The data stays."""
     folder = Folder(state_folder(Path.cwd()))
-    # Nothing of what the platform has kept is read: a damaged file must not keep it from being stopped.
+    # Reads no file of the state, because a damaged file must not keep the platform from being stopped.
     if folder.run.exists():
         with folder.locked():
             Supervisor(folder).stop()
@@ -50,7 +50,7 @@ def down() -> None:
 
 @console_command
 def clean() -> None:
-    """Stop the servers, and remove the state folder with all data; asks first, unless YES=1 is set."""
+    """Stop the servers, and remove the state folder with all data. Asks first, unless YES=1 is set."""
     folder = Folder(state_folder(Path.cwd()))
     if not folder.folder.exists():
         console.print(f"There is nothing to remove: {folder.folder} is not there", markup=False, soft_wrap=True)
@@ -68,7 +68,7 @@ def clean() -> None:
 
 @console_command
 def status() -> None:
-    """Show each server's state; exit status 1 if one does not run."""
+    """Show the state of each server. The exit status is 1 if one does not run."""
     supervisor = Supervisor(Folder(state_folder(Path.cwd())))
     table = Table("server", "state", "since", "log")
     for process in supervisor.processes():
@@ -84,7 +84,7 @@ def status() -> None:
 def demo(scale: int, no_dashboard: bool) -> None:
     """Start the servers, run the four DAGs through Airflow, and show the marts.
 
-    Run again, it goes on where it was. The servers stay up until `martline down`.
+    A second run continues where the first one ended. The servers keep running until `martline down`.
     """
     platform = Platform(Path.cwd())
     seconds = _start(platform, with_dashboard=not no_dashboard)
@@ -100,9 +100,9 @@ def demo(scale: int, no_dashboard: bool) -> None:
 
 @console_command
 def notebooks() -> None:
-    """Start the servers, and JupyterLab with the notebooks and its connections ready, until Ctrl-C.
+    """Start the servers, and run JupyterLab with the notebooks until Ctrl-C.
 
-    The notebooks are copied to the folder my-notebooks, where those that are there stay as they are.
+    The notebooks are copied to the folder my-notebooks. Existing copies stay as they are.
     """
     jupyter.require_installed()
     platform = Platform(Path.cwd())
@@ -119,7 +119,7 @@ def notebooks() -> None:
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: tuple[str, ...]) -> None:
-    """Run a command with the platform's settings: `martline run replication-status`."""
+    """Run a command with the platform's settings, for example `martline run replication-status`."""
     environment = Platform(Path.cwd()).environment()
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606

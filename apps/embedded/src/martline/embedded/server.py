@@ -1,4 +1,4 @@
-"""What the platform knows of a server that it runs as a local process."""
+"""A server that the platform runs as a local process."""
 
 import os
 import re
@@ -16,19 +16,19 @@ class Server:
     name: str
     command: Sequence[str]
     is_ready: Callable[[], bool]
-    """Whether the server answers now; it neither waits nor raises."""
+    """Says whether the server answers now; it neither waits nor raises."""
     stop_signal: str = "TERM"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables that it has instead of the platform's own."""
+    """Environment variables that replace the platform's own."""
 
 
 def quoted(command: Sequence[str]) -> str:
-    """A command as supervisord's settings have it: without quotes, so that no `#` or `;` follows a blank."""
+    """A command in the form of supervisord's settings, in which no `#` or `;` may follow a blank."""
     return " ".join(re.sub(r"([^\w@%+=:,./-])", r"\\\1", word) or "''" for word in command).replace("%", "%%")
 
 
 def quoted_environment(variables: Mapping[str, str]) -> str:
-    """Variables as supervisord's settings have them."""
+    """Variables in the form of supervisord's settings."""
     pairs = (
         (name, value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%"))
         for name, value in variables.items()

@@ -39,7 +39,7 @@ TAKEN = {
     "airflow_user": ("dashboard",),
     "mysql_database": ("mysql", "sys", "information_schema", "performance_schema"),
 }
-"""Names that a server has already, can't have, or that the platform itself has in it."""
+"""Names that a server already has or can't have, or that the platform itself uses in it."""
 Password = Annotated[
     str,
     Field(
@@ -52,7 +52,7 @@ Size = Annotated[int, Field(ge=0, description="a whole number from 0")]
 
 
 class Settings(BaseModel):
-    """What ``.env`` says. A port of None is a free one, a blank password is generated."""
+    """The settings in ``.env``. For a port of None a free one is chosen; a blank password is generated."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=AliasGenerator(alias=str.upper))
 
@@ -87,7 +87,7 @@ class Settings(BaseModel):
 
 
 def read_settings(file: Path) -> Settings:
-    """Read ``.env``; a file that is not there means the defaults.
+    """Read ``.env``; without the file, the defaults apply.
 
     Raises :class:`WrongSettings` that names the file, the line, the setting and what is allowed.
     """
@@ -111,7 +111,7 @@ def _bindings(file: Path) -> dict[str, Binding]:
 
 
 def _line(binding: Binding) -> int:
-    """The line a setting stands in; what the parser returns starts with the blank lines before it."""
+    """The line of a setting. What the parser returns starts with the blank lines before it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
     return binding.original.line + blank.count("\n")

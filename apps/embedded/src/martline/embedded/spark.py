@@ -1,4 +1,4 @@
-"""Spark in local mode: no server, only the settings that the jobs start with."""
+"""Spark in local mode: there is no server, only settings for the jobs."""
 
 import sys
 from pathlib import Path
@@ -18,9 +18,9 @@ def prepare(state: State) -> None:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
-        # Another user of this machine reaches the ports of a job, but not the job.
+        # Other users of this machine can reach the ports of a job, but can't log in to it.
         "spark.authenticate": "true",
-        # As many as the cores of a small machine: adaptive execution only ever merges partitions.
+        # The number of cores of a small machine, because adaptive execution only merges partitions.
         "spark.sql.shuffle.partitions": "4",
     }
     write_private(
@@ -40,14 +40,14 @@ def prepare(state: State) -> None:
 
 
 def environment(state: State, java_home: Path) -> dict[str, str]:
-    """What PySpark reads."""
+    """The variables for PySpark."""
     return {
         "JAVA_HOME": str(java_home),
         "SPARK_CONF_DIR": str(_configuration_folder(state)),
         "SPARK_LOCAL_DIRS": str(state.plain(state.run / "spark")),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_MASTER": "local[*]",
-        # Else Spark takes whatever `python3` is on the path.
+        # Otherwise Spark uses whatever `python3` is on the path.
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
     }

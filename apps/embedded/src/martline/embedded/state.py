@@ -19,18 +19,18 @@ from martline.embedded.folder import Folder
 from martline.embedded.settings import Settings
 
 PORTS = ("pgport", "mysql_tcp_port", "zookeeper_port", "kafka_port", "airflow_port", "dashboard_port")
-# Below the range from which the kernel takes ports for outgoing connections, so that none is lost to one.
+# Below the kernel's range for outgoing connections, so that no connection can take one of these ports.
 FIRST_PORT, LAST_PORT, PORTS_OF_A_PLATFORM = 12000, 32000, 10
 NEEDED_DISK = 1 << 30
 GENERATED = ("postgres_admin", "mysql_admin", "airflow_database", "jwt_secret", "api_secret")
 GIVEN_AT_EACH_START = ("zookeeper", "mysql_dashboard", "postgres_dashboard", "airflow_dashboard", "jupyter")
 NEEDED_BY_DATA = ("pgpassword", "mysql_pwd", "airflow_password", *GENERATED, "fernet_key")
-"""Secrets without which data that is there can't be used any more."""
+"""Secrets without which existing data can no longer be used."""
 
 
 @dataclass(frozen=True)
 class State(Folder):
-    """One platform's folder and what it has decided to keep."""
+    """One platform's folder, and the ports and secrets that it keeps."""
 
     settings: Settings
     ports: dict[str, int]
@@ -38,7 +38,7 @@ class State(Folder):
 
 
 def make_folder(folder: Path) -> Path:
-    """Make the state folder if it is not there, for its owner alone."""
+    """Create the state folder if necessary, accessible only to its owner."""
     Folder(folder).make()
     return folder
 
@@ -48,13 +48,13 @@ def require_disk(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < NEEDED_DISK:
         raise Failure(
-            f"The disk of {folder} has {free >> 20} MB free, the platform needs {NEEDED_DISK >> 20} MB:"
+            f"The disk of {folder} has {free >> 20} MB free, but the platform needs {NEEDED_DISK >> 20} MB:"
             " free some, or set MARTLINE_HOME to a folder elsewhere"
         )
 
 
 def open_state(folder: Path, settings: Settings, *, about_to_start: bool) -> State:
-    """Settle passwords and ports, and keep them. A platform that is about to start has its ports checked."""
+    """Choose passwords and ports, and keep them. If the platform is about to start, check its ports."""
     kept = _read_secrets(folder)
     settled = {
         "pgpassword": _settled(settings.pgpassword, kept.get("pgpassword")),
@@ -72,11 +72,11 @@ def open_state(folder: Path, settings: Settings, *, about_to_start: bool) -> Sta
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all, also if the machine stops meanwhile."""
+    """Write a file that only its owner may read, whole or not at all, even if the machine stops meanwhile."""
     partial = file.with_name(f"{file.name}.partial")
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)
-    partial.chmod(0o600)  # whatever the umask takes away
+    partial.chmod(0o600)  # whatever the umask is
     with partial.open("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
@@ -85,7 +85,7 @@ def write_private(file: Path, text: str) -> None:
 
 
 def read_ports(folder: Path) -> dict[str, int]:
-    """The ports of the last start; none if there was none, or its file is damaged."""
+    """The ports of the last start; none if there was no start or the file is damaged."""
     kept = _read(folder / "ports.json")
     whole = (
         isinstance(kept, dict) and set(kept) == set(PORTS) and all(type(port) is int for port in kept.values())
@@ -96,7 +96,7 @@ def read_ports(folder: Path) -> dict[str, int]:
 
 
 def _read(file: Path) -> Any:
-    """What a file of JSON says; None if there is none, or it is damaged."""
+    """The content of a JSON file; None if it does not exist or is damaged."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -104,7 +104,7 @@ def _read(file: Path) -> Any:
     except ValueError:
         return None
     except OSError as error:
-        raise Failure(f"{file} can't be read: {error.strerror}; see who owns it") from error
+        raise Failure(f"{file} can't be read: {error.strerror}; check who owns it") from error
 
 
 def _read_secrets(folder: Path) -> dict[str, str]:
@@ -115,7 +115,7 @@ def _read_secrets(folder: Path) -> dict[str, str]:
     if has_data and not all(there.get(name) for name in NEEDED_BY_DATA):
         raise Failure(
             f"{file} is {'damaged' if file.exists() else 'gone'}, and the data in {folder} can't be opened "
-            "without its passwords: put it back from a copy, or remove all of the data by `make clean`"
+            "without its passwords: restore it from a copy, or remove all of the data with `make clean`"
         )
     return there
 
@@ -150,7 +150,7 @@ def _require_different(chosen: dict[str, int]) -> None:
     for name, port in chosen.items():
         if port in names:
             raise WrongSettings(
-                f"{names[port].upper()} and {name.upper()} in .env are both {port}: choose another port for one"
+                f"{names[port].upper()} and {name.upper()} in .env are both {port}: choose two different ports"
             )
         names[port] = name
 
@@ -162,7 +162,7 @@ def _require_free(name: str, port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError as error:
-            raise WrongSettings(f"{setting}: only root may take this port; choose one from 1024") from error
+            raise WrongSettings(f"{setting}: only root may use this port; choose a port from 1024 up") from error
         except OSError as error:
             raise WrongSettings(
                 f"{setting}: the port is taken{_holder(port)}; choose another or leave it blank"
@@ -170,7 +170,7 @@ def _require_free(name: str, port: int) -> None:
 
 
 def _holder(port: int) -> str:
-    """Who listens on a port, as far as we may know."""
+    """The program that listens on a port, if we may know it."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
@@ -181,7 +181,7 @@ def _holder(port: int) -> str:
 
 
 def _free_block(folder: Path, avoided: Collection[int]) -> int:
-    """The first port of a block whose ports are free; where to look first depends on the folder."""
+    """The first port of a free block of ports; where the search starts depends on the folder."""
     blocks = (LAST_PORT - FIRST_PORT) // PORTS_OF_A_PLATFORM
     first = int.from_bytes(hashlib.sha256(os.fsencode(folder)).digest()[:4]) % blocks
     for block in range(first, first + blocks):

@@ -58,7 +58,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        # Whoever stops it waits for its end, and would see a zombie if nobody reaped it here.
+        # Those who stop it wait for its end, and would see a zombie if it was not reaped here.
         threading.Thread(target=process.wait, daemon=True).start()
         write_private(self._session_file(), str(process.pid))
         deadline = time.monotonic() + START_SECONDS
@@ -86,14 +86,14 @@ class Supervisor:
             time.sleep(0.1)
 
     def require(self, *names: str) -> None:
-        """Raise :class:`Failure` if a server (one of those named, or any) has stopped."""
+        """Raise :class:`Failure` if a server (one of the named ones, or any) has stopped."""
         for process in self.processes():
             name, state = process["name"], process["statename"]
             if (name in names or not names) and state not in ("STARTING", "RUNNING"):
                 raise Failure(f"{name} has stopped ({process['description']}): see {self.log(name)}")
 
     def processes(self) -> list[dict[str, Any]]:
-        """What supervisord tells of each server."""
+        """What supervisord reports about each server."""
         try:
             return list(self._call("getAllProcessInfo"))
         except OSError as error:
@@ -106,17 +106,17 @@ class Supervisor:
         return self._state.logs / f"{name}.log"
 
     def stop(self) -> None:
-        """Stop the servers in the reverse of their order, then supervisord, then whatever is left."""
+        """Stop the servers in reverse order, then supervisord, then any processes that are left."""
         try:
             supervisor = self._call("getPID")
             self._call("shutdown")
             psutil.Process(supervisor).wait(timeout=10 * STOP_SECONDS)
         except (OSError, Fault, psutil.Error):
-            pass  # it was not running, or has ended meanwhile; what it left is ended now
+            pass  # it was not running, or has ended meanwhile; its remaining processes are ended now
         self.end_leftovers()
 
     def end_leftovers(self) -> int:
-        """End processes of this platform that no supervisor watches any more; returns how many there were."""
+        """End processes of this platform that no supervisor watches; return how many there were."""
         leftovers = self._leftovers()
         for process in leftovers:
             _signal(process, "terminate")
@@ -143,7 +143,7 @@ class Supervisor:
                     for member in (process, *process.children(recursive=True)):
                         found[member.pid] = member
             except (psutil.Error, OSError):
-                continue  # it has ended, or is another user's
+                continue  # it has ended, or belongs to another user
         return [process for pid, process in found.items() if pid not in own]
 
     def _call(self, method: str, *arguments: object) -> Any:
@@ -151,11 +151,11 @@ class Supervisor:
         return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*arguments)
 
     def _works_here(self, process: psutil.Process) -> bool:
-        """Whether a process is in the state folder: another's session may have got the number of ours since."""
+        """Whether a process is in the state folder; another session may have got our session's number since."""
         return Path(process.cwd()).is_relative_to(self._state.folder)
 
     def _session(self) -> int | None:
-        """The session of the last supervisor; None if there was none, or the file is damaged."""
+        """The session of the last supervisor; None if there was none or the file is damaged."""
         try:
             return int(self._session_file().read_bytes())
         except (OSError, ValueError):
@@ -165,7 +165,7 @@ class Supervisor:
         return self._state.run / "session"
 
     def _configuration(self, servers: Sequence[Server]) -> str:
-        """The settings of supervisord, as its reference has them. Paths start at the state folder."""
+        """The settings of supervisord; see its reference. Paths are relative to the state folder."""
         sections: dict[str, dict[str, object]] = {
             "supervisord": {
                 "pidfile": self._state.runtime / "supervisor.pid",
@@ -183,7 +183,7 @@ class Supervisor:
                 "command": quoted(server.command),
                 "environment": quoted_environment(server.environment),
                 "autostart": "false",
-                # A server that dies is reported, not restarted behind the user's back.
+                # A server that dies is reported, not silently restarted.
                 "autorestart": "false",
                 "startretries": 0,
                 "priority": priority,

@@ -1,11 +1,11 @@
-"""What the notebooks start from. The settings come from the environment, as for every command of the platform.
+"""Functions for notebooks. The settings come from the environment, as for every command of the platform.
 
-- :func:`source` asks PostgreSQL, :func:`replica` asks MySQL; both only read;
-- :func:`marts` lists the marts, and :func:`mart` is one of them;
-- :func:`spark` is a session, and :func:`tables` are the replica's tables in it;
-- :func:`try_mart` makes a mart that is not published.
+- :func:`source` queries PostgreSQL, and :func:`replica` queries MySQL; both only read;
+- :func:`marts` lists the marts, and :func:`mart` reads one of them;
+- :func:`spark` returns a Spark session, and :func:`tables` the replica's tables in it;
+- :func:`try_mart` builds a mart without publishing it.
 
-Altair's charts are pictures that need no network, in the colours of the dashboard, once this is imported.
+Importing this module makes Altair show charts as pictures that need no network, in the colours of the dashboard.
 """
 
 from martline.notebooks.databases import replica, source

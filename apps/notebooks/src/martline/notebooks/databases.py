@@ -1,4 +1,4 @@
-"""Questions in SQL. Every session is read-only, whatever its user may do."""
+"""SQL queries. Every session is read-only, whatever rights its user has."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ READ_ONLY = "-c default_transaction_read_only=on -c timezone=UTC"
 
 
 def source(query: str, values: Sequence[Any] = ()) -> pd.DataFrame:
-    """Ask PostgreSQL, the shop's own database.
+    """Run a query in PostgreSQL, the shop's own database.
 
     :param values: what stands for each ``%s`` in the query.
     :raises Failure: PostgreSQL can't be reached, or refuses the query.
@@ -29,7 +29,7 @@ def source(query: str, values: Sequence[Any] = ()) -> pd.DataFrame:
 
 
 def replica(query: str, values: Sequence[Any] = ()) -> pd.DataFrame:
-    """Ask MySQL, which has the replica of the shop's tables and the marts.
+    """Run a query in MySQL, which has the replica of the shop's tables and the marts.
 
     :param values: what stands for each ``%s`` in the query.
     :raises Failure: MySQL can't be reached, or refuses the query.

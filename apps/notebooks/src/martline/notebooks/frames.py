@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def frame(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
-    """The rows with types that can be computed with and plotted.
+    """The rows, with types that pandas can compute with and plot.
 
     Decimal numbers become floats, which have 15 digits; days and times become ``datetime64``, in UTC.
     """

@@ -1,4 +1,4 @@
-"""The marts that readers see."""
+"""The published marts."""
 
 import pandas as pd
 
@@ -17,21 +17,21 @@ _MARTS = """
 
 
 def marts() -> pd.DataFrame:
-    """The marts: their rows, when and from which position of PostgreSQL's log they were built, what they mean.
+    """The marts: how many rows, when and from which position of PostgreSQL's log they were built, their meaning.
 
-    :raises Failure: there are none yet.
+    :raises Failure: there are no marts yet.
     """
     if not replica(_PRESENT)["present"][0]:
-        raise Failure("There are no marts yet: run build-marts, or the demo, which does")
+        raise Failure("There are no marts yet: run build-marts, or the demo, which builds them")
     return replica(_MARTS)
 
 
 def mart(name: str) -> pd.DataFrame:
-    """A mart, all of its rows.
+    """All rows of a mart.
 
-    :raises Failure: there is none of this name; it says which there are.
+    :raises Failure: there is no mart of this name; the message lists the existing ones.
     """
     names = list(marts()["mart"])
     if name not in names:
-        raise Failure(f"There is no mart {name}: there are {', '.join(names)}")
+        raise Failure(f"There is no mart {name}: choose one of {', '.join(names)}")
     return replica(f"SELECT * FROM {quote(name)}")  # noqa: S608

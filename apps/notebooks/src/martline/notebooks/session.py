@@ -23,7 +23,7 @@ _COLUMNS = """
 def spark() -> SparkSession:
     """The notebook's session on ``SPARK_MASTER``, the same each time.
 
-    On a cluster it takes one core, and leaves the others to the DAGs. What Spark logs is in :func:`log_file`.
+    On a cluster it takes one core, and leaves the others to the DAGs. Spark's log is in :func:`log_file`.
     """
     master = os.environ.get("SPARK_MASTER") or "local[*]"
     os.environ["TZ"] = "UTC"
@@ -41,15 +41,15 @@ def spark() -> SparkSession:
 
 
 def log_file() -> Path:
-    """Where the log of this notebook's Spark is."""
+    """The file with the log of this notebook's Spark."""
     folder = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
     return Path(folder, f"notebook-{os.getpid()}.log")
 
 
 def tables(*names: str) -> tuple[DataFrame, ...]:
-    """Tables of the replica in Spark, all of one moment, with all of their columns.
+    """Tables of the replica in Spark, all as of one moment, with all of their columns.
 
-    Spark's workers read them in ranges of their keys, and keep them. Replication waits meanwhile.
+    Spark's workers read them in ranges of their keys, and keep them. Replication waits while they are read.
 
     :raises Failure: a table is not there, or has a column or a key that can't be read.
     """
@@ -65,7 +65,7 @@ def tables(*names: str) -> tuple[DataFrame, ...]:
 
 @contextmanager
 def _errors_into(file: Path) -> Iterator[None]:
-    """Let programs that are started meanwhile log to the file: a notebook would show it among its results."""
+    """Make programs that start in this block log to the file, so the notebook does not show their log."""
     kept = os.dup(2)
     with file.open("ab") as log:
         os.dup2(log.fileno(), 2)

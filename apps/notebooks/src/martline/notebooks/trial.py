@@ -1,4 +1,4 @@
-"""A mart that is tried: computed and checked as ``build-marts`` does it, and not published."""
+"""Tries a mart: computes and checks it like ``build-marts``, but does not publish it."""
 
 from dataclasses import dataclass
 from uuid import uuid4
@@ -20,20 +20,21 @@ from pg_to_mysql.mysql.quoting import quote
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a mart."""
+    """The result of trying a mart."""
 
     rows: pd.DataFrame
-    """As MySQL has stored them."""
+    """The rows, as MySQL has stored them."""
     checks: pd.DataFrame
-    """Of each check its outcome (``passed``, ``failed``, ``skipped``), how many rows offend, and one of them."""
+    """For each check: its outcome (``passed``, ``failed``, ``skipped``), how many rows violate it, and one of
+    them."""
     lineage: pd.DataFrame
-    """From which ``table.column`` of the replica each column follows."""
+    """The ``table.column`` of the replica that each column is computed from."""
 
 
 def try_mart(mart: Mart) -> Trial:
-    """Make the mart of the replica as it is now, in a table of its own that is dropped at the end.
+    """Build the mart from the current replica, in a separate table that is dropped at the end.
 
-    The marts that readers see, and the record of their runs, stay as they are.
+    The published marts, and the record of their runs, stay as they are.
 
     :raises Failure: a source is missing, or MySQL can't store the rows as they are.
     """

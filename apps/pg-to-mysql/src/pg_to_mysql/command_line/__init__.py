@@ -1,6 +1,6 @@
-"""The commands, and what other commands may have in common with them."""
+"""The commands, and parts that other commands can share with them."""
 
 from pg_to_mysql.extras import require
 
-# Looked for, not imported: a run that nobody watches needs neither a table nor a bar.
+# Only looked for, not imported: a run that nobody watches needs neither a table nor a progress bar.
 require("cli", "click", "rich", "tqdm")

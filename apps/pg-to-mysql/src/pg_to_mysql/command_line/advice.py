@@ -1,4 +1,4 @@
-"""The names that the library's settings have on the command line, for the errors that speak of them."""
+"""The command-line names of the library's settings, which are added to errors about them."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -21,19 +21,19 @@ NAMES: Mapping[Setting, tuple[str, ...]] = {
     Setting.REPAIR: ("--repair",),
     Setting.DROP_SLOT_OVER: ("--drop-slot-over",),
 }
-"""Options begin with dashes, the others are variables of the environment."""
+"""Names with dashes are options; the others are environment variables."""
 
 
 class AdvisingFormatter(logging.Formatter):
-    """Adds to a line of the log what its ``settings`` are called on the command line."""
+    """Adds to a log line the command-line names of its ``settings``."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """The line, before a traceback."""
+        """The line, without a traceback."""
         return super().formatMessage(record) + advice(getattr(record, "settings", {}))
 
 
 def advice(settings: SettingsToChange) -> str:
-    """What is added to a sentence that advises to set these, and to which value if only one will do."""
+    """The text to add to a message that advises to set these, with the value if only one is right."""
     names = [name for setting, value in settings.items() for name in _named(setting, value)]
     return f" (here set by {', '.join(names)})" if names else ""
 

@@ -43,60 +43,65 @@ class Size(click.ParamType[int]):
         """The bytes that the user means."""
         match = re.fullmatch(r"(\d+) ?([KMGT]?)(?:i?B)?", str(value), re.IGNORECASE)
         if match is None:
-            self.fail(f"{value!r} is no size: 512M and 10G are", parameter, context)
+            self.fail(f"{value!r} is not a size: use a number such as 512M or 10G", parameter, context)
         return int(match[1]) * UNITS[match[2].upper()]
 
 
 slot_option = click.option(
-    "--slot", help="Name of slot and publication in PostgreSQL.  [default: made of the database's name]"
+    "--slot", help="Name of the slot and the publication in PostgreSQL.  [default: from the database's name]"
 )
-schema_option = click.option("--schema", default="public", help="PostgreSQL's schema.")
-exclude_option = click.option("--exclude", multiple=True, metavar="TABLE", help="Leave a table out; repeatable.")
+schema_option = click.option("--schema", default="public", help="The schema in PostgreSQL.")
+exclude_option = click.option(
+    "--exclude", multiple=True, metavar="TABLE", help="Leave this table out. May be given several times."
+)
 tables_argument = click.argument("tables", nargs=-1, metavar="[TABLE ...]")
 warn_option = click.option(
     "--warn-over",
     type=Size(),
     default="5G",
-    help="Warn when PostgreSQL keeps more of its log than this for the slot.",
+    help="Warn if PostgreSQL keeps more than this of its log for the slot.",
 )
 
 
 @console_command
 @tables_argument
 @exclude_option
-@click.option("--follow", is_flag=True, help="Go on with each change as it comes, until interrupted.")
-@click.option("--recopy", multiple=True, metavar="TABLE", help="Copy a table once more; repeatable.")
+@click.option("--follow", is_flag=True, help="Then apply each change as it comes, until SIGTERM or Ctrl-C.")
+@click.option(
+    "--recopy", multiple=True, metavar="TABLE", help="Copy this table again. May be given several times."
+)
 @click.option(
     "--start-over",
     is_flag=True,
-    help="Copy every table again, from the source that is there now, also if it is another one than before. What"
-    " MySQL has stays readable until each table's new copy takes its place.",
+    help="Copy every table again from the current source, even if it is a different one than before. The old"
+    " copies stay readable until the new ones replace them.",
 )
 @click.option(
     "--drop-gone",
     type=click.IntRange(min=0),
     envvar="REPLICATION_DROP_GONE",
     metavar="N",
-    help="How many copies of tables that are gone from PostgreSQL a run may drop from MySQL. If there are more,"
-    " none is dropped, and the run fails once the other tables are done.  [default: 3, but not all of several]",
+    help="How many copies a run may drop from MySQL because PostgreSQL no longer has their tables. If there are"
+    " more, none is dropped, and the run fails after the other tables are done.  [default: 3, but never all of"
+    " several]",
 )
 @click.option(
     "--unfit",
     multiple=True,
     metavar="[TABLE.COLUMN=]RULE",
     envvar="REPLICATION_UNFIT",
-    help="What becomes of a value that MySQL's type can't hold (NaN, the year 20000): stop (the default), null,"
-    " or text (the column is a text column). For all columns of the tables that are copied, or for one; "
-    "repeatable. A table keeps its rules until it is copied again.",
+    help="What to do with a value that MySQL's type can't hold (NaN, the year 20000): stop the table (the"
+    " default), store null, or make the column a text column. Applies to all columns of the tables that the run"
+    " copies, or to one column. May be given several times. A table keeps its rules until --recopy.",
 )
 @click.option(
     "--transactional/--no-transactional",
     default=True,
-    help="Whether what is one transaction in PostgreSQL is one in MySQL too, or a large one becomes visible piece"
+    help="Whether each PostgreSQL transaction becomes one MySQL transaction, or a large one becomes visible piece"
     " by piece.",
 )
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="With --follow, serve Prometheus metrics.")
-@click.option("--metrics-address", default="127.0.0.1", help="The address that the metrics are served on.")
+@click.option("--metrics-address", default="127.0.0.1", help="The address to serve the metrics on.")
 @warn_option
 @slot_option
 @schema_option
@@ -117,15 +122,17 @@ def replicate(
 ) -> Result:
     """Make MySQL's tables equal to PostgreSQL's.
 
-    Tables that are new are copied as they are at one moment; the changes that were committed since the last
-    run are applied in whole transactions. Without a TABLE, all tables are meant; tables once copied go on
-    in any case. The settings are PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and MYSQL_HOST,
-    MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE, and for TLS those of libpq and MYSQL_SSL_MODE,
-    MYSQL_SSL_CA, MYSQL_SSL_CERT, MYSQL_SSL_KEY. With REPLICATION_JOURNAL_MIB, a table of MySQL's tells which
-    rows have changed, in at most so many MiB.
+    New tables are copied as of one moment. Then the changes that were committed since the last run are applied in
+    whole transactions. If TABLEs are given, only these may join the replica; tables that are already in it
+    continue in any case.
+
+    The servers are set by PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE and MYSQL_HOST, MYSQL_TCP_PORT,
+    MYSQL_USER, MYSQL_PWD, MYSQL_DATABASE. TLS is set by libpq's variables and MYSQL_SSL_MODE, MYSQL_SSL_CA,
+    MYSQL_SSL_CERT, MYSQL_SSL_KEY. With REPLICATION_JOURNAL_MIB, a table in MySQL of at most this size names the
+    rows that have changed.
     """
     if metrics_port and not follow:
-        raise WrongSettings("--metrics-port needs --follow: a run that ends has nothing to serve")
+        raise WrongSettings("--metrics-port needs --follow: add it, or leave --metrics-port out")
     replica = _replica(slot, schema, unfit=UnfitRules.parse(unfit), drop_gone=drop_gone)
     plan = Plan(tables, exclude, recopy, start_over, transactional, warn_over)
     run = _follow(replica, plan, metrics_address, metrics_port) if follow else replica.replicate(plan)
@@ -141,7 +148,7 @@ def _follow(replica: Replica, plan: Plan, address: str, port: int | None) -> Run
     stopped = threading.Event()
     observer = Observer()
     if port:
-        # Imported where it is used: who serves no metrics needs no library for them.
+        # Imported here, because only metrics need this library.
         with extra("metrics"):
             from pg_to_mysql.operation.metrics import Metrics
 
@@ -167,7 +174,7 @@ def _replica(
 
 
 def _set_by_signals(stopped: threading.Event) -> None:
-    """Let SIGTERM and Ctrl-C set the event; a second one ends the program at once."""
+    """Let SIGTERM and Ctrl-C set the event; a second signal ends the program at once."""
 
     def stop(*_: object) -> None:
         stopped.set()
@@ -181,16 +188,16 @@ def _set_by_signals(stopped: threading.Event) -> None:
 @console_command
 @tables_argument
 @exclude_option
-@click.option("--repair", is_flag=True, help="Bring the rows that differ again, and compare again.")
+@click.option("--repair", is_flag=True, help="Copy the rows that differ again, and compare again.")
 @slot_option
 @schema_option
 def replication_compare(
     tables: Sequence[str], exclude: Sequence[str], repair: bool, slot: str | None, schema: str
 ) -> Result:
-    """Prove that MySQL has the rows that PostgreSQL has, or name those that differ.
+    """Prove that both sides hold the same rows, or name the rows that differ.
 
-    Both sides are brought to the same moment first, so the source may go on changing. Ends with status 1 if
-    a row differs. The settings are those of `replicate`.
+    MySQL is first brought to the moment of a snapshot of PostgreSQL, so the source may keep changing. The exit
+    status is 1 if a row differs. The servers are set as for `replicate`.
     """
     replica = _replica(slot, schema)
     compared = (replica.repair if repair else replica.compare)(tables, exclude=exclude)
@@ -207,22 +214,22 @@ def replication_compare(
 @click.option(
     "--drop-slot-over",
     type=Size(),
-    help="Drop the slot if PostgreSQL keeps more of its log for it; the next run then copies the tables again.",
+    help="Drop the slot if PostgreSQL keeps more of its log for it. The next run then copies all tables again.",
 )
 @slot_option
 @schema_option
 def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | None, schema: str) -> Result:
-    """Show how far MySQL is behind, and the state of each table.
+    """Show how far MySQL lags behind, and the state of each table.
 
-    The settings are those of `replicate`. The slot is looked at first, and dropped if that is asked for, also
-    when MySQL can't be reached.
+    The slot is checked first, and with --drop-slot-over dropped, even if MySQL can't be reached. The servers are
+    set as for `replicate`.
     """
     guard_disk_of(source_from_environment(), slot, warn_over=warn_over, drop_over=drop_slot_over)
     status = _replica(slot, schema).status()
     if status.other_source:
         log.warning("%s", status.other_source, extra={"settings": OtherSource(status.other_source).settings})
     if sys.stderr.isatty():
-        # Imported where it is used: it takes as long as the rest of the command.
+        # Imported here, because it takes as long as the rest of the command.
         from rich.console import Console
 
         from pg_to_mysql.command_line.status_table import show_status
@@ -233,20 +240,20 @@ def replication_status(warn_over: int, drop_slot_over: int | None, slot: str | N
 
 @console_command
 @click.argument("server", type=click.Choice(["postgresql", "mysql"]))
-@click.option("--role", default="replicator", help="Name of the role, or of MySQL's user.")
-@click.option("--host", default="%", help="Where MySQL's user comes from, as MySQL writes it.")
+@click.option("--role", default="replicator", help="The name of the role or of MySQL's user.")
+@click.option("--host", default="%", help="The hosts that MySQL's user may connect from.")
 @slot_option
 @schema_option
 def replication_roles(server: str, role: str, host: str, slot: str | None, schema: str) -> None:
-    """Print the SQL that makes a role with the least privileges, without a password, and can be run again.
+    """Print SQL that creates a role with the least privileges. It contains no password and can be run again.
 
     \b
         replication-roles postgresql | psql
         replication-roles mysql | mysql
 
-    The database is that of PGDATABASE or MYSQL_DATABASE. A superuser runs it, or who owns the tables and may
-    make roles. Afterwards give the role its password: `\\password replicator` in psql, in mysql
-    `ALTER USER replicator IDENTIFIED BY '...' ACCOUNT UNLOCK`.
+    The database is that of PGDATABASE or MYSQL_DATABASE. Run the SQL as a superuser, or as a user who owns the
+    tables and may create roles. Then give the role its password: in psql with `\\password replicator`, in mysql
+    with `ALTER USER replicator IDENTIFIED BY '...' ACCOUNT UNLOCK`.
     """  # noqa: D301 - what click leaves as it is begins with a backspace
     if server == "mysql":
         click.echo(roles.mysql(role, host, _setting("MYSQL_DATABASE")))
@@ -258,7 +265,7 @@ def replication_roles(server: str, role: str, host: str, slot: str | None, schem
 def _setting(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise WrongSettings(f"{name} is not set: set it to the database that is replicated")
+        raise WrongSettings(f"{name} is not set: set it to the name of the replicated database")
     return value
 
 

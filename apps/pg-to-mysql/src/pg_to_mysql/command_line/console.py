@@ -1,4 +1,4 @@
-"""How a command runs: its log on standard error, its result on standard output, its errors in one sentence."""
+"""How a command runs: log on standard error, result on standard output, an error in one sentence."""
 
 import functools
 import json
@@ -20,9 +20,9 @@ Result = Mapping[str, Any]
 def console_command(function: Callable[..., Result | None]) -> click.Command:
     """Make a console script of a function.
 
-    The function's docstring is the help text. What it returns is printed as one line of JSON, with the
-    ``seconds`` it took, so that a person, a shell pipe and Airflow's XCom read the same result; a command
-    for people alone returns None and prints what it likes.
+    The function's docstring is the help text. Its return value is printed as one line of JSON, with the
+    ``seconds`` it took, so that a person, a shell pipe and Airflow's XCom read the same result. A command that is
+    only for people returns None and prints what it likes.
     """
 
     @functools.wraps(function)
@@ -30,7 +30,7 @@ def console_command(function: Callable[..., Result | None]) -> click.Command:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(AdvisingFormatter("%(asctime)s %(levelname)-7s %(message)s"))
         logging.basicConfig(handlers=[handler])
-        # Of libraries no more than warnings.
+        # Libraries log only warnings.
         for ours in (__name__, function.__module__):
             logging.getLogger(ours.partition(".")[0]).setLevel(logging.DEBUG if debug else logging.INFO)
         started = time.monotonic()

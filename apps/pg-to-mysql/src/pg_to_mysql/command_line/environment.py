@@ -1,4 +1,4 @@
-"""The settings of the commands, from variables that have the names of the servers' own clients'."""
+"""The settings of the commands, from the same variables as those of the servers' own clients."""
 
 import os
 import re
@@ -10,26 +10,26 @@ from pg_to_mysql.postgres.connection import ENCRYPTED, Source
 
 
 def source_from_environment(environment: Mapping[str, str] = os.environ) -> Source:
-    """PostgreSQL, as libpq's own variables tell: libpq reads them itself.
+    """The source, from libpq's own variables, which libpq reads itself.
 
-    A ``PGSSLMODE`` that asks for encryption counts more than a file of services.
+    A ``PGSSLMODE`` that requires encryption overrides a service file.
     """
     mode = environment.get("PGSSLMODE", "")
     return Source(sslmode=mode) if mode in ENCRYPTED else Source()
 
 
 def mysql_from_environment(environment: Mapping[str, str] = os.environ) -> MySQLSettings:
-    """MySQL, as variables tell.
+    """The target, from environment variables.
 
     These are ``MYSQL_HOST``, ``MYSQL_TCP_PORT``, ``MYSQL_USER``, ``MYSQL_PWD`` and ``MYSQL_DATABASE``, and for
     TLS ``MYSQL_SSL_MODE``, ``MYSQL_SSL_CA``, ``MYSQL_SSL_CERT`` and ``MYSQL_SSL_KEY``.
     """
     for name in ("MYSQL_HOST", "MYSQL_USER", "MYSQL_DATABASE"):
         if not environment.get(name):
-            raise WrongSettings(f"{name} is not set: set it to say where MySQL is")
+            raise WrongSettings(f"{name} is not set: set it to reach MySQL")
     port = environment.get("MYSQL_TCP_PORT") or "3306"
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise WrongSettings(f"MYSQL_TCP_PORT is {port!r}: a port from 1 to 65535 is allowed")
+        raise WrongSettings(f"MYSQL_TCP_PORT is {port!r}: set it to a port from 1 to 65535")
     return MySQLSettings(
         host=environment["MYSQL_HOST"],
         port=int(port),
@@ -45,7 +45,7 @@ def mysql_from_environment(environment: Mapping[str, str] = os.environ) -> MySQL
 
 def spark_master_from_environment() -> str:
     """The cluster that ``SPARK_MASTER`` names, if any."""
-    # Spark's own process only hands out tasks: what its compiler takes is taken from the servers.
+    # Spark's own process only hands out tasks, and its compiler would take time from the servers.
     os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
     return os.environ.get("SPARK_MASTER", "")
 
@@ -61,11 +61,11 @@ def journal_mib_from_environment(environment: Mapping[str, str] = os.environ) ->
 
 
 def _ssl_mode(environment: Mapping[str, str]) -> SSLMode:
-    """An authority alone asks for its check, and a client's certificate for encryption."""
+    """The mode. If it is not set, an authority implies VERIFY_CA, and a client's certificate REQUIRED."""
     mode = environment.get("MYSQL_SSL_MODE")
     if mode:
         if mode.upper() not in SSLMode.__members__:
-            raise WrongSettings(f"MYSQL_SSL_MODE is {mode!r}: {', '.join(SSLMode)} are allowed")
+            raise WrongSettings(f"MYSQL_SSL_MODE is {mode!r}: set it to one of {', '.join(SSLMode)}")
         return SSLMode(mode.upper())
     if environment.get("MYSQL_SSL_CA"):
         return SSLMode.VERIFY_CA
@@ -75,5 +75,5 @@ def _ssl_mode(environment: Mapping[str, str]) -> SSLMode:
 def _file(environment: Mapping[str, str], name: str) -> str | None:
     path = environment.get(name)
     if path and not os.access(path, os.R_OK):
-        raise WrongSettings(f"{name} is {path!r}: no file there can be read")
+        raise WrongSettings(f"{name} is {path!r}, which can't be read: set it to a readable file")
     return path or None

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar when a person is watching, nothing in a file."""
+"""Progress of long work: a bar in a terminal, nothing in a file."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def progress(total: int | None, unit: str, description: str) -> "tqdm[Any]":
     """A bar on standard error; call ``update(n)`` and use it as a context manager."""
-    # Imported where it is used: most runs have nobody who watches.
+    # Imported here, because nobody watches most runs.
     from tqdm import tqdm
 
     return tqdm(total=total, unit=f" {unit}", desc=description, disable=None, dynamic_ncols=True, leave=False)

@@ -1,4 +1,4 @@
-"""A replica's status, for a person."""
+"""A replica's status as a table for people."""
 
 from rich.console import Console
 from rich.table import Table
@@ -7,12 +7,12 @@ from pg_to_mysql.operation.status import Status, format_size
 
 
 def show_status(status: Status, console: Console) -> None:
-    """Print the status for a person."""
+    """Print the status as a table."""
     lag = "unknown" if status.lag_seconds is None else f"{status.lag_seconds:.1f} s"
     behind = "" if status.lag_bytes is None else f", {format_size(status.lag_bytes)} of log"
     console.print(
         f"slot {status.slot}: {status.slot_state}; PostgreSQL keeps"
-        f" {format_size(status.retained_wal_bytes)} for it; MySQL is behind: {lag}{behind}"
+        f" {format_size(status.retained_wal_bytes)} for it; lag: {lag}{behind}"
     )
     table = Table("table", "state", "rows copied", "copied at (UTC)", "reason", box=None)
     for name, known in status.tables.items():

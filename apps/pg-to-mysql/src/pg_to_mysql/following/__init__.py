@@ -1,1 +1,1 @@
-"""How MySQL's tables follow what becomes of PostgreSQL's."""
+"""How MySQL's tables follow schema changes in PostgreSQL."""

@@ -1,8 +1,8 @@
-"""What a table in MySQL becomes as PostgreSQL's catalogue changes.
+"""How a table in MySQL is altered when PostgreSQL's catalogue has changed.
 
-A table in MySQL goes straight to what PostgreSQL's catalogue says now (:func:`evolve`), even though the changes
-that are still to be read may have been made before; :func:`pg_to_mysql.changes.views.places` then says where the
-values of such an older message belong.
+:func:`evolve` brings a table in MySQL directly to the form that PostgreSQL's catalogue describes now, even if
+    changes from before the alteration have not been read yet. :func:`pg_to_mysql.changes.views.places` says where
+    the values of such older messages belong.
 """
 
 from dataclasses import dataclass, replace
@@ -16,30 +16,30 @@ from pg_to_mysql.tables.widening import holds, same_type
 
 @dataclass(frozen=True)
 class Stopped:
-    """The table can't be followed, and why."""
+    """The table can't be followed; the text says why."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class CopyAgain:
-    """What has become of the table's rows is not in the changes, and why: it is to be copied again."""
+    """The changes do not contain what happened to the table's rows, so it must be copied again."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Evolved:
-    """What the table in MySQL becomes, and the one statement that makes it so; None if nothing need be done."""
+    """The table's new form in MySQL, and the one statement that alters it; None if nothing needs to be done."""
 
     table: Table
     statement: str | None
 
 
 def evolve(stored: Table, live: Table | None) -> Evolved | Stopped | CopyAgain:
-    """Bring a table, as MySQL has it, to what PostgreSQL's catalogue says now.
+    """Work out how to bring a table from its form in MySQL to the form in PostgreSQL's catalogue.
 
-    Its name stays. The statement fails or succeeds as a whole, in MySQL and in MariaDB.
+    Its name stays the same. The statement fails or succeeds as a whole, in MySQL and in MariaDB.
     """
     if live is None:
         return Stopped("PostgreSQL does not have it any more, or it has no key")
@@ -52,7 +52,7 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped | CopyAgain:
     now = {column.attnum: column for column in live.columns}
     kept = [_kept(column, now[column.attnum]) for column in stored.columns if column.attnum in now]
     dropped = [column for column in stored.columns if column.attnum not in now]
-    # The rows of changes made before a column was NOT NULL may still come.
+    # Changes from before a column became NOT NULL may still come.
     added = [replace(column, not_null=False) for column in _added(stored, live)]
     table = replace(
         live,
@@ -69,9 +69,9 @@ def evolve(stored: Table, live: Table | None) -> Evolved | Stopped | CopyAgain:
 
 
 def _first_hindrance(stored: Table, live: Table) -> Stopped | CopyAgain | None:
-    """Why the table can't be followed; None if it can."""
+    """Why the table can't be followed; None if it can be."""
     now = {column.attnum: column for column in live.columns}
-    # Partitions that PostgreSQL has written anew make the table be copied again.
+    # A rewritten partition is noticed elsewhere: it makes the table be copied again.
     rewritten = live.partitions is None and live.storage != stored.storage
     for column in stored.columns:
         new = now.pop(column.attnum, None)
@@ -95,7 +95,7 @@ def _added(stored: Table, live: Table) -> list[Column]:
 
 
 def _kept(old: Column, new: Column) -> Column:
-    """A column that stays, with what is known of it from before."""
+    """A column that stays, with what is already known about it."""
     former = old.former_names
     if new.name != old.name:
         former = tuple(dict.fromkeys([*former, old.name]))
@@ -103,7 +103,7 @@ def _kept(old: Column, new: Column) -> Column:
 
 
 def _actions(stored: Table, table: Table) -> list[str]:
-    """What makes the columns of the table in MySQL, as far as they stay, those that it is to have."""
+    """Clauses that alter the columns that stay in the table in MySQL."""
     actions = []
     before = {column.attnum: (column, kind) for column, kind in zip(stored.columns, stored.types, strict=True)}
     for column, kind in zip(table.columns, table.types, strict=True):
@@ -120,7 +120,7 @@ def _actions(stored: Table, table: Table) -> list[str]:
 
 
 def _default(missing: str, kind: MySQLType) -> str:
-    """The value as MySQL's default; an expression, since LONGTEXT takes nothing else."""
+    """The value as a default in MySQL. It is an expression, because LONGTEXT allows no other default."""
     text = missing.encode()
     decoded = kind.decode(text) if kind.decode else text
     if decoded is None:
@@ -129,7 +129,7 @@ def _default(missing: str, kind: MySQLType) -> str:
 
 
 def _hindrance(old: Column, new: Column, rewritten: bool) -> str | None:
-    """Why the column can't be followed; None if it can."""
+    """Why the column can't be followed; None if it can be."""
     if not holds(new, old):
         return f"the type of its column {new.name} has changed to one that can't hold all values it had"
     materialised = old.missing is not None and new.missing is None
@@ -139,7 +139,7 @@ def _hindrance(old: Column, new: Column, rewritten: bool) -> str | None:
 
 
 def settle(table: Table) -> Table:
-    """Forget how the table was, once no message can come that is older than it is now."""
+    """Forget the table's earlier forms when no older message can come."""
     return replace(
         table,
         columns=tuple(replace(column, former_names=()) for column in table.columns),

@@ -1,7 +1,7 @@
-"""The tables in MySQL follow PostgreSQL's catalogue; one that can't be followed is stopped, with the reason.
+"""The tables in MySQL follow PostgreSQL's catalogue; a table that can't be followed is stopped, with the reason.
 
-A table is altered before the transaction that brings its changes, as MySQL commits at each DDL statement. What is
-stored about the table says what is being done before it is done, so that a killed run is understood by the next.
+A table is altered before the transaction that writes its changes, because MySQL commits at each DDL statement.
+What is about to be done is stored first, so the next run can tell what a killed run was doing.
 """
 
 import logging
@@ -31,10 +31,10 @@ def follow_tables(
     is_empty: Callable[[Partition], bool],
     gone: Collection[str] = (),
 ) -> None:
-    """Bring the slot's tables in MySQL to what PostgreSQL's catalogue said before the LSN ``lsn``.
+    """Bring the slot's tables in MySQL to the form that PostgreSQL's catalogue had before the LSN ``lsn``.
 
-    Of the rules, only those for a single column reach a table that is there already. The tables that are ``gone``
-    from PostgreSQL keep their copies as they are, and their names.
+    Only the rules for single columns apply to tables that already exist. Tables that are ``gone`` from PostgreSQL
+    keep their copies and their names.
     """
     by_oid = {table.oid: table for table in live.values()}
     applied = state.applied_lsn() or 0
@@ -60,7 +60,8 @@ def follow_tables(
         elif isinstance(evolved, CopyAgain):
             copy_again(state, name, evolved.reason)
         elif evolved.table != stored:
-            # Even without a statement, as for a column that has come and gone: changes may have it still.
+            # Even without a statement, for example when a column was added and dropped again: changes may still
+            # contain it.
             table = replace(evolved.table, settled_lsn=lsn)
             if evolved.statement:
                 _alter(state, name, stored, table, evolved.statement)
@@ -69,7 +70,7 @@ def follow_tables(
 
 
 def _reason_to_copy(stored: Table, now: Table, is_empty: Callable[[Partition], bool]) -> str | None:
-    """Why the table has changed in ways that the changes do not tell, as far as its partitions show it."""
+    """Why the table, as its partitions show, has changed without the stream saying so; None if it has not."""
     if now.partitions is None or now.oid != stored.oid:
         return None
     before: Sequence[Partition] | None = stored.partitions
@@ -83,13 +84,13 @@ def _reason_to_copy(stored: Table, now: Table, is_empty: Callable[[Partition], b
 
 
 def copy_again(state: State, name: str, reason: str) -> None:
-    """Let the table be copied again; its copy stays as it is until the new one takes its place."""
-    log.warning("%s is to be copied again: %s", name, reason)
+    """Mark the table to be copied again; its copy stays as it is until the new one replaces it."""
+    log.warning("%s will be copied again: %s", name, reason)
     state.copy_again([name])
 
 
 def stop(state: State, name: str, reason: str) -> None:
-    """Let the table be, until it is copied again."""
+    """Stop the table, until it is copied again."""
     with state.target.transaction():
         state.store_stopped(name, reason)
 
@@ -97,7 +98,7 @@ def stop(state: State, name: str, reason: str) -> None:
 def _alter(state: State, name: str, before: Table, table: Table, statement: str) -> None:
     if renewed := renewed_indexes(state.target, name, before, table):
         statement = f"{statement}, {', '.join(renewed)}"
-    log.info("%s follows PostgreSQL's: %s", name, statement)
+    log.info("%s follows PostgreSQL's table: %s", name, statement)
     state.store_altering(name, table)
     try:
         state.target.change_tables(statement, [name])
@@ -110,10 +111,10 @@ def _alter(state: State, name: str, before: Table, table: Table, statement: str)
 
 
 def _finish_altering(state: State, name: str, before: Table, after: Table) -> Table:
-    """What the table is that a killed run has altered, or was about to alter."""
+    """The form of a table that a killed run has altered, or was about to alter."""
     names = state.target.column_names(name)
     done = names == [column.name for column in after.columns]
-    # Where names stay, types are altered, which may be done again.
+    # If the names are the same, only types are altered, which can be repeated.
     if done and names != [column.name for column in before.columns]:
         state.store_altered(name, after)
         return after
@@ -121,12 +122,12 @@ def _finish_altering(state: State, name: str, before: Table, after: Table) -> Ta
 
 
 def _rename(state: State, live: Mapping[int, Table]) -> None:
-    """Rename the copies of renamed tables; one may take the name that another gives up."""
+    """Rename the copies of renamed tables. A table may take a name that another table gives up."""
     while renamed := _renamed(state, live):
         there = state.taken_names()
         free = [(old, new) for old, new in renamed if new not in there or state.target.is_one_name(old, new)]
         for old, new in free:
-            log.info("%s is called %s in PostgreSQL now: renaming it", old, new)
+            log.info("PostgreSQL has renamed %s to %s: renaming the copy", old, new)
             state.rename(old, new)
             _finish_rename(state, new, old)
         if not free:
@@ -139,7 +140,7 @@ def _renamed(state: State, live: Mapping[int, Table]) -> list[tuple[str, str]]:
     for name, copied in state.copied().items():
         if copied.table is None or (copied.snapshot_lsn is None and not copied.joined):
             continue
-        if copied.table.name != name:  # a killed run was about to
+        if copied.table.name != name:  # a killed run was about to rename it
             _finish_rename(state, name, copied.table.name)
         now = live.get(copied.table.oid)
         if now is None or now.name == name or (copied.stopped and now.name in state.taken_names()):
@@ -149,7 +150,7 @@ def _renamed(state: State, live: Mapping[int, Table]) -> list[tuple[str, str]]:
 
 
 def _finish_rename(state: State, name: str, old: str) -> None:
-    """Rename the table in MySQL, which is known as ``name`` already."""
+    """Rename the table in MySQL. The state already has it under ``name``."""
     if name not in state.target.table_names():
         state.target.change_tables(f"RENAME TABLE {quote(old)} TO {quote(name)}", [old])
     table = state.copied()[name].table

@@ -1,7 +1,7 @@
-"""Tables that have gone from PostgreSQL: their copies are dropped from MySQL, but never many by accident.
+"""Tables that are gone from PostgreSQL: their copies are dropped from MySQL, but never many by accident.
 
-Dropped tables and an accident look alike: a schema that was emptied, or restored in part. So more than a few
-copies, or all of several, are dropped only by a run that was told how many may go.
+Dropped tables look like an accident: a schema that was emptied, or restored only in part. So a run drops more
+than a few copies, or all of several, only if it was told how many it may drop.
 """
 
 import logging
@@ -19,23 +19,23 @@ from pg_to_mysql.tables.table import Table
 log = logging.getLogger(__name__)
 
 FEW = 3
-"""Copies that one run may drop without having been told."""
+"""How many copies one run may drop unless it is told otherwise."""
 
 
 @dataclass(frozen=True)
 class Gone:
-    """The tables in MySQL that PostgreSQL has no longer."""
+    """The tables in MySQL that PostgreSQL no longer has."""
 
     names: tuple[str, ...] = ()
-    """Nothing of that name is left."""
+    """Tables whose name no longer exists in PostgreSQL."""
     anew: tuple[str, ...] = ()
-    """Another table has the name now."""
+    """Tables whose name another table has now."""
     kept: Mapping[str, str] = field(default_factory=dict)
-    """Those of the names whose copies stay until a user drops a foreign key, with the reason."""
+    """Names whose copies stay until a user drops a foreign key, with the reason."""
 
     @property
     def too_many(self) -> list[str]:
-        """The other names: so many copies are dropped only if somebody says so."""
+        """The other names, if they are more copies than a run may drop unless it is told."""
         return [name for name in self.names if name not in self.kept]
 
 
@@ -46,8 +46,8 @@ def find_gone(
     live: Mapping[str, Table],
     refused: Mapping[str, str],
 ) -> Gone:
-    """Compare what was copied with PostgreSQL's catalogue, where ``live`` and ``refused`` come from."""
-    # Of those that another version of this program wrote, the number is not known.
+    """Compare the copied tables with PostgreSQL's catalogue, which gave ``live`` and ``refused``."""
+    # The oid of a table that another version of this program stored is not known.
     copied = {name: known.table.oid if known.table else 0 for name, known in state.copied().items()}
     there = _existing(connection, schema, [*copied.values()])
     gone = [name for name, oid in copied.items() if oid not in there and name not in refused]
@@ -57,7 +57,7 @@ def find_gone(
 
 
 def _existing(connection: psycopg.Connection, schema: str, oids: list[int]) -> set[int]:
-    """Which of these are tables of the schema still, also such as can't be replicated any more."""
+    """Which of these are still tables of the schema, including those that can no longer be replicated."""
     query = (
         "SELECT oid FROM pg_class WHERE oid = ANY(%s) AND relnamespace = to_regnamespace(%s)"
         " AND relkind IN ('r', 'p') AND NOT relispartition"
@@ -70,8 +70,8 @@ def _existing(connection: psycopg.Connection, schema: str, oids: list[int]) -> s
 def let_go(state: State, gone: Gone, allowed: int | None) -> Gone:
     """Drop the copies of tables that are gone; return what stays.
 
-    All stay if these are more than may go: ``allowed`` is how many may, or None if nobody has said. A copy to
-    which a foreign key points stays in any case.
+    ``allowed`` is how many copies may be dropped, or None if nobody has said. If there are more, all stay. A copy
+    that a foreign key references stays in any case.
     """
     kept = pointed_at(state.target, gone.names)
     in_target = state.target.table_names()
@@ -82,7 +82,7 @@ def let_go(state: State, gone: Gone, allowed: int | None) -> Gone:
         return replace(gone, kept=kept)
     for name in gone.names:
         if name not in kept:
-            log.info("%s is not in PostgreSQL any more: dropping its copy", name)
+            log.info("PostgreSQL no longer has %s: dropping its copy", name)
             state.journal.announce([name])
             state.target.drop_tables([name])
             state.forget_table(name)
@@ -90,29 +90,29 @@ def let_go(state: State, gone: Gone, allowed: int | None) -> Gone:
 
 
 def copy_anew(state: State, gone: Gone) -> None:
-    """Let the tables be copied that have the names of gone ones; the old copies stay until then."""
+    """Mark tables to be copied that have the names of gone tables; the old copies stay until then."""
     known = state.copied()
     stale = [name for name in gone.anew if known[name].snapshot_lsn is not None]
     for name in stale:
-        log.info("%s was dropped and made anew in PostgreSQL: it is to be copied again", name)
+        log.info("%s was dropped and created again in PostgreSQL: it will be copied again", name)
     state.copy_again(stale)
 
 
 def warn(schema: str, gone: Gone) -> None:
-    """Tell of the copies that were not dropped."""
+    """Log the copies that were not dropped."""
     for name, reason in gone.kept.items():
-        log.warning("%s is not in PostgreSQL any more, but its copy is not dropped: %s", name, reason)
+        log.warning("PostgreSQL no longer has %s, but its copy is not dropped: %s", name, reason)
     if gone.too_many:
         failure = refusal(schema, gone.too_many)
         log.warning("%s", failure, extra={"settings": failure.settings})
 
 
 def refusal(schema: str, names: Sequence[str]) -> TablesGone:
-    """What is said of copies that are more than may be dropped."""
+    """The error if there are more copies than may be dropped."""
     number = len(names)
     return TablesGone(
-        f"PostgreSQL's schema {schema} has {number} of the tables no longer that MySQL has copies of:"
-        f" {', '.join(names)}; to drop so many copies at once, set drop_gone to"
+        f"PostgreSQL's schema {schema} no longer has {number} of the tables that MySQL has copies of:"
+        f" {', '.join(names)}; to drop that many copies at once, set drop_gone to"
         f" {number}; the other tables are done",
         names,
     )

@@ -1,7 +1,8 @@
-"""What has become of a table's partitions, as far as PostgreSQL's stream of changes does not tell it.
+"""What has happened to a table's partitions that PostgreSQL's stream of changes does not contain.
 
-With ``publish_via_partition_root`` the changes of rows come as the root's, but no word of a partition that is
-truncated, dropped, detached, or attached with rows in it. The catalogue shows that each of these has happened.
+With ``publish_via_partition_root``, changes of rows come as changes of the root table. But the stream does not
+say that a partition was truncated, dropped, detached, or attached with rows in it. The catalogue shows each of
+these.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pg_to_mysql.tables.table import Partition
 def reason_to_copy(
     before: Sequence[Partition], now: Sequence[Partition], is_empty: Callable[[Partition], bool]
 ) -> str | None:
-    """Why the table has rows, or lacks some, of which the changes tell nothing; None if that is not so."""
+    """Why the table has gained or lost rows without any change in the stream; None if it has not."""
     live = {partition.oid: partition for partition in now}
     known = {partition.oid: partition for partition in before}
     for old in before:
@@ -33,7 +34,7 @@ def reason_to_copy(
 
 
 def _is_known_whole(partition: Partition, live: Mapping[int, Partition], known: Mapping[int, Partition]) -> bool:
-    """Whether it, and each partition that it is in, was created where it is or was there before."""
+    """Whether this partition and all its parents were known before, or were created in place."""
     above: Partition | None = partition
     while above is not None:
         if not above.is_whole and above.oid not in known:
@@ -43,7 +44,7 @@ def _is_known_whole(partition: Partition, live: Mapping[int, Partition], known: 
 
 
 def of_first_version(storage: str, now: Sequence[Partition]) -> list[Partition] | None:
-    """The partitions of which only the storages are stored; None if one of them is not there any more."""
+    """The partitions of which only the storage is stored; None if one of them no longer exists."""
     storages = {int(number) for number in storage.split()} - {0}
     there = [partition for partition in now if not partition.is_leaf or partition.storage in storages]
     return there if storages <= {partition.storage for partition in there} else None

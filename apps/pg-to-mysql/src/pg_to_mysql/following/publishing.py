@@ -1,8 +1,8 @@
-"""A replica's tables are published as a whole, and have been since they were copied.
+"""Makes sure that a replica's tables are published completely, and have been since they were copied.
 
-PostgreSQL sends what the publication said at the moment of each change. Changes that came while it said less are
-lost without a word, so a table is copied once more if the publication did not publish all of it, or was altered
-since. That it was altered is told by the numbers of the rows and transactions that hold it in the catalogue.
+PostgreSQL applies the publication as it was at the moment of each change, and silently leaves out what it did not
+publish then. So a table is copied again if the publication did not publish all of it, or was altered since. The
+catalogue shows alterations by the positions and transaction numbers of the publication's rows.
 """
 
 import logging
@@ -19,19 +19,19 @@ log = logging.getLogger(__name__)
 
 
 def continues(connection: psycopg.Connection, state: State, schema: str) -> bool:
-    """Whether the publication is still there; one that was made anew knows nothing of the changes before."""
+    """Whether the publication still exists. One that was created again did not publish the earlier changes."""
     found = publication.read_publication(connection, state.slot, schema)
     stored = state.publication_mark()
     if found is not None and (stored is None or stored.partition("/")[0] == str(found.oid)):
         return True
     log.warning(
-        "PostgreSQL's publication %s was dropped%s", state.slot, "" if found is None else " and made anew"
+        "PostgreSQL's publication %s was dropped%s", state.slot, "" if found is None else " and created again"
     )
     return False
 
 
 def is_altered(connection: psycopg.Connection, state: State, schema: str) -> bool:
-    """Whether anything about the publication is to be looked at closely; meant to be asked often."""
+    """Whether the publication must be checked closely. This is cheap, and may be asked often."""
     found = publication.read_publication(connection, state.slot, schema)
     return found is None or found.mark != state.publication_mark() or bool(_altered(found, state))
 
@@ -43,10 +43,10 @@ def publish(
     tables: Mapping[str, Table],
     coming: Collection[str],
 ) -> dict[str, str]:
-    """Let all changes be published of the tables that are followed and of those that are to be copied.
+    """Make the publication publish all changes of the tables that are followed and of those that will be copied.
 
-    Followed tables of which changes may be lost are to be copied again afterwards. Returns those that are not
-    published as a whole, and may not be by this user, with the reason.
+    Followed tables whose changes may be lost are marked to be copied again. Returns the tables that are not
+    published completely, when this user may not change that, with the reason.
     """
     followed = [name for name in state.table_marks() if name in tables]
     concerned = {name: tables[name] for name in {*followed, *coming}}
@@ -58,7 +58,7 @@ def publish(
     after = publication.read_publication(connection, state.slot, schema)
     for name in followed:
         if reason := mended.refused.get(name) or lost.get(name):
-            log.warning("changes of %s may be lost, as %s: it is to be copied again", name, reason)
+            log.warning("changes of %s may be lost, because %s: it will be copied again", name, reason)
     with state.target.transaction():
         for name in followed:
             if name in mended.refused or name in lost:
@@ -70,7 +70,7 @@ def publish(
 
 
 def store_marks(connection: psycopg.Connection, state: State, schema: str, names: Collection[str]) -> None:
-    """Note how the tables are published that are about to be copied."""
+    """Record how the tables are published that are about to be copied."""
     if found := publication.read_publication(connection, state.slot, schema):
         with state.target.transaction():
             _store_marks(state, found, names)
@@ -88,7 +88,7 @@ def _copy_again(state: State, name: str, stopped: str | None) -> None:
 
 
 def _lost(found: Publication, state: State) -> dict[str, str]:
-    """The followed tables of which changes may be lost because the publication was altered."""
+    """The followed tables whose changes may be lost because the publication was altered."""
     stored = state.publication_mark()
     if stored is not None and stored != found.mark:
         return dict.fromkeys(state.table_marks(), f"the publication {state.slot} was altered")

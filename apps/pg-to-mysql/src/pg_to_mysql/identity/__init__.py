@@ -1,1 +1,1 @@
-"""Whether the source is the one that MySQL's copies are of."""
+"""Whether the source is the one that MySQL's copies came from."""

@@ -1,8 +1,8 @@
-"""Whether the stream that a slot gives is the continuation of what MySQL has.
+"""Whether the stream of a slot continues what MySQL has.
 
-PostgreSQL that was put back to an earlier moment, slot and all, and has gone on since, gives other transactions
-under the numbers of those that were applied. Where the stream begins before MySQL's position, it gives applied
-transactions again: it must give the last of them, and none that MySQL does not know.
+If PostgreSQL was restored to an earlier moment, together with its slot, and has written more since then, the
+stream has other transactions at the positions that were already applied. A stream that begins before MySQL's
+position gives applied transactions again: it must contain the last of them, and none that MySQL does not know.
 """
 
 import numpy as np
@@ -15,17 +15,17 @@ from pg_to_mysql.postgres.pgoutput import BEGIN, Messages
 
 
 class History:
-    """Looks at the transactions of a stream that begins at the LSN ``since``, until all are new to MySQL."""
+    """Checks the transactions of a stream that begins at the LSN ``since``, until they are new to MySQL."""
 
     def __init__(self, last: Transaction | None, since: int, applied: int) -> None:
-        # What an earlier version of this program has applied can't be looked for.
+        # An earlier version of this program stored no transaction to look for.
         self._looking = last is not None
         self._last = last or Transaction(0, None)
         self._applied = applied
         self._missing = self._last.committed_at is not None and self._last.lsn >= since
 
     def look(self, messages: Messages) -> None:
-        """Fail if the messages are not of the history that MySQL has."""
+        """Fail if the messages do not belong to the history that MySQL has."""
         if not self._looking:
             return
         last = self._last
@@ -43,7 +43,7 @@ class History:
                 return
 
     def end(self) -> None:
-        """Fail if the log has been read to its end without the transaction that MySQL had last."""
+        """Fail if the log has been read to its end without MySQL's last transaction."""
         if self._missing:
             raise self._another(None)
         self._looking = False
@@ -51,9 +51,9 @@ class History:
     def _another(self, lsn: int | None) -> Failure:
         found = "none" if lsn is None else f"another one at {wal.format_lsn(lsn)}"
         return Failure(
-            "PostgreSQL was put back to an earlier moment, and its log has gone on from there: MySQL has the"
-            f" transaction at {wal.format_lsn(self._last.lsn)} last, and the slot gives {found} instead;"
-            f" let the source be a server that has everything, or {START_OVER}",
+            "PostgreSQL was restored to an earlier moment, and its log has continued from there: MySQL's last"
+            f" transaction is the one at {wal.format_lsn(self._last.lsn)}, but the slot has {found};"
+            f" use a source that has everything, or {START_OVER}",
             settings={Setting.SOURCE: None, Setting.START_OVER: None},
         )
 

@@ -1,1 +1,1 @@
-"""MySQL or MariaDB, the side that is written."""
+"""MySQL or MariaDB, the target."""

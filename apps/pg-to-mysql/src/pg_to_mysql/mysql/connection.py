@@ -1,4 +1,4 @@
-"""PyMySQL's connection, which gives a server less than PyMySQL does: no files, and no password in clear."""
+"""A PyMySQL connection that gives the server no files, and no password in clear text."""
 
 import socket
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,13 @@ from pg_to_mysql.errors import Failure, Setting
 PROVED_WITHOUT_SENDING = frozenset(
     (b"caching_sha2_password", b"sha256_password", b"mysql_native_password", b"client_ed25519")
 )
-"""The ways to log in that send a proof of the password, or the password under the server's key."""
+"""Authentication methods that send a proof of the password, or the password encrypted with the server's key."""
 KEEPALIVE = {
     name: value
     for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}.items()
     if hasattr(socket, name)
 }
-"""As in :mod:`pg_to_mysql.postgres.session`; what the system does not know is left out."""
+"""As in :mod:`pg_to_mysql.postgres.session`; options that the system does not know are left out."""
 
 if TYPE_CHECKING:
     Connection = connections.Connection[Any]
@@ -25,7 +25,7 @@ else:
 
 
 class SafeConnection(Connection):
-    """A connection that does not trust the server more than it must.
+    """A connection that trusts the server no more than necessary.
 
     A MySQL server chooses how its client logs in, and may ask for any file of the client in answer to any
     statement. See *Security Considerations for LOAD DATA LOCAL* in MySQL's documentation.
@@ -44,7 +44,7 @@ class SafeConnection(Connection):
         return super()._process_auth(plugin_name, auth_packet, handler)  # type: ignore[misc]
 
     def connect(self, sock: socket.socket | None = None) -> None:
-        """Connect, so that a peer that is gone without a word is noticed within minutes."""
+        """Connect with keepalives, so that a dead peer is noticed within minutes."""
         super().connect(sock)
         connected: socket.socket = self._sock  # type: ignore[attr-defined]
         for option, value in KEEPALIVE.items():
@@ -53,11 +53,11 @@ class SafeConnection(Connection):
     def _read_query_result(self, unbuffered: bool = False) -> Any:
         try:
             return super()._read_query_result(unbuffered)  # type: ignore[misc]
-        except RuntimeError as error:  # so PyMySQL says that the server asks for a file
+        except RuntimeError as error:  # this is how PyMySQL reports that the server asks for a file
             raise self.asks_for_a_file() from error
 
     def asks_for_a_file(self) -> Failure:
-        """End the connection to a server that asks for what it must not have."""
+        """End the connection to a server that asks for something it must not get."""
         self._force_close()  # type: ignore[attr-defined]
         return Failure(
             f"MySQL at {self.host}:{self.port} asks for a file of this machine, which no statement has offered:"

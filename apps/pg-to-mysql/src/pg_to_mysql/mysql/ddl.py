@@ -1,7 +1,7 @@
-"""DDL in MySQL that waits a bounded time for who uses its tables, and does not keep others from them meanwhile.
+"""DDL in MySQL that waits only a limited time for users of the tables, and lets others use them meanwhile.
 
-ALTER, DROP and RENAME wait for the end of each transaction that has read the table, and whoever comes later waits
-behind them. So each attempt waits a second; in the pause after it those get through.
+ALTER, DROP and RENAME wait for the end of each transaction that has read the table, and later statements queue
+behind them. So each attempt waits one second, and the pause after it lets those statements through.
 """
 
 import logging
@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 ATTEMPT_SECONDS = 1
 PAUSE_SECONDS = 1
 TELL_SECONDS = 3
-"""After so long the log tells what is waited for."""
+"""Seconds after which the log says what is waited for."""
 WAIT_SECONDS = 60
-"""In total."""
+"""Seconds to wait in total."""
 HOLDERS_TOLD = 5
 
 
 def change_tables(
     connection: "Connection[Any]", statement: str, tables: Sequence[str], *, seconds: float = WAIT_SECONDS
 ) -> None:
-    """Run a DDL statement on ``tables``; a :class:`PassingFailure` if they are in use for so many seconds."""
+    """Run a DDL statement on ``tables``; :class:`PassingFailure` if they are in use for longer than the limit."""
     started = time.monotonic()
     told = False
     while not _attempt(connection, statement):
@@ -70,7 +70,7 @@ def _named(connection: "Connection[Any]", tables: Sequence[str]) -> str:
 
 
 def lock_holders(connection: "Connection[Any]", tables: Sequence[str]) -> list[str]:
-    """The connections that use the tables, as far as the user's privileges and the server tell."""
+    """The connections that use the tables, as far as the user's privileges and the server show them."""
     places = ", ".join(["%s"] * len(tables))
     of_locks = (
         "SELECT t.PROCESSLIST_ID, t.PROCESSLIST_USER, t.PROCESSLIST_HOST, t.PROCESSLIST_TIME"
@@ -93,7 +93,7 @@ def _describe(number: int, user: str, host: str | None, seconds: int | None) -> 
 
 
 def _ask(connection: "Connection[Any]", query: str, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The rows; none where the server does not let us ask."""
+    """The rows; no rows if the server does not allow the query."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(query, parameters or None)

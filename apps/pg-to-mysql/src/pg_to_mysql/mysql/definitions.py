@@ -5,14 +5,14 @@ from pg_to_mysql.tables.table import Column, Index, Table
 from pg_to_mysql.tables.types import MySQLType, Unfit
 
 LONGEST_COMMENT = {"column": 1024, "table": 2048}
-"""In characters, as MySQL has it."""
+"""MySQL's limit of a comment, in characters."""
 INDEX_BYTES = 3072
-"""InnoDB's limit of an index, its columns together."""
+"""InnoDB's limit of all columns of an index together, in bytes."""
 BYTES_OF_A_CHARACTER = 4
 
 
 def create_table(name: str, table: Table, collation: str) -> str:
-    """The statement that makes ``table`` under ``name``, without its secondary indexes."""
+    """The statement that creates ``table`` under ``name``, without its secondary indexes."""
     key = ", ".join(quote(table.columns[i].name) for i in table.key)
     definitions = [
         column_definition(column, kind) for column, kind in zip(table.columns, table.types, strict=True)
@@ -24,12 +24,12 @@ def create_table(name: str, table: Table, collation: str) -> str:
 
 
 def add_indexes(name: str, table: Table) -> str:
-    """The statement that adds the secondary indexes, of which there are some, to the table called ``name``."""
+    """The statement that adds the table's secondary indexes (at least one) to the table called ``name``."""
     return f"ALTER TABLE {quote(name)} " + ", ".join(f"ADD {_index(table, index)}" for index in table.indexes)
 
 
 def column_definition(column: Column, kind: MySQLType) -> str:
-    """The column as MySQL's SQL defines it."""
+    """The definition of the column in MySQL's SQL."""
     nullable = not column.not_null or (column.unfit is Unfit.NULL and kind.fit)
     null = "" if nullable else " NOT NULL"
     return f"{quote(column.name)} {kind.name}{null}{_comment('column', column.comment)}"
@@ -38,7 +38,7 @@ def column_definition(column: Column, kind: MySQLType) -> str:
 def _comment(of: str, comment: str | None) -> str:
     if not comment:
         return ""
-    # MySQL has the comments of columns in a character set without the rarer characters.
+    # MySQL stores column comments in a character set that lacks rare characters.
     plain = "".join(character if ord(character) <= 0xFFFF else "?" for character in comment)
     return f" COMMENT {text_literal(plain[: LONGEST_COMMENT[of]])}"
 
@@ -54,12 +54,12 @@ def _index(table: Table, index: Index) -> str:
 
 
 def index_part(column: str, prefix: int | None) -> str:
-    """A column of an index as MySQL's SQL has it."""
+    """A column of an index in MySQL's SQL."""
     return quote(column) + (f"({prefix})" if prefix else "")
 
 
 def index_prefix(kind: MySQLType, columns: int) -> int | None:
-    """How much of a value an index of so many columns can hold, in characters or bytes; None if all of it."""
+    """How many characters or bytes of a value fit an index of this many columns; None if all of it fits."""
     share = INDEX_BYTES // columns
     if kind.name == "LONGBLOB" or (kind.name.startswith("VARBINARY") and columns > 1):
         length = kind.name.removeprefix("VARBINARY").strip("()")

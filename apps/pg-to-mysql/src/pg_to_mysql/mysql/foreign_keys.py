@@ -1,8 +1,8 @@
-"""Foreign keys of users' own tables in MySQL that point to a replica's tables.
+"""Foreign keys of users' own tables in MySQL that reference a replica's tables.
 
-The sessions do not check foreign keys, so that no change of a row reaches another table: LOAD DATA … REPLACE
-deletes the row first, and MySQL would delete or empty what points to it. But a table that is dropped or takes
-another one's place would leave such a key pointing to nothing.
+The sessions do not check foreign keys, so no change of a row affects another table. LOAD DATA … REPLACE deletes a
+row first, and otherwise MySQL would delete or change the rows that reference it. But if a referenced table were
+dropped or replaced, the foreign key would reference nothing.
 """
 
 from collections.abc import Collection
@@ -18,7 +18,7 @@ POINTING = """
 
 
 def pointed_at(target: Target, tables: Collection[str]) -> dict[str, str]:
-    """Those of the tables to which a foreign key points, by name, and why they stay as they are."""
+    """The tables that a foreign key references, by name, each with the reason why it stays as it is."""
     found = {}
     for referenced, constraint, schema, table in target.execute(POINTING):
         for name in tables:

@@ -1,4 +1,4 @@
-"""Secondary indexes in MySQL: those that it can have, and those that a change of columns has to make anew."""
+"""Secondary indexes in MySQL: which ones it can have, and which ones a change of columns must rebuild."""
 
 import logging
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ ORDER BY index_name, seq_in_index
 
 @dataclass(frozen=True)
 class _Part:
-    """A column of an index, and how many of its first characters or bytes are indexed; None for all."""
+    """A column of an index, and how many of its first characters or bytes are indexed; None if all are."""
 
     column: str | None
-    """None where it is an expression."""
+    """None if it is an expression."""
     prefix: int | None
 
 
 def create_indexes(target: Target, name: str, table: Table) -> None:
-    """Add the secondary indexes of ``table`` to the table called ``name``, but those that MySQL refuses."""
+    """Add the secondary indexes of ``table`` to the table called ``name``, except those that MySQL refuses."""
     for left_out in table.left_out:
         log.warning("%s is copied without %s", table.name, left_out)
     if not table.indexes:
@@ -44,14 +44,14 @@ def create_indexes(target: Target, name: str, table: Table) -> None:
     except pymysql.MySQLError as error:
         if not is_refusal(error):
             raise
-        # The others at once, as MySQL reads all rows each time.
+        # All others in one statement, because MySQL reads all rows for each statement.
         possible = replace(table, indexes=tuple(_possible(target, name, table)))
         if possible.indexes:
             target.execute(add_indexes(name, possible))
 
 
 def _possible(target: Target, name: str, table: Table) -> Iterator[Index]:
-    """The indexes that MySQL takes, each tried beside the ones before it on an empty table like the other."""
+    """The indexes that MySQL accepts; each is tried, after those before it, on an empty table like this one."""
     trial = f"{name}_indexes"
     target.execute(f"CREATE TABLE {quote(trial)} LIKE {quote(name)}")
     for index in table.indexes:
@@ -72,9 +72,9 @@ def _possible(target: Target, name: str, table: Table) -> Iterator[Index]:
 
 
 def renewed_indexes(target: Target, name: str, before: Table, after: Table) -> list[str]:
-    """What makes anew the indexes of the table called ``name`` that can't stay as its columns change.
+    """Clauses that rebuild the indexes of the table called ``name`` that a change of its columns would break.
 
-    These are parts of the ALTER TABLE that changes the columns from ``before`` to ``after``.
+    They are part of the ALTER TABLE that changes the columns from ``before`` to ``after``.
     """
     old_kinds = {column.attnum: kind.name for column, kind in zip(before.columns, before.types, strict=True)}
     attnums = {column.name.casefold(): column.attnum for column in before.columns}
@@ -85,9 +85,11 @@ def renewed_indexes(target: Target, name: str, before: Table, after: Table) -> l
     for index, parts in _read(target, name):
         places = [attnums.get((part.column or "").casefold(), 0) for part in parts]
         if 0 in places:
-            continue  # somebody else's
+            continue  # a user's own index
         if not all(place in columns for place in places):
-            actions.append(f"DROP INDEX {quote(index)}")  # as PostgreSQL does when it drops one of the columns
+            actions.append(
+                f"DROP INDEX {quote(index)}"
+            )  # PostgreSQL also drops the index when it drops one of the columns
             continue
         changed = any(old_kinds[place] != columns[place][1].name for place in places)
         prefixes = [
@@ -102,7 +104,7 @@ def renewed_indexes(target: Target, name: str, before: Table, after: Table) -> l
 
 
 def _read(target: Target, name: str) -> list[tuple[str, list[_Part]]]:
-    """The secondary indexes that the table has in MySQL, whoever made them: name and columns."""
+    """The secondary indexes of the table in MySQL, whoever created them: name and columns."""
     rows = target.execute(INDEXES.format(target.named), [name])
     indexes = []
     for index, group in groupby(rows, key=lambda row: str(row[0])):
@@ -112,6 +114,6 @@ def _read(target: Target, name: str) -> list[tuple[str, list[_Part]]]:
 
 
 def _prefix(now: int | None, kind: MySQLType, columns: int) -> int | None:
-    """How much of a column of this type is to be indexed, of which so much is indexed now."""
+    """How much of a column of this type to index, given how much of it is indexed now."""
     longest = index_prefix(kind, columns)
     return longest if now is None or longest is None else min(now, longest)

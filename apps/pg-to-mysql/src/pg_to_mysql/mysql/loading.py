@@ -1,4 +1,4 @@
-"""``LOAD DATA LOCAL``: the one way in which the server gets data that are not in a statement."""
+"""``LOAD DATA LOCAL``: the only way in which the server gets data outside a statement."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from pg_to_mysql.rows import BLOCK_BYTES, Write
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the server says of a load."""
+    """What the server reports about a load."""
 
     rows: int
     warnings: int
-    """Also those that it has not stored."""
+    """Includes rows that it has not stored."""
 
 
 class LoadingConnection(SafeConnection):
@@ -31,13 +31,14 @@ class LoadingConnection(SafeConnection):
     def load(self, statement: str, name: str, write: Write, packet_bytes: int) -> Loaded:
         """Run ``LOAD DATA LOCAL INFILE '<name>' …``, for which ``write`` writes the data.
 
-        They go in packets of at most ``packet_bytes``. What is written before ``write`` fails is loaded: its
-        failure is raised once the server has answered.
+            The data is sent in packets of at most ``packet_bytes``. If ``write`` fails, the data written before
+            is loaded,
+        and the failure is raised after the server has answered.
         """
         connection: Any = self
         connection._execute_command(COMMAND.COM_QUERY, statement)
         request = connection._read_packet()
-        # In the server's `character_set_filesystem`, which may write a letter as two or four bytes.
+        # The name is in the server's `character_set_filesystem`, which may encode a letter as two or four bytes.
         asked = request.get_all_data()[1:].replace(b"\0", b"")
         if not request.is_load_local_packet() or asked != name.encode():
             raise self.asks_for_a_file()
@@ -52,7 +53,7 @@ class LoadingConnection(SafeConnection):
                     connection._read_packet()
             raise
         except BaseException:
-            connection._force_close()  # it may have been interrupted within a packet
+            connection._force_close()  # the failure may have interrupted a packet
             raise
         connection.write_packet(b"")
         answer = OKPacketWrapper(connection._read_packet())
@@ -61,7 +62,7 @@ class LoadingConnection(SafeConnection):
 
 
 class _Packets:
-    """Packets of one load; an empty one would end it."""
+    """The packets of one load. An empty packet would end the load."""
 
     def __init__(self, connection: Any, most: int) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Names of tables, of which some servers take upper and lower case for one."""
+"""Names of tables. Some servers do not distinguish upper and lower case in them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from pymysql.connections import Connection
 
 
 class TableNames:
-    """The tables of a database; upper and lower case are the same to some servers."""
+    """The tables of a database, by name; on some servers upper and lower case are the same."""
 
     def __init__(self, names: Iterable[str], folded: bool) -> None:
         self._names = tuple(names)
@@ -18,7 +18,7 @@ class TableNames:
         return self._fold(name) in self._known
 
     def __iter__(self) -> Iterator[str]:
-        """As the server tells them."""
+        """The names as the server writes them."""
         return iter(self._names)
 
     def _fold(self, name: str) -> str:

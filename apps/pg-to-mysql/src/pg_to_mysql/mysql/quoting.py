@@ -1,11 +1,11 @@
-"""Names and texts as MySQL's SQL has them."""
+"""Quoting of names and texts in MySQL's SQL."""
 
 
 def quote(name: str) -> str:
-    """A name as MySQL's SQL has it."""
+    """A name, quoted for MySQL's SQL."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def text_literal(text: str) -> str:
-    """A text as MySQL's SQL has it."""
+    """A text, quoted for MySQL's SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""What a server refuses of one table, told from what concerns all of them: the other tables can go on."""
+"""Tells a server's refusal of one table from errors that concern all, so that other tables can continue."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ NOT_OF_THE_TABLE = frozenset(
         1207, 1792, 1836, 1927, 1969, 3024, 3100, 3101, 3948, 4031, 4166,
     }
 )  # fmt: skip
-"""Errors of a full disk, a broken connection, a server that stops or is read-only, a lock, missing privileges.
+"""Errors about a full disk, a lost connection, a stopping or read-only server, a lock, or missing privileges.
 
-The numbers are those of MySQL and MariaDB that PyMySQL has no names for.
+The plain numbers are errors of MySQL and MariaDB for which PyMySQL has no names.
 """
 
 
 def is_refusal(error: pymysql.MySQLError) -> bool:
-    """Whether MySQL refuses what it was asked for one table, and will again."""
+    """Whether MySQL refuses this statement because of its one table, and would refuse it again."""
     number = error.args[0] if error.args else None
     if not isinstance(number, int) or number == 0 or isinstance(error, pymysql.InterfaceError):
         return False
@@ -36,11 +36,11 @@ def is_refusal(error: pymysql.MySQLError) -> bool:
 
 
 PLACE = re.compile(r"(?: for column (?P<column>'.*'|`.*`))? at row (?P<row>\d+)")
-"""The servers tell the place of a value in their words alone, which are English; see mysql.session."""
+"""The servers give the place of a value only in the text of the message, which is English; see mysql.session."""
 
 
 def refused_value(table: str, message: str) -> Refused:
-    """A server's refusal of a value of the table, with the place that its message names."""
+    """A server's refusal of a value of the table, with the column and row that its message names."""
     sentence = f"MySQL can't hold a value of the table {table}: {message}"
     place = PLACE.search(message)
     if place is None:
@@ -49,16 +49,17 @@ def refused_value(table: str, message: str) -> Refused:
 
 
 def _column(name: str | None) -> str | None:
-    """MySQL quotes a column's name alone, MariaDB with its database and table."""
+    """MySQL's message has only the column's name, MariaDB's also the database and the table."""
     if name is None or name.startswith("'"):
         return name and name[1:-1]
     return name[1:-1].rpartition("`.`")[2].replace("``", "`")
 
 
 def name_key(refused: Refused, table: Table, find: Callable[[int], Sequence[object] | None]) -> Refused:
-    """The refusal of a load, with the key of its row in place of the number that the server counts.
+    """The refusal of a load, with the key of its row instead of the row number that the server counts.
 
-    ``find`` gives the key's values for a number from 1 on, or None. Without either the refusal stays as it is.
+    ``find`` returns the key's values for a row number, starting at 1, or None. If the row number or the key is
+    not known, the refusal stays as it is.
     """
     values = None if refused.row is None else find(refused.row)
     if values is None:

@@ -1,6 +1,6 @@
-"""The settings of a session of MySQL or MariaDB on which a result depends, whatever the server has by default.
+"""The session settings of MySQL or MariaDB that results depend on; they override the server's defaults.
 
-A session also has settings that change speed, logs and binary logs alone: these stay the server's.
+Settings that only change speed, logs and binary logs stay as the server has them.
 """
 
 from typing import Any
@@ -14,24 +14,24 @@ FIRST = (
     f"SET SESSION time_zone = '+00:00', SESSION sql_select_limit = {UNLIMITED}, SESSION sql_big_selects = 1"
     " /*M!, SESSION max_statement_time = 0 */"
 )
-"""Without these, the question for the others may be cut short. The last is for MariaDB alone."""
+"""Without these, the query for the other settings may be cut short. The last one is only for MariaDB."""
 SETTINGS = {
-    # What a value is, and what becomes of one that does not fit.
+    # What a value means, and what happens to a value that does not fit.
     "sql_mode": "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION",
     "old_mode": "UTF8_IS_UTF8MB3",
     "div_precision_increment": "4",
     "sql_auto_is_null": "OFF",
     "default_regex_flags": "",
-    # What is told of it, and in which words: the place of a row is read from them.
+    # What is reported about it, and in which language: the place of a row is read from the message.
     "sql_notes": "ON",
     "max_error_count": "1024",
     "lc_messages": "en_US",
-    # Statements that would be refused, or would find less to do.
+    # Settings by which statements would be refused, or would affect fewer rows.
     "max_join_size": UNLIMITED,
     "sql_safe_updates": "OFF",
     "sql_if_exists": "OFF",
     "alter_algorithm": "DEFAULT",
-    # Else a row that is written anew would take along the rows of users' own tables that point to it.
+    # Otherwise replacing a row would delete the rows of users' own tables that reference it.
     "foreign_key_checks": "OFF",
     "unique_checks": "ON",
     "check_constraint_checks": "ON",
@@ -41,7 +41,7 @@ SETTINGS = {
     "transaction_read_only": "OFF",
     "tx_read_only": "OFF",
     "completion_type": "NO_CHAIN",
-    # Seconds. One side waits while the other works; a session whose client is gone ends all the same.
+    # In seconds. One side waits while the other works. A session whose client is gone ends anyway.
     "innodb_lock_wait_timeout": "50",
     "wait_timeout": "86400",
     "net_read_timeout": "600",
@@ -53,13 +53,13 @@ SETTINGS = {
     "idle_write_transaction_timeout": "0",
 }
 OPTIONAL = ("max_error_count", "old_mode", "alter_algorithm", "default_regex_flags")
-"""Their absence is noticed otherwise, or the values differ between versions."""
+"""Not checked, because their absence shows in other ways, or because their values differ between versions."""
 
 
 def pin(connection: "pymysql.Connection[Any]") -> None:
-    """Give the session these settings, so far as the server has them.
+    """Set these settings in the session, as far as the server has them.
 
-    :raises Failure: the server does not let the user set one that it needs.
+    :raises Failure: the server does not let the user set one that is needed.
     """
     with connection.cursor() as cursor:
         cursor.execute(FIRST)
@@ -75,7 +75,7 @@ def pin(connection: "pymysql.Connection[Any]") -> None:
             except pymysql.MySQLError as error:
                 if names_at_once is needed:
                     raise Failure(
-                        f"MySQL's user may not set what its session needs ({error.args[-1]}): set"
+                        f"MySQL's user may not change settings that the session needs ({error.args[-1]}): set"
                         f" {', '.join(f'{name}={SETTINGS[name]}' for name in needed)} for the server,"
                         " or grant the user SESSION_VARIABLES_ADMIN"
                     ) from error

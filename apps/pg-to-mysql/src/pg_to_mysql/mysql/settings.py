@@ -1,4 +1,4 @@
-"""The MySQL or MariaDB database that is written to, and connections to it."""
+"""The target, a MySQL or MariaDB database, and connections to it."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -15,21 +15,21 @@ C = TypeVar("C", bound=SafeConnection)
 
 
 class SSLMode(StrEnum):
-    """What is asked of a connection's encryption, as by ``--ssl-mode`` of MySQL's clients."""
+    """The encryption that a connection requires, like ``--ssl-mode`` of MySQL's clients."""
 
     DISABLED = "DISABLED"
     PREFERRED = "PREFERRED"
-    """Encrypted if the server can; against nobody who can change what is sent."""
+    """Encrypted if the server supports it. It does not protect from attackers who can change the traffic."""
     REQUIRED = "REQUIRED"
     VERIFY_CA = "VERIFY_CA"
-    """And the server's certificate is signed by the authority."""
+    """Encrypted, and the authority must have signed the server's certificate."""
     VERIFY_IDENTITY = "VERIFY_IDENTITY"
-    """And is made for the host's name."""
+    """The same, and the certificate must be for the host's name."""
 
 
 @dataclass(frozen=True)
 class MySQLSettings:
-    """Where MySQL is and who asks."""
+    """The address of MySQL, and the user."""
 
     host: str
     port: int
@@ -38,11 +38,11 @@ class MySQLSettings:
     password: str = field(repr=False)
     ssl_mode: SSLMode = SSLMode.PREFERRED
     ssl_ca: str | None = None
-    """A file of certificates of authorities; without it, the system's are trusted."""
+    """A file with certificates of authorities; without it, the system's authorities are trusted."""
     ssl_cert: str | None = None
     """A file with the client's certificate."""
     ssl_key: str | None = None
-    """A file with its key."""
+    """A file with the key of the client's certificate."""
 
     @overload
     def connect(self, **options: Any) -> SafeConnection: ...
@@ -72,7 +72,7 @@ class MySQLSettings:
             ) from error
         try:
             pin(connection)
-            connection.rollback()  # to look at the settings has begun a transaction
+            connection.rollback()  # reading the settings has begun a transaction
         except BaseException:
             connection.close()
             raise
@@ -92,7 +92,7 @@ class MySQLSettings:
                 f"The files ssl_ca, ssl_cert and ssl_key of the target can't be used: {error}",
                 settings={Setting.TARGET_SSL_FILES: None},
             ) from error
-        # The certificates that MySQL makes for itself lack what Python 3.13 asks for beyond their signature.
+        # MySQL's self-made certificates lack fields that Python 3.13 requires by default.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.check_hostname = self.ssl_mode is SSLMode.VERIFY_IDENTITY
         if self.ssl_mode is SSLMode.REQUIRED:

@@ -1,6 +1,6 @@
-"""What MySQL knows of one slot's replica: the only place that reads and writes the tables of the state.
+"""The state of one slot's replica in MySQL. Only this module reads and writes the state's tables.
 
-A method that says so leaves the transaction to its caller; the others have one of their own, or only read.
+Methods that say so run in their caller's transaction; the others have their own transaction, or only read.
 """
 
 import logging
@@ -20,31 +20,31 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Copied:
-    """What is known of a table: its columns when it was copied, and the moment of the copy."""
+    """What is known about a table: its columns when it was copied, and the moment of the copy."""
 
     table: Table | None
-    """None if what is stored is of another version of this program."""
+    """None if another version of this program stored it."""
     snapshot_lsn: int | None
     altering: Table | None = None
-    """What the table becomes, where a run was killed that altered it."""
+    """The table's new form, if a run was killed while it altered the table."""
     stopped: str | None = None
-    """Why it is not followed any more."""
+    """Why it is stopped; None if it is followed."""
     joined: bool = True
-    """Whether it was ever complete; else it has no part in the replica yet."""
+    """Whether the copy was ever complete. Before that, the table is not part of the replica."""
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """The last transaction that MySQL has, by where its commit stands in the log and when it was committed."""
+    """The last transaction that MySQL has: where its commit is in the log, and when it was committed."""
 
     lsn: int
     committed_at: int | None
-    """In microseconds since 2000; None if there was none yet, since the slot was made at the LSN."""
+    """In microseconds since 2000; None if there has been no transaction since the slot was created at the LSN."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far MySQL is: all transactions before the LSN, and so many changes of the one that follows."""
+    """What MySQL has: all transactions before the LSN, and this many changes of the next transaction."""
 
     lsn: int
     changes: int = 0
@@ -55,18 +55,18 @@ class Identity:
     """A database of a PostgreSQL server, and a schema in it."""
 
     system_identifier: str
-    """Of the server's data folder, and of each copy of it."""
+    """The system identifier of the server's data folder; copies of the folder have the same one."""
     timeline: int
-    """Another one since a copy of the folder was promoted."""
+    """The timeline; it changes when a copy of the folder is promoted."""
     database_oid: int
-    """Another one since the database was dropped and made anew."""
+    """Changes when the database is dropped and created again."""
     database_name: str
     schema_name: str
 
 
 @dataclass(frozen=True)
 class KnownTable:
-    """What a person is told of a table."""
+    """What the status shows about a table."""
 
     name: str
     snapshot_lsn: int | None
@@ -83,22 +83,22 @@ class State:
         self.slot = slot
         self.journal = Journal(target, slot, journal_bytes)
 
-    # --- the replica: a line of _replication ---
+    # --- the replica: a row of _replication ---
 
     def position(self) -> Position | None:
-        """How far the tables are; None before the first run."""
+        """The position that the tables have reached; None before the first run."""
         rows = self._of_replica("applied_lsn, applied_changes")
         return Position(*rows[0]) if rows else None
 
     def applied_lsn(self) -> int | None:
-        """The LSN up to which all transactions are in the tables; None before the first run."""
+        """The LSN before which all transactions are in the tables; None before the first run."""
         position = self.position()
         return position.lsn if position else None
 
     def store_position(self, position: Position, last: Transaction | None = None) -> None:
-        """Set the position, in the caller's transaction, which has its changes.
+        """Set the position, in the caller's transaction, which also writes the changes.
 
-        Without ``last``, the last transaction stays.
+        Without ``last``, the last transaction stays as it is.
         """
         self.target.execute(
             "INSERT INTO _replication (slot, applied_lsn, applied_changes) VALUES (%s, %s, %s)"
@@ -110,12 +110,12 @@ class State:
             self._set_replica("commit_lsn = %s, committed_at = %s", [last.lsn, last.committed_at])
 
     def last_transaction(self) -> Transaction | None:
-        """The last transaction of which the tables have something; None if that is not known."""
+        """The last transaction whose changes, all or some, are in the tables; None if that is not known."""
         rows = self._of_replica("commit_lsn, committed_at", "commit_lsn IS NOT NULL")
         return Transaction(*rows[0]) if rows else None
 
     def reached(self) -> int | None:
-        """The LSN of the newest of what the tables have, copies included; None if there is nothing."""
+        """The LSN of the newest data in the tables, copies included; None if there is no data."""
         [(reached,)] = self.target.execute(
             "SELECT MAX(lsn) FROM (SELECT applied_lsn AS lsn FROM _replication WHERE slot = %s"
             " UNION ALL SELECT snapshot_lsn FROM _replication_tables WHERE slot = %s) AS known",
@@ -124,50 +124,50 @@ class State:
         return None if reached is None else int(reached)
 
     def store_equal(self) -> None:
-        """Note that the tables equal the source now."""
+        """Record that the tables now equal the source."""
         with self.target.transaction():
             self._set_replica("equal_at = UTC_TIMESTAMP(6)", [])
 
     def seconds_since_equal(self) -> float | None:
-        """How long ago the tables were last known to equal the source; None if never."""
+        """Seconds since the tables were last known to equal the source; None if they never were."""
         rows = self._of_replica("TIMESTAMPDIFF(MICROSECOND, equal_at, UTC_TIMESTAMP(6))")
         return float(rows[0][0]) / 1e6 if rows and rows[0][0] is not None else None
 
     def identity(self) -> Identity | None:
-        """Which source the copies are of; None if there are none, or an earlier version made them."""
+        """The source of the copies; None if there are no copies, or an earlier version made them."""
         names = ", ".join(field.name for field in fields(Identity))
         rows = self._of_replica(names, "system_identifier IS NOT NULL")
         return Identity(*rows[0]) if rows else None
 
     def store_identity(self, identity: Identity) -> None:
-        """Note which source the copies are of, in the caller's transaction."""
+        """Record the source of the copies, in the caller's transaction."""
         assignments = ", ".join(f"{field.name} = %s" for field in fields(Identity))
         self._set_replica(assignments, astuple(identity))
 
     def publication_mark(self) -> str | None:
-        """The mark of the publication as it was last seen; None if it was not."""
+        """The mark of the publication when it was last seen; None if it was never seen."""
         rows = self._of_replica("publication")
         return rows[0][0] if rows else None
 
     def store_publication_mark(self, mark: str) -> None:
-        """Note the publication's mark, in the caller's transaction."""
+        """Record the publication's mark, in the caller's transaction."""
         self._set_replica("publication = %s", [mark])
 
     def forget_source(self) -> None:
-        """Let all tables be copied again, from any source; until then they stay as they are."""
+        """Mark all tables to be copied again, from any source. Until then they stay as they are."""
         with self.target.transaction():
             self.target.execute("DELETE FROM _replication WHERE slot = %s", [self.slot])
             for name, copied in self.copied().items():
-                # No table of the next source is taken for this one because it has the same number there.
+                # So that no table of the next source is mistaken for this one because it has the same oid.
                 layout = replace(copied.table, oid=0).to_json() if copied.table else ""
                 self._set_table(
                     name, "layout = %s, altering = NULL, stopped = NULL, snapshot_lsn = NULL", [layout]
                 )
 
-    # --- its tables: lines of _replication_tables ---
+    # --- its tables: rows of _replication_tables ---
 
     def copied(self) -> dict[str, Copied]:
-        """What is known of each table; one that somebody dropped is as if never copied."""
+        """What is known about each table. A table that somebody has dropped counts as never copied."""
         rows = self.target.execute(
             "SELECT name, layout, altering, snapshot_lsn, stopped, copied_at FROM _replication_tables"
             " WHERE slot = %s",
@@ -183,7 +183,7 @@ class State:
         return copied
 
     def known_tables(self) -> list[KnownTable]:
-        """What a person is told of each table."""
+        """What the status shows about each table."""
         rows = self.target.execute(
             "SELECT name, snapshot_lsn, stopped, rows_copied, copied_at FROM _replication_tables"
             " WHERE slot = %s ORDER BY name",
@@ -192,18 +192,18 @@ class State:
         return [KnownTable(*row) for row in rows]
 
     def taken_names(self) -> TableNames:
-        """The names of tables that are in the database, or that another slot's replica has there."""
+        """The names of tables that exist in the database or that belong to another slot's replica."""
         others = self.target.execute("SELECT name FROM _replication_tables WHERE slot <> %s", [self.slot])
         return self.target.names([*self.target.table_names(), *(name for (name,) in others)])
 
     def claim(self, tables: Sequence[Table]) -> dict[str, str]:
-        """Note that the tables are the slot's, before anything is done to them.
+        """Record that the tables belong to the slot, before anything is done to them.
 
-        Returns those that are another slot's, with the reason.
+        Returns the tables that belong to another slot, with the reason.
         """
         lock = "SHA2(CONCAT('replication', DATABASE(), ' names'), 256)"
         if self.target.execute(f"SELECT GET_LOCK({lock}, {LOCK_WAIT_SECONDS})") != [(1,)]:
-            raise Failure("Another program has been choosing names of tables in MySQL: run `replicate` again")
+            raise Failure("Another program is reserving names of tables in MySQL: run `replicate` again")
         try:
             with self.target.transaction():
                 others: dict[str, str] = dict(
@@ -225,7 +225,7 @@ class State:
         }
 
     def store_copying(self, tables: Iterable[Table]) -> None:
-        """Note that the tables are being copied, as they are now."""
+        """Record that the tables are being copied, with their current columns."""
         with self.target.transaction():
             self.target.execute_many(
                 "INSERT INTO _replication_tables (slot, name, layout) VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE"
@@ -234,7 +234,7 @@ class State:
             )
 
     def store_copied(self, rows: Mapping[str, int], lsn: int) -> None:
-        """Note that the tables are in place with so many rows, and have everything up to the LSN."""
+        """Record that the tables are in place with this many rows, and have everything before the LSN."""
         with self.target.transaction():
             self.target.execute_many(
                 "UPDATE _replication_tables SET snapshot_lsn = %s, rows_copied = %s, copied_at = UTC_TIMESTAMP(6)"
@@ -244,12 +244,12 @@ class State:
             self.journal.note_tables(rows)
 
     def store_not_copied(self, name: str, reason: str) -> None:
-        """Note why the table could not be copied."""
+        """Record why the table could not be copied."""
         with self.target.transaction():
             self._set_table(name, "stopped = %s", [reason])
 
     def store_stopped(self, name: str, reason: str) -> None:
-        """Note that the table is not followed any more, in the caller's transaction."""
+        """Record that the table is stopped, in the caller's transaction."""
         log.error(
             "%s is followed no more: %s; to copy it again, recopy it",
             name,
@@ -274,14 +274,14 @@ class State:
                 self._set_table(name, "snapshot_lsn = NULL, stopped = NULL, altering = NULL", [])
 
     def forget_copies(self) -> None:
-        """Let the next snapshot copy all tables again."""
+        """Mark all tables to be copied again by the next snapshot."""
         with self.target.transaction():
             self.target.execute(
                 "UPDATE _replication_tables SET snapshot_lsn = NULL, stopped = NULL WHERE slot = %s", [self.slot]
             )
 
     def forget_table(self, name: str) -> None:
-        """Forget the table, which is not there any more."""
+        """Forget the table, which no longer exists."""
         with self.target.transaction():
             self.target.execute(
                 "DELETE FROM _replication_tables WHERE slot = %s AND name = %s", [self.slot, name]
@@ -289,24 +289,24 @@ class State:
             self.journal.note(name, None)
 
     def store_altering(self, name: str, table: Table) -> None:
-        """Note what the table is about to become."""
+        """Record the form that the table is about to get."""
         with self.target.transaction():
             self._set_table(name, "altering = %s", [table.to_json()])
             self.journal.note(name, None)
 
     def store_altered(self, name: str, table: Table) -> None:
-        """Note what the table has become in MySQL."""
+        """Record what the table has become in MySQL."""
         with self.target.transaction():
             self._set_layout(name, table)
             self.journal.note(name, None)
 
     def store_layout(self, name: str, table: Table) -> None:
-        """Note what the table is in PostgreSQL, where nothing has changed for MySQL."""
+        """Record the table's form in PostgreSQL, where nothing has changed for MySQL."""
         with self.target.transaction():
             self._set_layout(name, table)
 
     def rename(self, name: str, new: str) -> None:
-        """Note the table's new name, before it is renamed."""
+        """Record the table's new name, before it is renamed."""
         with self.target.transaction():
             self._set_table(name, "name = %s", [new])
             self.journal.note_tables([name, new])
@@ -322,7 +322,7 @@ class State:
         )
 
     def store_table_marks(self, marks: Mapping[str, str]) -> None:
-        """Note how the tables are published, in the caller's transaction."""
+        """Record how the tables are published, in the caller's transaction."""
         self.target.execute_many(
             "UPDATE _replication_tables SET published = %s WHERE slot = %s AND name = %s",
             [(mark, self.slot, name) for name, mark in marks.items()],

@@ -1,8 +1,8 @@
 """The tables that hold the replication's state in MySQL, and their upgrade in place.
 
-``_replication_version`` has the number of the steps that are done. A step that was released never changes: what
-is new is a step of its own, at the end. Each can be done again, as MySQL commits at each statement, and a killed
-program may have done a step without a word of it.
+``_replication_version`` has the number of steps that are done. A released step never changes; new steps are added
+at the end. Each step can be repeated: MySQL commits at each statement, so a killed program may have done a step
+without recording it.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,16 +63,16 @@ STEPS = (
         ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
     ),
 )
-"""Each is a number of statements; see the module."""
+"""Each step is a list of statements; see the module's text."""
 
 
 def upgrade_state(execute: Execute, lock_seconds: int) -> None:
-    """Make the tables of the state, or bring those of an earlier version of this program up to date."""
+    """Create the tables of the state, or upgrade those of an earlier version of this program."""
     if _version(execute) == len(STEPS):
         return
     lock = "SHA2(CONCAT('replication', DATABASE(), ' state'), 256)"
     if execute(f"SELECT GET_LOCK({lock}, {lock_seconds})", ()) != [(1,)]:
-        raise Failure("Another program has been upgrading the tables of the replication's state: run this again")
+        raise Failure("Another program is upgrading the tables of the replication's state: run this again")
     try:
         for number in range(_version(execute), len(STEPS)):
             for statement in STEPS[number]:
@@ -85,7 +85,7 @@ def upgrade_state(execute: Execute, lock_seconds: int) -> None:
 
 
 def _version(execute: Execute) -> int:
-    """How many steps are done; 0 if a table is missing, also one that somebody has dropped."""
+    """How many steps are done; 0 if a table is missing, even if somebody has dropped it."""
     places = ", ".join(["%s"] * len(TABLES))
     query = (
         "SELECT COUNT(*) FROM information_schema.tables"
@@ -97,7 +97,7 @@ def _version(execute: Execute) -> int:
     [(version,)] = execute("SELECT COALESCE(MAX(version), 0) FROM _replication_version", ())
     if version > len(STEPS):
         raise Failure(
-            f"MySQL's state of the replication is of version {version}, and this program knows {len(STEPS)}:"
+            f"The replication's state in MySQL has version {version}, but this program knows only {len(STEPS)}:"
             " use the newer program that has written it"
         )
     return int(version)
@@ -107,5 +107,5 @@ def _do(execute: Execute, statement: str) -> None:
     try:
         execute(statement, ())
     except pymysql.OperationalError as error:
-        if error.args[0] != ER.DUP_FIELDNAME:  # a killed program has done it
+        if error.args[0] != ER.DUP_FIELDNAME:  # a killed program has already done it
             raise

@@ -1,4 +1,4 @@
-"""A connection to MySQL or MariaDB, the side that is written: statements, tables, the loading of rows."""
+"""A connection to the target, MySQL or MariaDB: statements, tables, and loading rows."""
 
 import logging
 import secrets
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECONDS = 60
 TELL_SECONDS = 3
-"""After so long the log tells what is waited for."""
+"""Seconds after which the log says what is waited for."""
 TABLE_WAIT_SECONDS = 5
-"""That a statement waits for a lock of a table or a row. Who is locked out longer is told so, and tries again."""
+"""Seconds that a statement waits for a lock on a table or a row. After that it fails, and may be tried again."""
 
 
 class Target:
-    """One connection to MySQL, in strict mode and in transactions of the caller's."""
+    """One connection to MySQL, in strict mode. The caller controls the transactions."""
 
     def __init__(self, settings: MySQLSettings, *, lock_seconds: int = TABLE_WAIT_SECONDS) -> None:
         self.settings = settings
@@ -39,12 +39,12 @@ class Target:
         self.execute(f"SET SESSION lock_wait_timeout = {lock_seconds}")
         self.execute(f"SET SESSION innodb_lock_wait_timeout = {lock_seconds}")
         self.patience: float = mysql_ddl.WAIT_SECONDS
-        """Seconds that a change of tables waits for who uses them."""
+        """Seconds that DDL waits for users of the tables."""
         [(version, self._packet_bytes, case)] = self.execute(
             "SELECT VERSION(), @@max_allowed_packet, @@lower_case_table_names"
         )
         self._folds_names = case != 0
-        # Neither pads with blanks, so that 'a' and 'a ' are two keys, as in PostgreSQL.
+        # Neither collation ignores trailing blanks, so 'a' and 'a ' are two keys, as in PostgreSQL.
         self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Target:
         mysql_ddl.change_tables(self._connection, statement, names, seconds=self.patience)
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement for each of the rows of parameters."""
+        """Run a statement once for each row of parameters."""
         with self._connection.cursor() as cursor:
             cursor.executemany(statement, rows)
 
@@ -80,7 +80,7 @@ class Target:
 
     @contextmanager
     def lock(self, slot: str, part: str = "") -> Iterator[None]:
-        """Keep other programs from replicating the slot's tables into this database, or from a part of that."""
+        """Keep other programs from replicating the slot's tables into this database, or from one part of it."""
         name = _lock_name(slot, part)
         started = time.monotonic()
         told = False
@@ -97,7 +97,7 @@ class Target:
                 log.warning("waiting for another program that is %s", what)
         if told:
             log.info("the other program is done after %.0f s", time.monotonic() - started)
-        self._connection.commit()  # What others have stored until now is seen from here on.
+        self._connection.commit()  # From here on, everything that others have stored so far is visible.
         try:
             yield
         finally:
@@ -105,11 +105,11 @@ class Target:
                 self.execute(f"SELECT RELEASE_LOCK({name})")
 
     def is_locked(self, slot: str, part: str = "") -> bool:
-        """Whether another program has this lock."""
+        """Whether another program holds this lock."""
         return self.execute(f"SELECT IS_USED_LOCK({_lock_name(slot, part)})") != [(None,)]
 
     def column_names(self, table: str) -> list[str]:
-        """The table's columns in their order."""
+        """The names of the table's columns, in their order."""
         query = (
             "SELECT column_name FROM information_schema.columns"
             f" WHERE table_schema = DATABASE() AND {self.named} ORDER BY ordinal_position"
@@ -117,21 +117,21 @@ class Target:
         return [name for (name,) in self.execute(query, [table])]
 
     def table_names(self) -> TableNames:
-        """The tables in the database, whoever made them."""
+        """The tables in the database, whoever created them."""
         query = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
         return self.names(name for (name,) in self.execute(query))
 
     @property
     def named(self) -> str:
-        """The condition of a query of ``information_schema`` for one table's name."""
+        """A condition on one table's name, for queries of ``information_schema``."""
         return "LOWER(table_name) = LOWER(%s)" if self._folds_names else "table_name = %s"
 
     def is_one_name(self, name: str, other: str) -> bool:
-        """Whether the server takes both for the same table."""
+        """Whether both names are the same table to the server."""
         return name in self.names([other])
 
     def names(self, names: Iterable[str]) -> TableNames:
-        """The names as the server tells them apart."""
+        """The names in the form in which the server compares them."""
         return TableNames(names, self._folds_names)
 
     def create_table(self, name: str, table: Table) -> None:
@@ -150,12 +150,12 @@ class Target:
         ]
 
     def drop_tables(self, names: Sequence[str]) -> None:
-        """Drop the tables that are there."""
+        """Drop the tables that exist."""
         if names:
             self.change_tables(f"DROP TABLE IF EXISTS {', '.join(map(quote, names))}", names)
 
     def create_temporary(self, name: str, definitions: Sequence[str]) -> None:
-        """Create a table that this connection alone sees; the open transaction stays open."""
+        """Create a table that only this connection sees; the open transaction stays open."""
         self.drop_temporary(name)
         self.execute(
             f"CREATE TEMPORARY TABLE {quote(name)} ({', '.join(definitions)})"
@@ -163,7 +163,7 @@ class Target:
         )
 
     def drop_temporary(self, name: str) -> None:
-        """Drop such a table, if it is there."""
+        """Drop such a table, if it exists."""
         self.execute(f"DROP TEMPORARY TABLE IF EXISTS {quote(name)}")
 
     def load(
@@ -178,9 +178,9 @@ class Target:
     ) -> int:
         """Load the rows that ``write`` writes as CSV; return how many there were.
 
-        ``columns`` are the names in ``into`` with the indexes in ``table`` that give their types.
-        Missing values are the word NULL without quotes; a quote is the character ``enclosure``. A value that
-        MySQL can't hold is a :class:`Failure`: LOAD DATA LOCAL itself would only warn, and store another value.
+        ``columns`` maps names in ``into`` to positions in ``table``, which give the types. NULL is the word NULL
+        without quotes; the quote is the character ``enclosure``. A value that MySQL can't hold raises a
+        :class:`Failure`: LOAD DATA LOCAL itself would only warn, and store another value.
         """
         fields, assignments = [], []
         for name, index in columns:
@@ -201,13 +201,13 @@ class Target:
         except (pymysql.OperationalError, pymysql.DataError) as error:
             if error.args[0] in (ER.NOT_ALLOWED_COMMAND, 3948, 4166):
                 raise Failure("MySQL refuses LOAD DATA LOCAL: set its local_infile=ON") from error
-            # MySQL has this one, of a date that there is not, among those of its operation.
+            # MySQL counts this error, about a date that does not exist, among those of its operation.
             if not isinstance(error, pymysql.DataError) and error.args[0] != ER.TRUNCATED_WRONG_VALUE:
                 raise
             raise refused_value(table.name, str(error.args[-1])) from error
         warnings = self.execute("SHOW WARNINGS LIMIT 1")
         if warnings or answer.warnings:
-            # The server counts also what it is set not to store.
+            # The server also counts warnings that it is set not to store.
             what = (
                 warnings[0][2]
                 if warnings
@@ -217,12 +217,12 @@ class Target:
         return answer.rows
 
     def load_copy(self, into: str, table: Table, copy: Callable[[Stream], int]) -> int:
-        """Load whole rows of ``table`` that ``copy`` writes; it returns their number, and so does this."""
+        """Load whole rows of ``table``, which ``copy`` writes; both return the number of rows."""
         sent: list[int] = []
         columns = [(column.name, i) for i, column in enumerate(table.columns)]
         loaded = self.load(into, table, columns, lambda stream: sent.append(copy(stream)))
         if sent != [loaded]:
-            raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see its error log")
+            raise Failure(f"MySQL took {loaded} of the {sent[0]} rows of {table.name}: see MySQL's error log")
         return loaded
 
 

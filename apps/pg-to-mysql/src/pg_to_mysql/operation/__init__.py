@@ -1,1 +1,1 @@
-"""A replica at work: its steps, and what is known of it."""
+"""A replica at work: its steps, and its status."""

@@ -1,4 +1,4 @@
-"""Tables that are new while a replica is followed, copied in the background over connections of their own."""
+"""Copies tables that are new while a replica is followed, in the background and over separate connections."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ LONGEST_PAUSE_SECONDS = 60
 
 
 class CopiesBeside:
-    """One copy at a time, of all tables that are new when it begins. What hinders it is told, and tried again."""
+    """Runs one copy at a time, of all tables that are new when it begins. It retries failures, and logs them."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class CopiesBeside:
         self._pauses: dict[str, _Pause] = {}
 
     def look(self, replica: OpenReplica) -> None:
-        """Begin to copy what is new, unless a copy is under way; raises what no copy should have raised."""
+        """Begin to copy new tables, unless a copy is running. Raises an unexpected error of an earlier copy."""
         if self._thread:
             if self._thread.is_alive():
                 return
@@ -52,12 +52,12 @@ class CopiesBeside:
             self._thread.start()
 
     def end(self) -> None:
-        """Wait for the end of a copy, once the program is stopped."""
+        """Wait for the copy to end, after the program was stopped."""
         if self._thread:
             self._thread.join()
 
     def _copy(self, names: Sequence[str]) -> None:
-        log.info("copying beside the changes: %s", ", ".join(names))
+        log.info("copying while changes are applied: %s", ", ".join(names))
         try:
             with self._opened() as replica:
                 replica.target.patience = 0
@@ -78,7 +78,7 @@ class CopiesBeside:
         self._try_again_later(failed)
 
     def _try_again_later(self, failed: Mapping[str, str]) -> None:
-        """Let each of the tables wait, longer each time: one that can't be copied must not hold up the others."""
+        """Delay each of the tables, longer each time, so that a failing table does not hold up the others."""
         for name, reason in failed.items():
             before = self._pauses.get(name)
             seconds = min(2 * before.seconds, LONGEST_PAUSE_SECONDS) if before else FIRST_PAUSE_SECONDS
@@ -90,4 +90,4 @@ class CopiesBeside:
 class _Pause:
     seconds: int
     until: float
-    """On the monotonic clock."""
+    """The time of the next attempt, on the monotonic clock."""

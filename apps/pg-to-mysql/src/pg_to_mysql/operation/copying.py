@@ -1,4 +1,4 @@
-"""The copy of a replica's tables: which are copied, where from, and what is made ready for it."""
+"""The copy of a replica's tables: which tables are copied, from where, and what is prepared for that."""
 
 import logging
 import threading
@@ -23,11 +23,11 @@ from pg_to_mysql.tables.table import Table
 log = logging.getLogger(__name__)
 
 ATTEMPTS_BESIDE = 5
-"""To publish a table beside a replica that is followed; the copy is tried again anyway."""
+"""How often to try to publish a table while a replica is followed; the copy is tried again anyway."""
 
 
 def copy_again(replica: OpenReplica, names: Collection[str]) -> None:
-    """Let :func:`copy_new` copy these tables once more, also those that are stopped."""
+    """Mark these tables, even stopped ones, for :func:`copy_new` to copy again."""
     unknown = sorted(set(names) - replica.state.copied().keys())
     if unknown:
         raise WrongSettings(
@@ -39,10 +39,10 @@ def copy_again(replica: OpenReplica, names: Collection[str]) -> None:
 def copy_new(
     replica: OpenReplica, names: Sequence[str], exclude: Collection[str] = (), recopied: Collection[str] = ()
 ) -> Snapshot:
-    """Make the slot if need be, and copy the tables that MySQL lacks or has otherwise.
+    """Create the slot if necessary, and copy the tables that MySQL lacks or that must be copied again.
 
-    These are the tables called ``names``, and those that the replica has but that are not to ``exclude``.
-    Tables that are new or ``recopied`` get the rules for values that MySQL can't hold, others keep theirs.
+    These are the tables in ``names``, and the replica's own tables except those in ``exclude``. New tables and
+    those in ``recopied`` get the current rules for values that MySQL can't hold; others keep their rules.
     """
     tables = replica.tables.follow()
     slot = slots.read_slot(replica.connection, replica.slot)
@@ -64,10 +64,10 @@ def copy_new(
 
 
 def copy_beside(replica: OpenReplica, names: Sequence[str], stopped: threading.Event) -> dict[str, str]:
-    """Copy these tables as :func:`copy_new` does, while another program or thread goes on with the replica.
+    """Copy these tables like :func:`copy_new`, while another program or thread continues with the replica.
 
-    Returns those that can't be copied now but perhaps later, with the reason. Not to be called with
-    :meth:`OpenReplica.locked`; raises :class:`~pg_to_mysql.snapshot.catch_up.Stopped` if it is ``stopped``.
+    Returns the tables that can't be copied now, but perhaps later, with the reason. Do not call it inside
+    :meth:`OpenReplica.locked`. Raises :class:`~pg_to_mysql.snapshot.catch_up.Stopped` if ``stopped`` is set.
     """
     with replica.copying():
         _publish_beside(replica, names)
@@ -90,7 +90,7 @@ def copy_beside(replica: OpenReplica, names: Sequence[str], stopped: threading.E
 
 
 def _publish_beside(replica: OpenReplica, names: Collection[str]) -> None:
-    """Put tables into the publication, which may wait for a lock of a table, before anybody waits for us."""
+    """Add tables to the publication, which may wait for a lock, before anybody can wait for us."""
     tables, _ = read_tables(replica.connection, replica.schema, replica.unfit)
     coming = [tables[name] for name in names if name in tables]
     unread = unreadable(replica.connection, coming)
@@ -105,7 +105,7 @@ def _admit(
     exclude: Collection[str],
     recopied: Collection[str] = (),
 ) -> tuple[list[Table], dict[str, str]]:
-    """Publish and claim the tables that are to be copied; return these, and why others of them can't be."""
+    """Publish and claim the tables to copy; return them, and the reasons why others can't be copied."""
     coming, failed = tables_to_copy(replica.state, tables, names, exclude, replica.state.copied())
     failed |= unreadable(replica.connection, coming)
     failed |= publishing.publish(
@@ -115,7 +115,7 @@ def _admit(
         tables,
         [table.name for table in coming if table.name not in failed],
     )
-    copied = replica.state.copied()  # publishing may have found more that are to be copied again
+    copied = replica.state.copied()  # publishing may have found more tables that must be copied again
     todo, taken = tables_to_copy(replica.state, tables, names, exclude, copied)
     failed |= taken | pointed_at(replica.target, [table.name for table in todo])
     todo = [_with_its_rules(replica, table, copied, recopied) for table in todo if table.name not in failed]
@@ -125,15 +125,13 @@ def _admit(
 
 @contextmanager
 def _held(replica: OpenReplica, todo: Sequence[Table]) -> Iterator[None]:
-    """Keep the tables as they are, after a snapshot: that waits for who may be about to alter them."""
+    """Lock the tables after a snapshot was taken; this waits for those who are about to alter them."""
     with export.locked(replica.source, replica.schema, todo):
         tables, _ = read_tables(replica.connection, replica.schema, replica.unfit)
         for table in todo:
             now = tables.get(table.name)
             if now is None or replica.unfit.kept(table, now) != table:
-                raise PassingFailure(
-                    f"{table.name} was altered at the moment its copy began: run `replicate` again"
-                )
+                raise PassingFailure(f"{table.name} was altered while its copy began: run `replicate` again")
         yield
 
 
@@ -153,7 +151,7 @@ def _make_slot(replica: OpenReplica, slot: Slot | None, tables: Sequence[Table])
     replica.close()
     if slot is not None:
         slots.drop_slot(replica.connection, replica.slot)
-    # The plugin looks for the publication as it was at each change: it must be there first.
+    # The publication must exist before the slot, because the plugin uses it as it was at each change.
     publication.publish(replica.connection, replica.slot, replica.schema, tables)
     lsn = slots.create_slot(replica.connection, replica.slot)
     with replica.target.transaction():

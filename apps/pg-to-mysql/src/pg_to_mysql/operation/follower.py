@@ -1,7 +1,7 @@
 """Following a replica: changes are applied as they come, until somebody ends it.
 
-What passes does not end it (:mod:`pg_to_mysql.passing`): its connections are closed, the log tells the cause and
-the next try, and after a pause it connects again, checks that the source is the same, and goes on.
+A passing error (:mod:`pg_to_mysql.passing`) does not end it. It closes its connections, and logs the cause and
+the time of the next try. After a pause it connects again, checks that the source is the same, and continues.
 """
 
 import logging
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 STATUS_SECONDS = 5
-"""Between two looks at the slot and the tables."""
+"""Seconds between two checks of the slot and the tables."""
 FIRST_PAUSE_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 30
 
 
 class Follower:
-    """Follows one replica, which it opens, and opens again."""
+    """Follows one replica. It opens the replica, and opens it again after passing errors."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Follower:
         return self._applied
 
     def _follow(self, replica: OpenReplica) -> None:
-        replica.target.patience = 0  # what can't be had at once is tried again, and other tables go on
+        replica.target.patience = 0  # a table that fails now is tried again, and other tables continue
         if self._failed_at is None:
             log.info("following: SIGTERM or Ctrl-C ends it")
         while not self._stopped.wait(POLL_SECONDS):
@@ -84,7 +84,7 @@ class Follower:
                 self._observer.show(read_status(replica))
 
     def _wait(self, cause: Cause) -> None:
-        """Tell why nothing can be applied, and pause: each time longer."""
+        """Log why nothing can be applied, and pause, longer each time."""
         if self._failed_at is None:
             self._failed_at = time.monotonic()
         log.warning("%s; trying again in %d s", cause.sentence.rstrip("."), self._pause)

@@ -1,4 +1,4 @@
-"""The state of a replica that is followed, as Prometheus metrics over HTTP."""
+"""The status of a followed replica, as Prometheus metrics over HTTP."""
 
 import threading
 import time
@@ -14,31 +14,40 @@ from pg_to_mysql.operation.status import Status
 
 
 class Metrics(Observer):
-    """What a follower tells; documented in docs/replication.md. HTTP reads it at any time."""
+    """The metrics of a follower; see docs/replication-operation.md. HTTP may read them at any time."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._lock = threading.Lock()
         self._reached = time.time()
-        """MySQL has all that was committed before."""
+        """The time before which everything committed is in MySQL."""
         self._applying = True
         self._interrupted_at: float | None = None
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"replication_{name}", text, labels, registry=self.registry)
 
-        gauge("lag_seconds", "Age of the newest moment whose commits are all in MySQL.").set_function(self._lag)
-        self._lag_bytes = gauge("lag_bytes", "PostgreSQL's log that is not applied.")
-        self._retained = gauge("slot_retained_wal_bytes", "PostgreSQL's log that is kept for the slot.")
-        self._safe = gauge("slot_safe_wal_bytes", "Log until the slot is lost, if max_slot_wal_keep_size is set.")
-        self._committed = gauge("last_commit_timestamp_seconds", "When what was applied last was committed.")
-        self._rows_copied = gauge("table_rows_copied", "Rows of the table's copy.", "table")
-        self._state = gauge("table_state", "1 for the state that the table is in.", "table", "state")
-        gauge("interrupted_seconds", "Since when nothing could be applied; 0 while it can.").set_function(
-            self._interrupted
+        gauge(
+            "lag_seconds", "Everything committed longer ago than this is in MySQL; 0 if MySQL has all changes."
+        ).set_function(self._lag)
+        self._lag_bytes = gauge("lag_bytes", "Bytes of PostgreSQL's log that are not applied yet.")
+        self._retained = gauge("slot_retained_wal_bytes", "Bytes of PostgreSQL's log that are kept for the slot.")
+        self._safe = gauge("slot_safe_wal_bytes", "Bytes of log until the slot is lost; NaN without a limit.")
+        self._committed = gauge(
+            "last_commit_timestamp_seconds", "When the last applied transaction was committed."
         )
+        self._rows_copied = gauge("table_rows_copied", "Rows of the table's copy.", "table")
+        self._state = gauge(
+            "table_state", "1 for the state that the table is in, 0 for others.", "table", "state"
+        )
+        gauge(
+            "interrupted_seconds", "For how long nothing could be applied; 0 while changes are applied."
+        ).set_function(self._interrupted)
         self._interruptions = Counter(
-            "replication_interruptions", "Times it had to connect again.", ["cause"], registry=self.registry
+            "replication_interruptions",
+            "How often the program had to connect again.",
+            ["cause"],
+            registry=self.registry,
         )
         for kind in Kind:
             self._interruptions.labels(kind.value)
@@ -46,7 +55,7 @@ class Metrics(Observer):
         self._rows = Counter("replication_rows_written", "Rows written or deleted.", registry=self.registry)
 
     def serve(self, address: str, port: int) -> None:
-        """Answer to HTTP on this address until the program ends."""
+        """Serve HTTP on this address until the program ends."""
         try:
             start_http_server(port, address, self.registry)
         except OSError as error:
@@ -56,7 +65,7 @@ class Metrics(Observer):
 
     @contextmanager
     def applying(self) -> Iterator[None]:
-        """Apply in this block all that is committed when it begins."""
+        """A block that applies everything committed before it begins."""
         began = time.time()
         with self._lock:
             self._applying = True
@@ -66,14 +75,14 @@ class Metrics(Observer):
             self._reached = began
 
     def interrupted(self, kind: Kind) -> None:
-        """Tell that nothing can be applied for a while; the lag grows from what was reached last."""
+        """Note that nothing can be applied for now; the lag grows from the last moment reached."""
         self._interruptions.labels(kind.value).inc()
         with self._lock:
             self._applying = True
             self._interrupted_at = self._interrupted_at or time.time()
 
     def goes_on(self) -> None:
-        """Tell that changes are applied again."""
+        """Note that changes are applied again."""
         with self._lock:
             self._interrupted_at = None
 
@@ -85,7 +94,7 @@ class Metrics(Observer):
             self._committed.set(applied.committed_at)
 
     def show(self, status: Status) -> None:
-        """Tell what :func:`pg_to_mysql.operation.status.read_status` has read."""
+        """Show what :func:`pg_to_mysql.operation.status.read_status` has read."""
         self._lag_bytes.set(status.lag_bytes or 0)
         self._retained.set(status.retained_wal_bytes)
         self._safe.set(float("nan") if status.safe_wal_bytes is None else status.safe_wal_bytes)
@@ -99,6 +108,6 @@ class Metrics(Observer):
             return time.time() - self._interrupted_at if self._interrupted_at else 0.0
 
     def _lag(self) -> float:
-        """0 between two looks at a source of which everything is applied."""
+        """The lag; 0 between two checks of a source whose changes are all applied."""
         with self._lock:
             return time.time() - self._reached if self._applying else 0.0

@@ -1,4 +1,4 @@
-"""What a replica that is followed tells of itself."""
+"""Events of a followed replica."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,21 +9,21 @@ from pg_to_mysql.operation.status import Status
 
 
 class Observer:
-    """Is told what happens while a replica is followed; this one does nothing with it."""
+    """Gets the events of a followed replica; this class ignores them."""
 
     @contextmanager
     def applying(self) -> Iterator[None]:
-        """In this block all is applied that is committed when it begins."""
+        """A block that applies everything committed before it begins."""
         yield
 
     def add(self, applied: Applied) -> None:
-        """So much has been applied."""
+        """This has been applied."""
 
     def interrupted(self, kind: Kind) -> None:
-        """Nothing can be applied for a while."""
+        """Nothing can be applied for now."""
 
     def goes_on(self) -> None:
         """Changes are applied again."""
 
     def show(self, status: Status) -> None:
-        """This is known of the replica now."""
+        """This is the replica's status now."""

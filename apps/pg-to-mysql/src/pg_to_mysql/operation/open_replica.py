@@ -27,7 +27,7 @@ from pg_to_mysql.postgres.stream import ChangeStream
 log = logging.getLogger(__name__)
 
 TELL_SECONDS = 5
-"""Between two times that the slot and MySQL are told how far a replica is that is followed."""
+"""Seconds between two times that a follower records its progress in the slot and in MySQL."""
 
 
 class OpenReplica:
@@ -55,7 +55,7 @@ class OpenReplica:
         self._told = -math.inf
 
     def close(self) -> None:
-        """Stop reading the slot's changes; the next step starts again from where the slot is."""
+        """Stop reading the slot's changes; the next step starts from the slot's position."""
         if self._stream:
             self._stream.close()
             self._stream = None
@@ -63,9 +63,9 @@ class OpenReplica:
 
     @contextmanager
     def locked(self, *, any_source: bool = False) -> Iterator[None]:
-        """Let no other program work on the replica, once what a killed one left in the servers has ended.
+        """Keep other programs from working on the replica, after the sessions of a killed program have ended.
 
-        Fails if the source is not that of the copies in MySQL, unless it may be ``any_source``.
+        Fails if the source is not the one that MySQL's copies came from, unless ``any_source`` is set.
         """
         with self.target.lock(self.slot), export.undisturbed():
             if not any_source:
@@ -75,18 +75,18 @@ class OpenReplica:
             yield
 
     def copying(self) -> AbstractContextManager[None]:
-        """Let no other program copy tables of the replica. To be entered before :meth:`locked`."""
+        """Keep other programs from copying tables of the replica. Enter it before :meth:`locked`."""
         return self.target.lock(self.slot, " copies")
 
     @property
     def found(self) -> Identity:
-        """What the source is that this connection leads to."""
+        """The identity of the source at the other end of this connection."""
         if self._found is None:
             self._found = identity.read_identity(self.connection, self.schema)
         return self._found
 
     def other_source(self) -> str | None:
-        """Why the source that was found is not that of the copies in MySQL, in a sentence; None if it is."""
+        """A sentence that says why the source is not the one that MySQL's copies came from; None if it is."""
         if self.state.position() is None:
             return None
         stored = self.state.identity()
@@ -97,7 +97,7 @@ class OpenReplica:
         return reason
 
     def _require_same_source(self) -> None:
-        # Each time, as another program may have started over from elsewhere.
+        # Each time, because another program may have started over from another source.
         if self.state.identity() == self.found and self._checked:
             return
         if reason := self.other_source():
@@ -107,14 +107,14 @@ class OpenReplica:
         self._checked = True
 
     def start_over(self) -> None:
-        """Let all tables be copied again, from the source that is there now."""
+        """Mark all tables to be copied again, from the current source."""
         with self.locked(any_source=True):
-            log.warning("starting over: every table is copied again; what MySQL has stays until then")
+            log.warning("starting over: every table is copied again; the old copies stay until then")
             self.close()
             self.state.forget_source()
 
     def choose_tables(self, names: Collection[str], exclude: Collection[str]) -> tuple[list[str], dict[str, str]]:
-        """The tables named (all, if none is) and not excluded; and those that can't be, with the reason."""
+        """The named tables (or all) that are not excluded, and the reasons why others can't be replicated."""
         tables, refused = read_tables(self.connection, self.schema, self.unfit)
         unknown = sorted({*names, *exclude} - tables.keys() - refused.keys())
         if unknown:
@@ -123,7 +123,7 @@ class OpenReplica:
         return sorted(wanted & tables.keys()), {name: refused[name] for name in sorted(wanted & refused.keys())}
 
     def mend_publication(self) -> None:
-        """If somebody has altered the publication, let the tables be due of which changes may be lost."""
+        """If somebody has altered the publication, mark the tables whose changes may be lost."""
         if publishing.is_altered(self.connection, self.state, self.schema):
             if not publishing.continues(self.connection, self.state, self.schema):
                 raise Failure(f"PostgreSQL's publication {self.slot} is gone: run `replicate` again")
@@ -140,7 +140,7 @@ class OpenReplica:
         if upto > self._reached:
             applied = self._apply(upto, transactional, stopped)
             if stopped.is_set():
-                self.close()  # it may be further than MySQL
+                self.close()  # the stream may be further than MySQL
                 return applied
             self._reached = upto
         if time.monotonic() > self._told + TELL_SECONDS:
@@ -150,7 +150,7 @@ class OpenReplica:
         return applied
 
     def _apply(self, upto: int, transactional: bool, stopped: threading.Event) -> Applied:
-        # Read after the LSN: the changes up to it are not of younger tables than these.
+        # Read after the LSN, so that the changes before it do not belong to newer tables than these.
         self.tables.follow()
         if self._stream is None:
             self._stream = ChangeStream(self.source, self.slot)
@@ -169,11 +169,11 @@ class OpenReplica:
                 progress=self.means.progress,
             )
         except BaseException:
-            self.close()  # it is further than MySQL
+            self.close()  # the stream is further than MySQL
             raise
 
     def replicated(self) -> dict[str, Replicated]:
-        """The tables whose copies are complete and go on."""
+        """The tables whose copies are complete and followed."""
         return {
             name: Replicated(copied.table, copied.snapshot_lsn)
             for name, copied in self.state.copied().items()
@@ -181,16 +181,16 @@ class OpenReplica:
         }
 
     def without_copied_now(self, names: Sequence[str]) -> list[str]:
-        """The same tables, but those that another program is copying for the first time."""
+        """The same tables, without those that another program is copying for the first time."""
         if not self.target.is_locked(self.slot, " copies"):
             return list(names)
         copied = self.state.copied()
         return [name for name in names if name not in copied or copied[name].snapshot_lsn is not None]
 
     def to_copy(self, names: Collection[str], exclude: Collection[str]) -> list[str]:
-        """Of the tables named (all, if none is) and not excluded, those that MySQL has not got yet.
+        """The named tables (all, if none is named) that are not excluded and that MySQL does not have yet.
 
-        Those of which it is known why MySQL can't have them are left out.
+        Tables that MySQL is known to refuse are left out.
         """
         tables, _ = read_tables(self.connection, self.schema, self.unfit)
         copied = self.state.copied()
@@ -199,14 +199,14 @@ class OpenReplica:
         return sorted((wanted & tables.keys()) - set(exclude) - done)
 
     def stopped(self) -> dict[str, str]:
-        """The tables of the replica that are not followed any more, and why."""
+        """The tables of the replica that are stopped, and why."""
         copied = self.state.copied()
         return {
             name: known.stopped for name, known in copied.items() if known.joined and known.stopped is not None
         }
 
     def due(self, exclude: Collection[str] = ()) -> list[str]:
-        """The tables of the replica that are to be copied again, and have not failed to be."""
+        """The tables of the replica that must be copied again, without those whose copy has failed."""
         return [
             name
             for name, known in self.state.copied().items()
@@ -218,11 +218,11 @@ class OpenReplica:
         ]
 
     def goes_on(self) -> bool:
-        """Whether the replica is there, and its slot still has every change that MySQL lacks."""
+        """Whether the replica exists, and its slot still has every change that MySQL lacks."""
         return self.continues(slots.read_slot(self.connection, self.slot))
 
     def continues(self, slot: Slot | None) -> bool:
-        """The same, if this is its slot."""
+        """The same, for a slot that was already read."""
         applied = self.state.applied_lsn()
         if applied is None or slot is None:
             return False
@@ -235,8 +235,8 @@ class OpenReplica:
 def open_replica(settings: Settings, *, any_source: bool = False, drops: bool = False) -> Iterator[OpenReplica]:
     """Connect to both servers.
 
-    Fails if the source is not that of the copies in MySQL, unless it may be ``any_source``. With ``drops``,
-    copies of tables that are gone from PostgreSQL are dropped.
+    Fails if the source is not the one that MySQL's copies came from, unless ``any_source`` is set. With
+    ``drops``, copies of tables that are gone from PostgreSQL are dropped.
     """
     with closing(Target(settings.target)) as target:
         upgrade_state(target.execute, LOCK_WAIT_SECONDS)

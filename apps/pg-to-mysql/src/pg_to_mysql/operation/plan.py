@@ -1,4 +1,4 @@
-"""What a run of a replica is to do, once or as long as it is followed."""
+"""What a run of a replica should do, once or while it is followed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from pg_to_mysql.operation.status import WARN_OVER
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to do."""
+    """What a run should do."""
 
     tables: Sequence[str] = ()
-    """The only ones that may join the replica; all, if none is named."""
+    """The only tables that may join the replica; all, if none is named."""
     exclude: Sequence[str] = ()
     recopy: Sequence[str] = ()
-    """Tables of the replica that are copied once more."""
+    """Tables of the replica to copy again."""
     start_over: bool = False
-    """Whether all are, from the source that is there now, even if it is another one than before."""
+    """Whether to copy all tables again, from the current source, even if it is a different one than before."""
     transactional: bool = True
-    """Whether what is one transaction in PostgreSQL is one in MySQL, whatever its size."""
+    """Whether each PostgreSQL transaction becomes one MySQL transaction, whatever its size."""
     warn_over: int = WARN_OVER
-    """Bytes of PostgreSQL's log that are kept for the slot."""
+    """Warn if PostgreSQL keeps more bytes of its log for the slot."""

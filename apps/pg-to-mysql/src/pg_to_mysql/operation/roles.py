@@ -1,4 +1,4 @@
-"""The SQL that makes a role with the least privileges on each side. It holds no password and can be run again."""
+"""SQL that creates a role with the least privileges on each side. It has no password and can be run again."""
 
 from pg_to_mysql.mysql.quoting import quote
 from pg_to_mysql.postgres.keys import HINDRANCE, IS_TABLE
@@ -7,7 +7,7 @@ from pg_to_mysql.postgres.keys import HINDRANCE, IS_TABLE
 def postgresql(role: str, schema: str, publication: str, database: str) -> str:
     """A role that may read the tables, and the publication of those that can be replicated.
 
-    The publication belongs to who runs this, who must own the tables: PostgreSQL lets nobody else add them.
+    The user who runs this owns the publication, and must own the tables: PostgreSQL lets nobody else add them.
     """
     return f"""\
 -- Run it in {_comment(database)} as a superuser, or as the tables' owner who may make roles with REPLICATION.
@@ -87,9 +87,9 @@ $body$;"""
 
 
 def mysql(user: str, host: str, database: str) -> str:
-    """A user that may make, fill and change tables of this one database; locked until it has a password."""
+    """A user that may create, fill and change tables of this one database; locked until it has a password."""
     account = f"{_text(user)}@{_text(host)}"
-    # In a GRANT, _ and % of a database's name stand for any characters.
+    # In a GRANT, _ and % in a database's name stand for any characters.
     pattern = database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
     return f"""\
 CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK;

@@ -1,4 +1,4 @@
-"""One run of a replica: what is new is copied, the changes are applied, and what became due is copied again."""
+"""One run of a replica: new tables are copied, changes are applied, and tables that need it are copied again."""
 
 import logging
 import threading
@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """What a run has brought."""
+    """The result of a run."""
 
     copied: Snapshot = field(default_factory=Snapshot)
     applied: Applied = field(default_factory=Applied)
 
 
 def run_once(settings: Settings, plan: Plan) -> Run:
-    """Make the replica equal to its source; fails once the others are done, if there are tables that can't be."""
+    """Make the replica equal to its source. Fails at the end if some tables can't be replicated."""
     with open_replica(settings, any_source=plan.start_over, drops=True) as replica:
         wanted, refused = _begin(replica, plan)
         run = _bring(replica, plan, wanted, threading.Event(), begins=lambda: None)
@@ -44,15 +44,15 @@ def run_once(settings: Settings, plan: Plan) -> Run:
 def run_and_follow(
     settings: Settings, plan: Plan, stopped: threading.Event, begins: Callable[[], None], observer: Observer
 ) -> Run:
-    """Make the replica equal to its source, and go on with each change as it comes, until ``stopped`` is set.
+    """Make the replica equal to its source, then apply each change as it comes, until ``stopped`` is set.
 
-    ``begins`` is called when that is looked at from then on.
+    ``begins`` is called when ``stopped`` is checked from then on.
     """
     opened: Callable[..., AbstractContextManager[OpenReplica]] = partial(open_replica, settings, drops=True)
     with opened(any_source=plan.start_over) as replica:
         wanted, refused = _begin(replica, plan)
         if not plan.recopy and replica.goes_on():
-            # What is new is copied beside the changes, which wait for nothing.
+            # New tables are copied while changes are applied, so the changes wait for nothing.
             begins()
             run = Run()
         else:
@@ -67,7 +67,7 @@ def run_and_follow(
 
 
 def _begin(replica: OpenReplica, plan: Plan) -> tuple[list[str], dict[str, Refused]]:
-    """Return the tables that the plan means, and those of them that can't be had, with the reason."""
+    """Return the tables that the plan selects, and those that can't be replicated, with the reason."""
     if plan.start_over:
         replica.start_over()
     guard_disk(replica.connection, replica.slot, warn_over=plan.warn_over, drop_over=None)
@@ -85,9 +85,9 @@ def _bring(
     with replica.copying(), replica.locked():
         copy_again(replica, plan.recopy)
         copied = copy_new(replica, wanted, plan.exclude, plan.recopy)
-        begins()  # not before: who stops it need not wait for a copy, which the next run does again
+        begins()  # not before, so that a stop need not wait for a copy; the next run repeats the copy
         applied = replica.apply(transactional=plan.transactional, stopped=stopped)
-        # What has happened to a partition meanwhile is seen by the next look only.
+        # Only the next check sees what has happened to a partition meanwhile.
         while (due := replica.due([*plan.exclude, *copied.failed])) and not stopped.is_set():
             again = copy_new(replica, due, plan.exclude)
             copied += again

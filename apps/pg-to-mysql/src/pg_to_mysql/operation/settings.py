@@ -10,15 +10,15 @@ from pg_to_mysql.tables.unfit import UnfitRules
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a replica is, and how it is kept."""
+    """The servers of a replica, and how it is kept."""
 
     source: Source
     target: MySQLSettings
     schema: str = "public"
     slot: str | None = None
-    """The name of slot and publication; without it, one is made of the database's name."""
+    """The name of slot and publication; if None, it is made from the database's name."""
     unfit: UnfitRules = field(default_factory=UnfitRules)
-    """For values that MySQL can't hold."""
+    """The rules for values that MySQL can't hold."""
     drop_gone: int | None = None
     """How many copies of tables that are gone from PostgreSQL may be dropped; None for a few."""
     journal_mib: int = 0

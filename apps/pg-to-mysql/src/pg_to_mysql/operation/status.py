@@ -1,4 +1,4 @@
-"""What is known of a replica: the slot, how far MySQL is behind, and what was copied when."""
+"""The status of a replica: the slot, how far MySQL lags behind, and what was copied when."""
 
 import logging
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pg_to_mysql.postgres.connection import Source
 log = logging.getLogger(__name__)
 WARN_OVER = 5 << 30
 NEARLY_LOST = 0.2
-"""Share of ``max_slot_wal_keep_size`` that is left when a warning is due."""
+"""Warn if less than this share of ``max_slot_wal_keep_size`` is left."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class RetainedLog:
     """The log that PostgreSQL keeps for a slot."""
 
     state: str
-    """`reserved`, `extended`, `unreserved` or `lost`, as ``wal_status`` of ``pg_replication_slots``."""
+    """``wal_status`` of ``pg_replication_slots``: `reserved`, `extended`, `unreserved` or `lost`."""
     size: int
-    """In bytes; 0 once it is lost."""
+    """In bytes; 0 if the slot is lost."""
     left: int | None
-    """Bytes until the slot is lost, or None where ``max_slot_wal_keep_size`` sets no limit."""
+    """Bytes until the slot is lost; None if ``max_slot_wal_keep_size`` sets no limit."""
 
 
 def read_retained_log(connection: psycopg.Connection, slot: str) -> RetainedLog | None:
-    """The log kept for the slot, or None where there is no slot."""
+    """The log kept for the slot, or None if there is no slot."""
     row = connection.execute(
         "SELECT coalesce(wal_status, 'lost'), coalesce(pg_current_wal_lsn() - restart_lsn, 0), safe_wal_size"
         " FROM pg_replication_slots WHERE slot_name = %s",
@@ -46,7 +46,7 @@ def read_retained_log(connection: psycopg.Connection, slot: str) -> RetainedLog 
 def guard_disk(
     connection: psycopg.Connection, slot: str, *, warn_over: int, drop_over: int | None
 ) -> RetainedLog | None:
-    """Warn of a slot that fills PostgreSQL's disk, or drop it over a limit; return the log kept afterwards."""
+    """Warn if a slot fills PostgreSQL's disk, or drop it over a limit; return the log kept afterwards."""
     retained = read_retained_log(connection, slot)
     if retained is None:
         return None
@@ -71,7 +71,7 @@ def guard_disk(
         )
     elif retained.left is not None and retained.left < NEARLY_LOST * (retained.left + retained.size):
         log.warning(
-            "the slot %s is lost after %s more of PostgreSQL's log (max_slot_wal_keep_size): run `replicate`",
+            "PostgreSQL will lose the slot %s after %s more of its log (max_slot_wal_keep_size): run `replicate`",
             slot,
             format_size(max(0, retained.left)),
         )
@@ -80,7 +80,7 @@ def guard_disk(
 
 @in_sentences
 def guard_disk_of(source: Source, chosen_slot: str | None, *, warn_over: int, drop_over: int | None) -> None:
-    """Do the same over a connection of its own: MySQL need not be there."""
+    """Do the same over a separate connection, so that MySQL need not be running."""
     with source.connect(autocommit=True) as connection:
         refuse_standby(connection)
         slot = slots.slot_name(connection, chosen_slot)
@@ -89,7 +89,7 @@ def guard_disk_of(source: Source, chosen_slot: str | None, *, warn_over: int, dr
 
 @dataclass(frozen=True)
 class TableStatus:
-    """What is known of a table."""
+    """The status of a table."""
 
     state: Literal["copying", "copied", "stopped"]
     reason: str | None
@@ -101,16 +101,16 @@ class TableStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a replica."""
+    """The status of a replica."""
 
     slot: str
     other_source: str | None
-    """Why the source is not that of the copies, in a sentence; None if it is."""
+    """A sentence that says why the source is not that of the copies; None if it is."""
     slot_state: Literal["missing", "lost", "ready"]
     retained_wal_bytes: int
-    """PostgreSQL's log that is kept for the slot."""
+    """Bytes of its log that PostgreSQL keeps for the slot."""
     safe_wal_bytes: int | None
-    """Until the slot is lost; None where nothing sets a limit."""
+    """Bytes of log until the slot is lost; None if there is no limit."""
     applied_lsn: str | None
     lag_bytes: int | None
     lag_seconds: float | None
@@ -118,7 +118,7 @@ class Status:
 
 
 def read_status(replica: OpenReplica) -> Status:
-    """Slot, lag in bytes and seconds, and each table's state."""
+    """Read the slot's state, the lag in bytes and seconds, and each table's state."""
     retained = read_retained_log(replica.connection, replica.slot)
     applied = replica.state.applied_lsn()
     other_source = replica.other_source()
@@ -132,7 +132,7 @@ def read_status(replica: OpenReplica) -> Status:
         safe_wal_bytes=retained.left if retained else None,
         applied_lsn=None if applied is None else wal.format_lsn(applied),
         lag_bytes=lag_bytes,
-        # All that was committed before has arrived; of what came since, nothing is known.
+        # Everything committed before then has arrived; about later commits nothing is known.
         lag_seconds=0.0 if lag_bytes == 0 else seconds,
         tables={known.name: _table_status(known) for known in replica.state.known_tables()},
     )
@@ -144,7 +144,7 @@ def _slot_state(replica: OpenReplica, other_source: str | None) -> Literal["miss
     except slots.NotOurs:
         if other_source is None:
             raise
-        return "missing"  # the one of this name is another database's
+        return "missing"  # the slot of this name belongs to another database
     return "missing" if slot is None else "lost" if slot.lost else "ready"
 
 
@@ -159,6 +159,6 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def format_size(size: int) -> str:
-    """In the unit that makes it short."""
+    """The size in the largest unit that fits."""
     unit = next((unit for unit, factor in reversed(UNITS.items()) if abs(size) >= factor), "")
     return f"{size / UNITS[unit]:.1f} {unit}iB" if unit else f"{size} B"

@@ -1,4 +1,4 @@
-"""How the replica's tables in MySQL are kept as PostgreSQL's catalogue has them."""
+"""Keeps the replica's tables in MySQL in the form that PostgreSQL's catalogue has."""
 
 import math
 import time
@@ -18,13 +18,14 @@ from pg_to_mysql.tables.table import Table
 from pg_to_mysql.tables.unfit import UnfitRules
 
 REMIND_SECONDS = 300
-"""Between two warnings of the same while a replica is followed."""
+"""Seconds between two identical warnings while a replica is followed."""
 TIDY_SECONDS = 5
-"""Between two looks at what only a user's DDL alters: MySQL's unique indexes, the publication's other members."""
+"""Seconds between two checks of what only a user's DDL alters: MySQL's unique indexes, the publication's members.
+"""
 
 
 class TableFollower:
-    """Brings MySQL's tables to what the catalogue says. With ``drops``, it drops those that are gone."""
+    """Brings MySQL's tables to the form in the catalogue; with ``drops``, drops those that are gone."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class TableFollower:
         drop_gone: int | None,
     ) -> None:
         self.gone = Gone()
-        """What was found gone from PostgreSQL, and stays in MySQL."""
+        """Tables that are gone from PostgreSQL, but stay in MySQL."""
         self._connection = connection
         self._state = state
         self._schema = schema
@@ -48,7 +49,7 @@ class TableFollower:
         self._tidied = -math.inf
 
     def follow(self) -> dict[str, Table]:
-        """Bring the tables in MySQL to what the catalogue says now; return what it says."""
+        """Bring the tables in MySQL to the form in the catalogue now; return the catalogue's tables."""
         tables, refused = read_tables(self._connection, self._schema, self._unfit)
         lsn = wal.inserted_lsn(self._connection)
         tidies = time.monotonic() > self._tidied + TIDY_SECONDS
@@ -76,7 +77,7 @@ class TableFollower:
         return tables
 
     def withdraw(self, refused: Mapping[str, str], left_out: Collection[str] = ()) -> None:
-        """Take out of the publication what is not the replica's, and what can't be or is left out."""
+        """Remove tables from the publication that are not the replica's, can't be in it, or are left out."""
         known = {copied.table.oid for copied in self._state.copied().values() if copied.table}
         members.withdraw(self._connection, self._state.slot, self._schema, known, refused, left_out)
 
@@ -87,6 +88,6 @@ class TableFollower:
             gone.warn(self._schema, self.gone)
 
     def require_none_gone(self) -> None:
-        """Fail if there are copies of tables that PostgreSQL has no longer, more than could be dropped."""
+        """Fail if PostgreSQL no longer has the tables of more copies than may be dropped."""
         if self.gone.too_many:
             raise gone.refusal(self._schema, self.gone.too_many)

@@ -1,1 +1,1 @@
-"""PostgreSQL, the side that is read."""
+"""PostgreSQL, the source."""

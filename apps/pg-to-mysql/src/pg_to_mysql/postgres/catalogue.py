@@ -68,13 +68,13 @@ WHERE class.relnamespace = %s::regnamespace AND indisvalid AND NOT indisprimary
 ORDER BY class.relname
 """
 SENDS_GENERATED = 180_000
-"""PostgreSQL's first version that sends changes of stored generated columns."""
+"""The first version of PostgreSQL that sends changes of stored generated columns."""
 
 
 def read_tables(
     connection: psycopg.Connection, schema: str, rules: UnfitRules | None = None
 ) -> tuple[dict[str, Table], dict[str, str]]:
-    """The schema's tables, and those that can't be replicated with the reason, both by name."""
+    """The schema's tables, and the reasons why others can't be replicated, both by name."""
     rules = rules or UnfitRules()
     parameters = [sql.Identifier(schema).as_string(connection)]
     with connection.cursor(row_factory=namedtuple_row) as cursor:
@@ -82,7 +82,7 @@ def read_tables(
             rows: list[Any] = cursor.execute(COLUMNS, parameters).fetchall()
         except psycopg.errors.InvalidSchemaName as error:
             raise WrongSettings(
-                f"PostgreSQL's database {connection.info.dbname} has no schema {schema}: name another one",
+                f"PostgreSQL's database {connection.info.dbname} has no schema {schema}: name an existing schema",
                 settings={Setting.SCHEMA: None},
             ) from error
     indexes: dict[int, list[tuple[Any, ...]]] = {}
@@ -164,33 +164,39 @@ def _refusal(table: Table, rows: Sequence[Any]) -> str | None:
     """Why the table can't be replicated; None if it can."""
     if rows[0].sees_less:
         return (
-            f"row level security may hide rows of it from {rows[0].sees_less}: a superuser can say ALTER ROLE"
+            f"row level security may hide rows of it from {rows[0].sees_less}: as a superuser, run ALTER ROLE"
             f" {rows[0].sees_less} BYPASSRLS"
         )
     key = {table.columns[i].attnum for i in table.key}
     for row in rows:
         if row.in_key and row.attnum not in key:
             return (
-                f"its key has the column {row.attname}, which PostgreSQL generates and does not send: change it"
+                f"its key has the column {row.attname}, which PostgreSQL generates and does not send:"
+                " change the key"
             )
     if table.name.startswith("_replication"):
-        return "its name is one that the replication itself uses in MySQL: rename it"
+        return (
+            "its name begins with _replication, which the replication uses for its own tables in MySQL: rename it"
+        )
     seen: dict[str, str] = {}
     for name in (table.name, *(column.name for column in table.columns)):
         if name.endswith(" ") or any(ord(character) > 0xFFFF for character in name):
-            return f"MySQL allows no name like {name!r}, with a blank at the end or a rare character: rename it"
+            return (
+                f"MySQL does not allow the name {name!r}, with a blank at the end or a character beyond U+FFFF:"
+                " rename it"
+            )
     for column in table.columns:
         other = seen.setdefault(column.name.casefold(), column.name)
         if other != column.name:
-            return f"MySQL takes its columns {other} and {column.name} for one: rename one of them"
+            return f"MySQL does not distinguish its columns {other} and {column.name}: rename one of them"
     return None
 
 
 def _refuse_names_that_mysql_confuses(tables: dict[str, Table], refused: dict[str, str]) -> None:
-    """Some servers don't tell upper from lower case in the names of tables; what is here must move there."""
+    """Refuse names that differ only in case: some servers take them for one, and a replica must fit on all."""
     seen: dict[str, str] = {}
     for name in sorted(tables):
         other = seen.setdefault(name.casefold(), name)
         if other != name:
             del tables[name]
-            refused[name] = f"MySQL takes it and {other} for one table on some servers: rename one of them"
+            refused[name] = f"some MySQL servers do not distinguish it from {other}: rename one of them"

@@ -1,4 +1,4 @@
-"""The PostgreSQL database that is read, and connections to it."""
+"""The source, a PostgreSQL database, and connections to it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,16 +11,16 @@ from pg_to_mysql.errors import Failure, Setting, WrongSettings
 from pg_to_mysql.postgres import session
 
 ENCRYPTED = ("require", "verify-ca", "verify-full")
-"""The values of ``sslmode`` with which there is no connection without TLS."""
+"""The values of ``sslmode`` that refuse a connection without TLS."""
 
 Parameters = Mapping[str, Any]
-"""libpq's parameters of a connection, by their keywords."""
+"""libpq's connection parameters, by keyword."""
 
 
 class Source:
-    """A PostgreSQL database: where it is and who asks, as libpq's connection string or keywords tell.
+    """The address of a PostgreSQL database and the user, as libpq's connection string or keywords.
 
-    What these leave open libpq takes from its own variables (``PGHOST``, ``PGPASSFILE``, …) and files, as in
+    libpq takes what these leave open from its own variables (``PGHOST``, ``PGPASSFILE``, …) and files, as in
     every program that uses it.
     """
 
@@ -37,7 +37,7 @@ class Source:
     def connect(self, settings: Mapping[str, str] | None = None, **options: Any) -> psycopg.Connection:
         """Connect with the settings of :mod:`pg_to_mysql.postgres.session`.
 
-        ``settings`` are further ones of the session or other ones, ``options`` go to psycopg.
+        ``settings`` add to the session's settings or replace them; ``options`` go to psycopg.
         """
         ours = session.options(dict(settings or {}))
         parameters = {
@@ -51,21 +51,21 @@ class Source:
 
 
 def parameters_of(connection: psycopg.Connection) -> Parameters:
-    """All that it takes to connect once more as this connection has, from any machine."""
+    """Everything that is needed to connect again like this connection, from any machine."""
     parameters = {**connection.info.get_parameters(), "password": connection.info.password}
     parameters.pop("replication", None)
     return parameters
 
 
 def connect_as(parameters: Parameters, **options: Any) -> psycopg.Connection:
-    """Connect with the parameters of a connection that :meth:`Source.connect` has made."""
+    """Connect with the parameters of a connection made by :meth:`Source.connect`."""
     try:
         connection = psycopg.connect(**{**parameters, **options})
     except psycopg.OperationalError as error:
         cause = "; ".join(line.strip() for line in str(error).splitlines() if "Is the server running" not in line)
         if "cleartext password" in cause:
             raise Failure(
-                "PostgreSQL asks for the password in clear, on a connection that need not be encrypted:"
+                "PostgreSQL asks for the password in clear text, on a connection that may be unencrypted:"
                 " set sslmode=require or stricter",
                 settings={Setting.SOURCE_SSLMODE: "require"},
             ) from error
@@ -78,14 +78,14 @@ def connect_as(parameters: Parameters, **options: Any) -> psycopg.Connection:
 
 
 def _login(parameters: Parameters) -> Parameters:
-    """Parameters with which libpq gives no password in clear to a server that may be any.
+    """Parameters with which libpq sends no password in clear text to a possibly false server.
 
-    It goes in clear for LDAP, PAM, RADIUS and the tokens of clouds, which is right over TLS.
+    LDAP, PAM, RADIUS and cloud tokens need the password in clear text, which is safe only over TLS.
     """
     left_open = {option.keyword.decode(): (option.val or b"").decode() for option in Conninfo.get_defaults()}
     mode = parameters.get("sslmode") or left_open.get("sslmode", "")
     if mode in ENCRYPTED:
-        return {"sslmode": mode}  # here, it counts more than what a file of services says
+        return {"sslmode": mode}  # set here, it overrides a service file
     methods = parameters.get("require_auth") or left_open.get("require_auth", "")
     chosen = {method.strip() for method in methods.split(",")} - {"", "password"}
     allows = any(not method.startswith("!") for method in chosen)

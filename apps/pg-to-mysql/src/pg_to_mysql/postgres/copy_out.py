@@ -1,7 +1,7 @@
-"""Rows from PostgreSQL's ``COPY … TO STDOUT``, as they are, for MySQL's ``LOAD DATA``.
+"""Rows from PostgreSQL's ``COPY … TO STDOUT``, unchanged, for MySQL's ``LOAD DATA``.
 
-psycopg's own ``for block in copy`` does the same with twice the processor time. See *Functions Associated with
-the COPY Command* in libpq's documentation.
+psycopg's own ``for block in copy`` does the same, but uses twice the processor time. See *Functions Associated
+with the COPY Command* in libpq's documentation.
 """
 
 import select
@@ -23,7 +23,7 @@ LOCK_NOT_AVAILABLE = b"55P03"
 
 
 def copy_statement(table: Table, columns: Sequence[sql.Composable], rows: sql.Composable) -> sql.Composed:
-    """The statement that copies the table's values out of these columns of these rows, a FROM clause."""
+    """The statement that copies these columns of the table out of the rows that a FROM clause gives."""
     values = [fill(kind.copied, column) for column, kind in zip(columns, table.types, strict=True)]
     return sql.SQL("COPY (SELECT {} {}) TO STDOUT (FORMAT csv, NULL 'NULL', ENCODING 'UTF8')").format(
         sql.SQL(", ").join(values), rows
@@ -31,11 +31,11 @@ def copy_statement(table: Table, columns: Sequence[sql.Composable], rows: sql.Co
 
 
 def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -> int:
-    """Run ``COPY … TO STDOUT`` and write what it gives to the stream; return the number of rows.
+    """Run ``COPY … TO STDOUT`` and write its output to the stream; return the number of rows.
 
     The connection can be used again afterwards, whatever fails.
 
-    :raises Failure: PostgreSQL ends the copy; a :class:`PassingFailure` if it may succeed later.
+    :raises Failure: PostgreSQL ends the copy; :class:`PassingFailure` if it may succeed later.
     """
     server = connection.pgconn
     try:
@@ -48,7 +48,7 @@ def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -
                 stream.write(block)
         finally:
             for _ in blocks:
-                pass  # what is left, so that the connection can be used again
+                pass  # read the rest, so that the connection can be used again
             ended = list(iter(server.get_result, None))
     except psycopg.OperationalError as error:
         sentence = f"PostgreSQL has ended the connection of a copy: {' '.join(str(error).split())}"
@@ -60,14 +60,14 @@ def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -
 
 
 def _blocks(server: PGconn) -> Iterator[bytes]:
-    """The rows, so many at once as make :data:`~pg_to_mysql.rows.BLOCK_BYTES`."""
+    """The rows, in blocks of about :data:`~pg_to_mysql.rows.BLOCK_BYTES`."""
     arrived = select.poll()
     arrived.register(server.socket, select.POLLIN)
     next_row = server.get_copy_data
     block: list[memoryview] = []
     size = length = 0
     while length >= 0:
-        length, row = next_row(1)  # does not wait, so that other threads can run meanwhile
+        length, row = next_row(1)  # it does not wait, so other threads can run meanwhile
         if length > 0:
             block.append(row)
             size += length

@@ -1,4 +1,4 @@
-"""Snapshots of PostgreSQL that several connections share, and what keeps tables as they are meanwhile."""
+"""PostgreSQL snapshots that several connections share, and locks that keep tables unaltered meanwhile."""
 
 import logging
 import threading
@@ -15,20 +15,20 @@ from pg_to_mysql.postgres.waiting import told
 from pg_to_mysql.tables.table import Table
 
 log = logging.getLogger(__name__)
-# Whoever alters a table waits for the first of a snapshot's readers, and the others would wait for him.
+# Someone who alters a table waits for the first reader of a snapshot, and the next readers would queue behind.
 IMPATIENT = {"lock_timeout": "5s"}
 BEING_ALTERED = "A table is being altered while it is read: run `replicate` again"
 EXPORTER_GONE = (
     psycopg.errors.UndefinedObject,
     psycopg.errors.InvalidParameterValue,  # up to PostgreSQL 16
-    psycopg.errors.ObjectNotInPrerequisiteState,  # it ends just now
+    psycopg.errors.ObjectNotInPrerequisiteState,  # the connection is just ending
 )
-"""What PostgreSQL says of a snapshot whose exporting connection has ended."""
+"""PostgreSQL's messages about a snapshot whose exporting connection has ended."""
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Fail in a sentence where someone alters, renames or drops a table just as it is looked at."""
+    """Raise :class:`PassingFailure` if someone alters, renames or drops a table while this block reads it."""
     try:
         yield
     except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable) as error:
@@ -37,12 +37,12 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def locked(source: Source, schema: str, tables: Sequence[Table]) -> Iterator[None]:
-    """Keep the tables from being dropped, altered or written anew; rows may change.
+    """Keep the tables from being dropped, altered or rewritten; rows may change.
 
-    Rows must keep their places while several connections read them by their places.
+    Rows must keep their places while several connections read ranges of places.
     """
     names = sql.SQL(", ").join(
-        # What inherits from a table is a table of its own, but partitions are the table.
+        # A table that inherits from this one is a separate table, but partitions are part of the table.
         sql.SQL("ONLY {}" if table.partitions is None else "{}").format(sql.Identifier(schema, table.name))
         for table in tables
     )
@@ -53,19 +53,19 @@ def locked(source: Source, schema: str, tables: Sequence[Table]) -> Iterator[Non
 
 @dataclass(frozen=True)
 class Exported:
-    """A snapshot, and the temporary slot that exported it: it has the changes that are not in the snapshot."""
+    """A snapshot, and the temporary slot that exported it. The slot has the changes that follow the snapshot."""
 
     reader: psycopg.Connection
-    """Sees the source at one moment."""
+    """A connection that sees the source at one moment."""
     lsn: int
-    """That moment: what committed before it is seen, what committed after it is not."""
+    """That moment: commits before it are visible, and later commits are not."""
     connection: psycopg.Connection
     slot: str
 
 
 @contextmanager
 def snapshot(source: Source, stopped: threading.Event | None = None) -> Iterator[Exported]:
-    """The source at one moment.
+    """Export a snapshot of the source.
 
     A temporary slot exports the snapshot. It waits for the transactions that run at this moment, or until
     ``stopped`` is set. See *CREATE_REPLICATION_SLOT* in PostgreSQL's documentation of the streaming replication
@@ -78,7 +78,7 @@ def snapshot(source: Source, stopped: threading.Event | None = None) -> Iterator
             with told(exporter, "a snapshot", stopped):
                 [(_, consistent, name, _)] = exporter.execute(statement.encode()).fetchall()
         except psycopg.Error as error:
-            raise Failure(f"PostgreSQL exports no snapshot: {str(error).splitlines()[0]}") from error
+            raise Failure(f"PostgreSQL can't export a snapshot: {str(error).splitlines()[0]}") from error
         high, low = consistent.split("/")
         with source.connect(IMPATIENT) as reader:
             reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -88,7 +88,7 @@ def snapshot(source: Source, stopped: threading.Event | None = None) -> Iterator
 
 
 def import_snapshot(reader: psycopg.Connection, name: str) -> None:
-    """Let the transaction of ``reader`` that is about to begin see what the exported snapshot does.
+    """Let the transaction that ``reader`` is about to begin use the exported snapshot.
 
     :raises PassingFailure: the connection that exported it has ended.
     """

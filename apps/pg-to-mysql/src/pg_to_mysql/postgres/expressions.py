@@ -1,9 +1,9 @@
-"""SQL of PostgreSQL's, made of the templates of the types."""
+"""PostgreSQL's SQL expressions, made from the templates of the types."""
 
 from psycopg import sql
 
 
 def fill(template: str, column: sql.Composable) -> sql.Composed:
-    """``template`` with the column in each of its places."""
+    """``template`` with the column in each ``{}``."""
     first, *others = template.split("{}")
     return sql.Composed([sql.SQL(first), *(part for text in others for part in (column, sql.SQL(text)))])

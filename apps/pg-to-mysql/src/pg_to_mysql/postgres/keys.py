@@ -1,7 +1,7 @@
-"""The tables that can be published: SQL that both the replication and the script of ``replication-roles`` run.
+"""Which tables can be published: SQL that both the replication and the script of ``replication-roles`` run.
 
-A statement of the application fails where it changes a row of a published table whose replica identity tells too
-little. For a partitioned table that is each partition's own identity, which is not inherited; the primary key is.
+A statement of the application fails if it changes a row of a published table without a usable replica identity.
+In a partitioned table, the identity of each partition counts; it is not inherited, but the primary key is.
 """
 
 KEY_INDEX = """
@@ -18,9 +18,10 @@ KEY_INDEX = """
         END
     ORDER BY indisprimary DESC, indexrelid LIMIT 1
 """
-"""The index of the table ``class`` whose columns make the key; changes tell their old values.
+"""The index of the table ``class`` whose columns form the key. Changes contain the old values of these columns.
 
-With REPLICA IDENTITY FULL they tell the whole old row. A deferrable key is none: two rows may have it at once.
+With REPLICA IDENTITY FULL they contain the whole old row. A deferrable key does not count, because two rows may
+have the same one for a while.
 """
 NO_KEY = (
     "it has no primary key: add one, or a unique key over NOT NULL columns and set REPLICA IDENTITY FULL or"
@@ -31,7 +32,7 @@ _VIRTUAL_IN_IDENTITY = """
         SELECT FROM pg_attribute WHERE attrelid = {table}.oid AND attgenerated = 'v' AND NOT attisdropped
     )
 """
-"""PostgreSQL 18 then refuses updates."""
+"""Whether REPLICA IDENTITY FULL contains a virtual column: PostgreSQL 18 then refuses updates."""
 _PARTITION_HINDRANCE = f"""
     CASE
         WHEN leaf.relkind = 'f' THEN 'is a foreign table, whose changes are not in PostgreSQL''s log: detach it'
@@ -68,8 +69,8 @@ HINDRANCE = f"""
         )
     END
 """
-"""Why the table ``class`` can't be published, in a sentence; NULL if it can."""
+"""A sentence that says why the table ``class`` can't be published; NULL if it can."""
 IS_TABLE = """
     class.relkind IN ('r', 'p') AND class.relpersistence = 'p' AND NOT class.relispartition
 """
-"""Whether ``class`` is a table of its own that PostgreSQL logs; it may have no key."""
+"""Whether ``class`` is a logged table and no partition of another one. It may have no key."""

@@ -1,4 +1,4 @@
-"""The tables in our publication: those that are replicated, and none of which PostgreSQL would refuse updates."""
+"""The tables in our publication: the replicated ones, and none whose updates PostgreSQL would then refuse."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from psycopg import sql
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 1
-"""Whoever alters a table waits for ours no longer than this."""
+"""The longest time that others wait behind our request for a lock."""
 ATTEMPTS = 60
 
 MEMBERS = """
@@ -30,7 +30,7 @@ def add(
     tables: Sequence[str],
     attempts: int = ATTEMPTS,
 ) -> None:
-    """Put tables into the publication, without those that inherit from them, which are tables of their own."""
+    """Add tables to the publication, without the tables that inherit from them, which are separate tables."""
     names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(schema, table)) for table in tables)
     statement = sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(sql.Identifier(publication), names)
     alter(connection, [statement], attempts)
@@ -44,7 +44,7 @@ def withdraw(
     refused: Mapping[str, str],
     left_out: Collection[str] = (),
 ) -> None:
-    """Take the tables out of the publication that are refused or left out, and unknown children."""
+    """Remove tables from the publication that are refused or left out, and unknown children."""
     for oid, namespace, name, inherits in connection.execute(MEMBERS, [publication]).fetchall():
         reason = "it is left out" if name in left_out else refused.get(name)
         if namespace != schema or reason is None:
@@ -56,21 +56,21 @@ def withdraw(
         )
         try:
             alter(connection, [statement])
-            log.info("took %s out of the publication %s: %s", name, publication, reason)
+            log.info("removed %s from the publication %s: %s", name, publication, reason)
         except psycopg.errors.InsufficientPrivilege:
             log.warning(
-                "%s is in the publication %s, with which PostgreSQL may refuse its updates (%s): run the SQL of"
+                "%s is in the publication %s, so PostgreSQL may refuse its updates (%s): run the SQL of"
                 " `replication-roles postgresql` as the tables' owner",
                 name,
                 publication,
                 reason,
             )
         except psycopg.errors.UndefinedObject:
-            pass  # it comes with its schema, or with all tables
+            pass  # it is published with its schema, or with all tables
 
 
 def alter(connection: psycopg.Connection, statements: Sequence[sql.Composed], attempts: int = ATTEMPTS) -> None:
-    """Alter the publication at once; nobody else who wants a lock on the tables is kept waiting behind us."""
+    """Alter the publication, without making others who want a lock on the tables wait behind us."""
     for attempt in range(attempts):
         try:
             with connection.transaction():
@@ -82,5 +82,5 @@ def alter(connection: psycopg.Connection, statements: Sequence[sql.Composed], at
             if attempt == attempts - 1:
                 raise
             if attempt == 0:
-                log.info("waiting for who holds a lock on a table that is to be published")
+                log.info("waiting for a lock on a table that is to be published")
             time.sleep(LOCK_SECONDS)

@@ -1,4 +1,4 @@
-"""What PostgreSQL's publication publishes: all of each table's changes, or else it is mended, or refused."""
+"""Makes sure that PostgreSQL's publication publishes all changes of each table; completes it, or refuses it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from pg_to_mysql.postgres.catalogue import SENDS_GENERATED
 from pg_to_mysql.tables.table import Table
 
 TELLS_COLUMNS = 150_000
-"""PostgreSQL's first version that may publish some columns and rows of a table, and whole schemas."""
+"""The first version of PostgreSQL that can publish only some columns and rows of a table, and whole schemas."""
 OPERATIONS = {"pubinsert": "INSERT", "pubupdate": "UPDATE", "pubdelete": "DELETE", "pubtruncate": "TRUNCATE"}
 ADVICE = "as its owner run the SQL of `replication-roles postgresql`"
 
@@ -24,11 +24,11 @@ class Publication:
 
     oid: int
     mark: str
-    """Another one since the publication itself was altered."""
+    """Changes whenever the publication itself is altered."""
     lacks: tuple[str, ...]
-    """What it does not publish of any table, in a few words each."""
+    """What it publishes of no table, in a few words each."""
     options: tuple[str, ...]
-    """What mends that."""
+    """The options that complete the publication."""
     tables: dict[str, "Published"] = field(default_factory=dict)
 
 
@@ -37,22 +37,22 @@ class Published:
     """A table in a publication."""
 
     mark: str
-    """Another one since the table was taken out or put in, or its columns or rows were chosen."""
+    """Changes whenever the table is removed or added, or its columns or rows are chosen."""
     columns: frozenset[str] | None
-    """None where PostgreSQL publishes whole tables only."""
+    """None if PostgreSQL publishes only whole tables."""
     filtered: bool
 
     def lacks(self, table: Table) -> str | None:
-        """What it does not publish of the table, in a few words; None if nothing is left out."""
+        """What it leaves out of the table, in a few words; None if it leaves out nothing."""
         names = [column.name for column in table.columns]
         missing = [name for name in names if self.columns is not None and name not in self.columns]
         if missing:
             return f"leaves out its {'column' if len(missing) == 1 else 'columns'} {', '.join(missing)}"
-        return "leaves out the rows that its WHERE does not choose" if self.filtered else None
+        return "leaves out the rows that its WHERE does not select" if self.filtered else None
 
 
 def read_publication(connection: psycopg.Connection, name: str, schema: str) -> Publication | None:
-    """The publication as it is now; None if there is none."""
+    """The current publication; None if there is none."""
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
             "SELECT oid, xmin::text, pubviaroot, to_jsonb(p)->>'pubgencols' AS generated,"
@@ -101,18 +101,18 @@ def _read_tables(connection: psycopg.Connection, name: str, schema: str) -> dict
 
 @dataclass(frozen=True)
 class Mended:
-    """What came of looking at a publication, by the names of tables."""
+    """The result of checking a publication, by table name."""
 
     lost: dict[str, str] = field(default_factory=dict)
-    """Changes of these may be lost, and why."""
+    """Tables whose changes may be lost, with the reason."""
     refused: dict[str, str] = field(default_factory=dict)
-    """These are not published as a whole, and this user may not alter that."""
+    """Tables that are not published completely, when this user may not change that, with the reason."""
 
 
 def mend(connection: psycopg.Connection, name: str, schema: str, tables: Mapping[str, Table]) -> Mended:
-    """Let the publication publish all of these tables, as far as this user may alter it.
+    """Make the publication publish everything of these tables, as far as this user may alter it.
 
-    Tables that are not in it at all are for :func:`publish`.
+    :func:`publish` adds the tables that are not in it at all.
     """
     found = read_publication(connection, name, schema)
     if found is None:
@@ -139,7 +139,7 @@ def mend(connection: psycopg.Connection, name: str, schema: str, tables: Mapping
 
 
 def _concerns(found: Publication, table: Table) -> bool:
-    """Whether changes of the table may be missing for what the publication lacks as a whole."""
+    """Whether changes of the table may be missing because of what the publication publishes of no table."""
     if any(operation in found.lacks for operation in OPERATIONS.values()):
         return True
     published = found.tables.get(table.name)
@@ -172,9 +172,9 @@ def publish(
     tables: Sequence[Table],
     attempts: int = members.ATTEMPTS,
 ) -> None:
-    """Make the publication, or add the tables that are not in it yet.
+    """Create the publication, or add the tables that are not in it yet.
 
-    Whoever holds a lock on one of them is waited for in so many ``attempts``.
+    It tries ``attempts`` times to get the locks on the tables.
     """
     try:
         _publish(connection, publication, schema, tables, attempts)

@@ -1,7 +1,7 @@
-"""The settings of a session of PostgreSQL on which a result depends, whatever role, database and server have.
+"""The session settings of PostgreSQL that results depend on; they override those of role, database and server.
 
-A session also has settings that change plans, speed and logs alone: these stay the server's. So does ``role``,
-which only decides what may be done, and ``lc_monetary``, which is part of what a value of ``money`` is.
+Settings that only change plans, speed and logs stay as they are. So does ``role``, which only decides what is
+allowed, and ``lc_monetary``, which is part of the meaning of a ``money`` value.
 """
 
 from psycopg.pq.abc import PGconn
@@ -22,24 +22,25 @@ SETTINGS = {
     "array_nulls": "on",
     "transform_null_equals": "off",
     "xmloption": "content",
-    # Not a part of the rows, without a word: what a policy would hide is refused.
+    # Never silently a part of the rows: PostgreSQL refuses a query from which a policy would hide rows.
     "row_security": "off",
-    # Nothing between the messages of a copy.
+    # No notices between the messages of a copy.
     "client_min_messages": "error",
     "exit_on_error": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
     "default_transaction_deferrable": "off",
-    # A snapshot takes as long as it takes; the connection that exports it only waits, and so may a worker's.
+    # A snapshot may take any time. The connection that exports it only waits, and a worker's connection may wait
+    # too.
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
 }
 YOUNGER = {"transaction_timeout": (170_000, "0")}
-"""Settings that not every version knows that we support: the first one that does, and the value."""
+"""Settings that only newer versions know: the first such version, and the value."""
 NETWORK = {
-    # A peer that is gone without a word is noticed after a minute and a half.
+    # A peer that has disappeared is noticed after a minute and a half.
     "keepalives": "1",
     "keepalives_idle": "30",
     "keepalives_interval": "10",
@@ -48,16 +49,16 @@ NETWORK = {
 
 
 def options(more: dict[str, str]) -> str:
-    """The settings, and more or others, as libpq's ``options``."""
+    """The settings, with these added or replaced, as libpq's ``options``."""
     settings = SETTINGS | more
     return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
 
 
 def pin_younger(server: PGconn) -> None:
-    """Give the session those settings that an older server would refuse at its start."""
+    """Set the settings that an older server would refuse when the session starts."""
     for name, (version, value) in YOUNGER.items():
         if server.server_version >= version:
-            server.exec_(f"SET {name} = '{value}'".encode())  # which the replication's protocol has too
+            server.exec_(f"SET {name} = '{value}'".encode())  # the replication protocol has this statement too
 
 
 def _escaped(value: str) -> str:

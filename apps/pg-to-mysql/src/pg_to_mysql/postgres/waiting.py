@@ -1,4 +1,4 @@
-"""What a statement in PostgreSQL waits for, told in the log after a few seconds."""
+"""Logs what a statement in PostgreSQL waits for, after a few seconds."""
 
 import logging
 import threading
@@ -31,7 +31,7 @@ BLOCKERS = """
 
 @contextmanager
 def told(connection: psycopg.Connection, doing: str, stopped: threading.Event | None = None) -> Iterator[None]:
-    """Tell what the statements of ``connection`` in this block wait for; cancel them once ``stopped`` is set."""
+    """Log what the statements of ``connection`` in this block wait for; cancel them when ``stopped`` is set."""
     watch = _Watch(connection, doing, stopped or threading.Event())
     watch.start()
     try:
@@ -41,7 +41,7 @@ def told(connection: psycopg.Connection, doing: str, stopped: threading.Event | 
 
 
 class _Watch(threading.Thread):
-    """Looks, over a connection of its own, at what another one waits for."""
+    """Looks, over a separate connection, at what another connection waits for."""
 
     def __init__(self, connection: psycopg.Connection, doing: str, stopped: threading.Event) -> None:
         super().__init__(daemon=True)

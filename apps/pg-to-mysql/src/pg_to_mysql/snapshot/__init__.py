@@ -1,1 +1,1 @@
-"""The copy of tables that are new."""
+"""The copy of new tables."""

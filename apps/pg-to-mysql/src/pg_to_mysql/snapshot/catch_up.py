@@ -1,9 +1,9 @@
-"""Copies that were made beside a replica that is followed: they are brought to where it is, and join it there.
+"""Copies that are made while a replica is followed: they catch up with the replica's position and then join it.
 
-The replica goes on while tables are copied, and leaves out their changes. The slot that exported the copies'
-snapshot keeps them: from it they are applied to the copies, at first beside the replica, and at last while it
-stands still, up to exactly its position. A run that is killed before leaves copies that are not in place, which
-the next run drops.
+While tables are copied, the replica continues and leaves out their changes. The slot that exported the snapshot
+keeps these changes. They are applied to the copies, first while the replica continues, and at last while it
+pauses, up to exactly its position. If a run is killed before that, its copies are not in place, and the next run
+drops them.
 """
 
 import logging
@@ -28,21 +28,21 @@ REMIND_SECONDS = 60
 
 
 class Followed(Protocol):
-    """The replica that goes on meanwhile."""
+    """The replica that continues meanwhile."""
 
     state: State
 
     def locked(self) -> AbstractContextManager[None]:
-        """Let it stand still."""
+        """Pause it in this block."""
 
 
 @dataclass
 class Joined:
-    """Where copies join the replica: earlier changes are in them."""
+    """The position at which copies join the replica; they contain all earlier changes."""
 
     lsn: int
     failed: dict[str, str] = field(default_factory=dict)
-    """The copies that can't have their changes, by their names, with the reason."""
+    """The copies whose changes can't be applied, by name, with the reason."""
 
 
 class CatchUp:
@@ -58,15 +58,15 @@ class CatchUp:
         self._broken = False
 
     def go_on(self) -> None:
-        """Raise :class:`Stopped` if the program is to end."""
+        """Raise :class:`Stopped` if the program was told to end."""
         if self._stopped.is_set():
             raise Stopped
 
     def join(self, copies: Mapping[str, Table], put_in_place: Callable[[Joined], None]) -> None:
-        """Bring the copies, called by the keys, to where the replica is, and let them be put in place.
+        """Bring the copies, whose names are the keys, to the replica's position, and let them be put in place.
 
-        The replica stands still for the last of it. While a reader of an older table keeps that from being
-        replaced, the replica goes on, and this is tried again.
+        The replica pauses for the last part. If a reader of an older table keeps it from being replaced, the
+        replica continues, and this is tried again.
         """
         told = -math.inf
         while True:
@@ -93,7 +93,7 @@ class CatchUp:
         return True
 
     def _wait_for_replica(self) -> int:
-        """Its position, once it is past the snapshot."""
+        """The replica's position, once it is past the snapshot."""
         while True:
             position = self._position()
             if position.lsn >= self._reached:
@@ -103,10 +103,10 @@ class CatchUp:
 
     def _position(self) -> Position:
         state = self._replica.state
-        with state.target.transaction():  # which sees what has been stored by now
+        with state.target.transaction():  # it sees what has been stored by now
             position = state.position()
         if position is None:
-            raise Failure(f"The replica of the slot {state.slot} starts over: its copies are given up")
+            raise Failure(f"The replica of the slot {state.slot} starts over: these copies are abandoned")
         return position
 
     def _bring(self, copies: Mapping[str, Table], upto: int) -> None:
@@ -118,7 +118,7 @@ class CatchUp:
             if name not in self._failed
         }
         started = time.monotonic()
-        self._broken = True  # the slot gives nothing twice
+        self._broken = True  # a slot gives no change twice
         failed = bring(self._stream, self._replica.state.target, going, self._reached, upto)
         self._broken = False
         self._reached = upto
@@ -127,4 +127,4 @@ class CatchUp:
 
 
 class Stopped(Exception):
-    """Somebody has ended the program, and a copy with it."""
+    """Somebody has ended the program, and with it a copy."""

@@ -31,11 +31,11 @@ from pg_to_mysql.tables.table import Table
 log = logging.getLogger(__name__)
 
 LEAST_FOR_SPARK = 128 << 20
-"""Bytes in PostgreSQL. Threads copy about as much in the time that Spark needs to start."""
+"""In bytes of PostgreSQL's storage. Threads copy about this much in the time that Spark needs to start."""
 THREADS = max(4, len(os.sched_getaffinity(0)) + 1)
-"""That copy on this machine: more than there are cores, as some wait for a disk."""
+"""The number of threads on this machine: more than cores, because some threads wait for a disk."""
 THIS_MACHINE = re.compile(r"(local(\[.*\])?)?")
-"""The names of Spark's masters that are no cluster."""
+"""Names of Spark masters that are not clusters."""
 POLL_SECONDS = 0.2
 
 
@@ -46,9 +46,9 @@ def tables_to_copy(
     exclude: Collection[str],
     copied: Mapping[str, Copied],
 ) -> tuple[list[Table], dict[str, str]]:
-    """Those of the wanted tables that MySQL lacks, and those of the replica that are to be copied again.
+    """The wanted tables that MySQL lacks, and the replica's tables that must be copied again.
 
-    Returned too are those that can't be copied, as MySQL has another table of that name, with the reason.
+    Also returns the tables that can't be copied because MySQL has another table of that name, with the reason.
     """
     in_target = state.target.table_names()
     todo = []
@@ -72,21 +72,21 @@ def tables_to_copy(
 
 @dataclass(frozen=True)
 class Means:
-    """What helps to copy."""
+    """Means to copy tables."""
 
     spark_master: str = ""
-    """The cluster of Spark's that copies what is large; without one, this process does."""
+    """The Spark cluster that copies large amounts; without one, this process copies everything."""
     progress: Progress = unseen
 
 
 @dataclass
 class Snapshot:
-    """What a snapshot has brought: the rows of each table, and why others could not be copied."""
+    """The result of a snapshot: the rows of each table, and why other tables could not be copied."""
 
     rows: dict[str, int] = field(default_factory=dict)
     failed: dict[str, Refused] = field(default_factory=dict)
     seconds: float = 0
-    """It took, without the start of Spark."""
+    """How long the copy took, without the start of Spark."""
 
     def __iadd__(self, other: "Snapshot") -> "Snapshot":
         failed = {name: reason for name, reason in self.failed.items() if name not in other.rows}
@@ -103,7 +103,7 @@ def copy_tables(
 ) -> Snapshot:
     """Copy the tables as ``reader`` sees them, at the LSN; each is put in place as soon as it is complete.
 
-    With ``catch_up``, all are put in place together, where the replica is by then that goes on meanwhile.
+    With ``catch_up``, the replica continues meanwhile, and all tables join it together at its later position.
     """
     started = time.monotonic()
     copying = _Copying(state, lsn, reader, tables, means, catch_up)
@@ -115,13 +115,13 @@ def copy_tables(
 
 
 def clear(state: State) -> None:
-    """Drop what a snapshot has left that was killed."""
+    """Drop the tables that a killed snapshot has left."""
     prefix = _prefix(state.slot)
     state.target.drop_tables([name for name in state.target.table_names() if name.startswith(prefix)])
 
 
 def _prefix(slot: str) -> str:
-    """Of the staging tables' names; other slots may be copied into the same database."""
+    """The beginning of the staging tables' names; other slots may copy into the same database."""
     return f"_replication_{hashlib.sha256(slot.encode()).hexdigest()[:8]}_"
 
 
@@ -137,7 +137,7 @@ class _Copying:
         means: Means,
         catch_up: CatchUp | None,
     ) -> None:
-        # A name of its own for each run: tasks that outlive a killed run don't write into the next one.
+        # Each run has its own name, so that tasks that outlive a killed run don't write into the next one.
         name = f"{_prefix(state.slot)}{secrets.token_hex(4)}"
         self.result = Snapshot()
         self._state = state
@@ -157,7 +157,7 @@ class _Copying:
 
     @contextmanager
     def running(self) -> Iterator[list["Future[None]"]]:
-        """The work, started: in threads of this process, or on a cluster of Spark's if it is enough for that."""
+        """Start the work, in threads of this process, or on a Spark cluster if there is enough of it."""
         todo = tasks(self._ranges)
         if self._sizes.total() < LEAST_FOR_SPARK or THIS_MACHINE.fullmatch(self._means.spark_master):
             self._prepare()
@@ -168,18 +168,18 @@ class _Copying:
                 pool.shutdown(cancel_futures=True)
                 self._worker.close()
         else:
-            # Imported where it is used: it takes a second, and nobody else needs it.
+            # Imported here because it takes a second, and only a cluster needs it.
             with extra("spark"):
                 from pg_to_mysql.snapshot.spark import Spark
 
-            # Also where Spark does not start, this waits for what uses the connection to MySQL.
+            # Even if Spark does not start, this waits for those who use the connection to MySQL.
             with ThreadPoolExecutor(1) as pool:
                 prepared = pool.submit(self._prepare)
                 started = time.monotonic()
                 spark = Spark(self._means.spark_master)
                 seconds = time.monotonic() - started
                 self.result.seconds -= seconds
-                log.info("copying in %d tasks on Spark, which has started in %.1f s", len(todo), seconds)
+                log.info("copying with %d tasks on Spark, which took %.1f s to start", len(todo), seconds)
                 try:
                     prepared.result()
                     yield [pool.submit(spark.run, self._worker.copy, todo)]
@@ -187,7 +187,7 @@ class _Copying:
                     spark.stop()
 
     def put_in_place_until_done(self, work: Sequence["Future[None]"]) -> None:
-        """Put each table in place when it is complete; raises what the work raises."""
+        """Put each table in place when it is complete; raise the errors of the work."""
         with self._means.progress("copying", "B", self._sizes.total()) as report:
             going = set(work)
             while True:
@@ -203,24 +203,24 @@ class _Copying:
 
     def _prepare(self) -> None:
         self._ledger.create(self._target)
-        # Before anything else: should this end half-way, the next run knows the tables as its own.
+        # Before anything else, so that the next run recognises the tables as its own if this one is killed.
         self._state.store_copying(self._waiting.values())
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(self._create, range(THREADS)))
 
     def _create(self, share: int) -> None:
-        """Create one of :data:`THREADS` shares of the staging tables: each makes the server wait for its disk."""
+        """Create one thread's share of the staging tables: each table makes the server wait for its disk."""
         if share < len(self._waiting):
             with closing(Target(self._target.settings)) as target:
                 for staging, table in list(self._waiting.items())[share::THREADS]:
                     try:
                         target.create_table(staging, table)
-                    except Refused as refused:  # so its ranges are left out
+                    except Refused as refused:  # so the ranges of this table are left out
                         with target.transaction():
                             self._ledger.store_refusal(target, staging, 0, refused)
 
     def _look(self) -> tuple[int, int]:
-        """Put in place what is complete; return the rows and bytes that are copied so far."""
+        """Put complete tables in place; return the rows and bytes that are copied so far."""
         complete = {}
         all_rows = all_bytes = 0
         for line in self._ledger.read(self._target):
@@ -233,7 +233,7 @@ class _Copying:
                 self._give_up(staging, line.refused)
             elif line.ranges == count:
                 complete[staging] = line.rows
-        # A partitioned table without partitions.
+        # This is a partitioned table without partitions.
         complete |= {staging: 0 for staging in self._waiting if not self._counts[staging]}
         if complete and (self._catch_up is None or complete.keys() == self._waiting.keys()):
             self._put_in_place(complete)
@@ -247,7 +247,7 @@ class _Copying:
 
     def _put_in_place(self, rows: Mapping[str, int]) -> None:
         for staging in rows:
-            # Once the rows are there: MySQL then sorts them once, instead of looking for a place for each.
+            # After the rows: MySQL then sorts them once, instead of searching the place of each row.
             create_indexes(self._target, staging, self._waiting[staging])
         if self._catch_up is None:
             self._rename(rows, self._lsn)
@@ -262,7 +262,7 @@ class _Copying:
         self._catch_up.join({staging: self._waiting[staging] for staging in rows}, put_in_place)
 
     def _rename(self, rows: Mapping[str, int], lsn: int) -> None:
-        """Put the tables in place, which have everything up to the LSN."""
+        """Put the tables in place. They have everything before the LSN."""
         if not rows:
             return
         target = self._target

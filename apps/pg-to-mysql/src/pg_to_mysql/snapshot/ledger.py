@@ -1,6 +1,6 @@
 """The ledger of a snapshot: a table in MySQL that says which ranges are done.
 
-A line of it is written in the transaction of the range's rows, wherever that runs.
+The row of a range is written in the same transaction as the rows of the range, wherever that runs.
 """
 
 import json
@@ -18,24 +18,24 @@ from pg_to_mysql.snapshot.ranges import Range
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far the ranges of a staging table are."""
+    """The progress of a staging table."""
 
     staging: str
     ranges: int
-    """That are done."""
+    """The number of ranges that are done."""
     rows: int
     refused: Refused | None
-    """Why MySQL can't have the table."""
+    """Why MySQL can't have the table; None if it can."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """A ledger, by its name in MySQL; each call says over which connection."""
+    """A ledger, by its name in MySQL. Each call is given a connection."""
 
     name: str
 
     def create(self, target: Target) -> None:
-        """Make the table."""
+        """Create the ledger's table."""
         target.execute(
             f"CREATE TABLE {quote(self.name)} (staging VARCHAR(64), number INT UNSIGNED,"
             " rows_copied BIGINT UNSIGNED NOT NULL DEFAULT 0, error LONGTEXT, PRIMARY KEY (staging, number))"
@@ -43,7 +43,7 @@ class Ledger:
         )
 
     def claim(self, target: Target, part: Range) -> bool:
-        """Write the range's line, and so wait for another attempt; False if there is nothing left to do."""
+        """Write the range's row, which waits for a concurrent attempt; return False if nothing is left to do."""
         failed = f"SELECT 1 FROM {quote(self.name)} WHERE staging = %s AND error IS NOT NULL LIMIT 1"
         if target.execute(failed, [part.staging]):
             return False
@@ -57,14 +57,14 @@ class Ledger:
         return True
 
     def store_rows(self, target: Target, part: Range, rows: int) -> None:
-        """Note that the range is done."""
+        """Record that the range is done."""
         target.execute(
             f"UPDATE {quote(self.name)} SET rows_copied = %s WHERE staging = %s AND number = %s",
             [rows, part.staging, part.number],
         )
 
     def store_refusal(self, target: Target, staging: str, number: int, refused: Refused) -> None:
-        """Note that MySQL can't have a range, so that the table's others are left out."""
+        """Record that MySQL can't have a range, so that the table's other ranges are left out."""
         target.execute(
             f"INSERT INTO {quote(self.name)} (staging, number, error) VALUES (%s, %s, %s)"
             " ON DUPLICATE KEY UPDATE error = VALUES(error)",
@@ -72,7 +72,7 @@ class Ledger:
         )
 
     def read(self, target: Target) -> Iterator[Progressed]:
-        """How far each staging table is that has a line."""
+        """The progress of each staging table that has a row in the ledger."""
         with target.transaction():
             lines = target.execute(
                 f"SELECT staging, COUNT(*), SUM(rows_copied), MIN(error) FROM {quote(self.name)} GROUP BY staging"

@@ -1,4 +1,4 @@
-"""How a snapshot is cut: tables into ranges of pages, and these into tasks."""
+"""How a snapshot is divided: tables into ranges of pages, and ranges into tasks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,38 +9,38 @@ from psycopg import sql
 from pg_to_mysql.tables.table import Table
 
 RANGE_BYTES = 16 << 20
-"""Of PostgreSQL's pages. It is one transaction in MySQL: large enough to hide the cost of a commit, small enough
-that the pipes end together and that MySQL's binary log holds it in memory or page cache."""
+"""Bytes of PostgreSQL's pages in a range. A range is one transaction in MySQL: large enough to hide the cost of a
+commit, small enough that the pipes end together and that MySQL's binary log holds it in memory or page cache."""
 MOST_RANGES = 2000
 RANGE_COST = 1 << 20
-"""What a range costs beside its bytes, in bytes: so few small tables share a task."""
+"""The fixed cost of a range, in bytes, so that not too many small tables share a task."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """The rows of some pages of a table; ``low`` is the first page, ``high`` the one after the last."""
+    """The rows in some pages of a table; ``low`` is the first page, ``high`` the page after the last."""
 
     table: Table
     staging: str
-    """Where the rows go."""
+    """The staging table that the rows go into."""
     number: int
-    """Among the table's ranges."""
+    """The number of the range in its table."""
     schema: str
     relation: str
-    """The table, or the partition that has the pages."""
+    """The table or partition that has the pages."""
     low: int
     high: int | None
     size: int
-    """Bytes in PostgreSQL, large values that are stored apart included."""
+    """Bytes in PostgreSQL, including large values that are stored separately."""
 
     def from_clause(self) -> sql.Composed:
-        """The range's rows, for a SELECT."""
+        """The FROM clause that selects the range's rows."""
         pages = [sql.SQL("ctid >= {}::tid").format(f"({self.low},0)")] if self.low else []
         if self.high is not None:
             pages.append(sql.SQL("ctid < {}::tid").format(f"({self.high},0)"))
-        # Without a condition where there is none, as PostgreSQL reads a whole table ahead.
+        # No condition if the range is the whole table, because PostgreSQL then reads ahead.
         where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(pages) if pages else sql.SQL("")
-        # ONLY: what inherits from the table is a table of its own.
+        # ONLY, because a table that inherits from this one is a separate table.
         return sql.SQL("FROM ONLY {}").format(sql.Identifier(self.schema, self.relation)) + where
 
 
@@ -74,7 +74,7 @@ def cut(reader: psycopg.Connection, tables: Sequence[Table], stagings: Sequence[
         table, staging = by_oid[oid]
         parts = max(1, min(pages, -(-size // range_bytes)))
         bounds = [pages * i // parts for i in range(parts)]
-        # The last has no end: whatever the snapshot sees is in it.
+        # The last range has no end, so it contains everything else that the snapshot sees.
         for low, high in zip(bounds, [*bounds[1:], None], strict=True):
             ranges.append(Range(table, staging, numbers[oid], schema, relation, low, high, size // parts))
             numbers[oid] += 1
@@ -82,7 +82,7 @@ def cut(reader: psycopg.Connection, tables: Sequence[Table], stagings: Sequence[
 
 
 def tasks(ranges: Sequence[Range]) -> list[Task]:
-    """The ranges in tasks of about the same cost, in the order of the ranges."""
+    """Group the ranges into tasks of about the same cost, keeping their order."""
     made: list[Task] = []
     task: list[Range] = []
     cost = 0

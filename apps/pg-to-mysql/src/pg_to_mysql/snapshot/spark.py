@@ -1,4 +1,4 @@
-"""The tasks of a snapshot, on a cluster of Spark's."""
+"""The tasks of a snapshot, on a Spark cluster."""
 
 import contextlib
 import gc
@@ -14,11 +14,11 @@ from pg_to_mysql.errors import Failure
 
 T = TypeVar("T")
 BROKEN = (PySparkException, Py4JError, OSError)
-"""What PySpark raises; the last when Spark's own process has died."""
+"""Errors that PySpark raises; the last one means that Spark's own process has died."""
 
 
 class Spark:
-    """A Spark session on the cluster ``master``; Spark's configuration says the rest."""
+    """A Spark session on the cluster ``master``; the rest comes from Spark's configuration."""
 
     def __init__(self, master: str) -> None:
         try:
@@ -28,7 +28,7 @@ class Spark:
                 .config("spark.ui.showConsoleProgress", "false")
                 .getOrCreate()
             )
-            # The workers are started with Spark, not with the first task.
+            # This starts the workers together with Spark, not with the first task.
             cores = self._session.sparkContext.defaultParallelism
             self._session.sparkContext.parallelize(range(cores), cores).foreachPartition(_load_program)
         except BROKEN as error:
@@ -40,7 +40,7 @@ class Spark:
     def run(self, work: Callable[[T], None], tasks: Sequence[T]) -> None:
         """Run ``work`` on each of the tasks, in their order, as many at once as there are cores.
 
-        The tasks may be written to Spark's local disks; what ``work`` holds is not.
+        Spark may write the tasks to its local disks, but not what ``work`` holds.
         """
 
         def work_on_all(tasks: Any) -> None:
@@ -53,14 +53,14 @@ class Spark:
             raise Failure(f"Spark can't copy the tables: {_innermost_cause(error)}") from error
 
     def stop(self) -> None:
-        """End Spark, if it has not ended by itself."""
+        """End Spark, unless it has ended by itself."""
         with contextlib.suppress(*BROKEN):
             self._session.stop()
 
 
 def _load_program(_: Any) -> None:
     importlib.import_module("pg_to_mysql.snapshot.worker")
-    # PySpark collects garbage after each task; the program is none.
+    # PySpark collects garbage after each task; the program's own objects need not be searched.
     gc.freeze()
 
 
@@ -70,5 +70,5 @@ def _innermost_cause(error: Exception) -> str:
     cause: Any = error.java_exception
     while cause.getCause() is not None:
         cause = cause.getCause()
-    # Of an exception in Python it is the last line that says what happened.
+    # The last line of a Python exception says what happened.
     return str(cause.getMessage() or cause.toString()).strip().splitlines()[-1]

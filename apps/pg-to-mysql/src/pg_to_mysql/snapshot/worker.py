@@ -1,4 +1,4 @@
-"""One task of a snapshot, wherever it runs: some ranges of PostgreSQL's tables into staging tables of MySQL."""
+"""One task of a snapshot: copies some ranges of PostgreSQL's tables into staging tables in MySQL."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,16 +21,18 @@ from pg_to_mysql.snapshot.ledger import Ledger
 from pg_to_mysql.snapshot.ranges import Range
 
 OTHER_ATTEMPT_SECONDS = 50
-"""That a task waits for another attempt at its ranges, whose end it may not have been told."""
+"""Seconds that a task waits for another attempt at its ranges, which may have ended unnoticed."""
 _idle: dict[Ledger, list[tuple[Target, psycopg.Connection]]] = defaultdict(list)
-"""By ledger. A process has many tasks, and to connect takes as long as to copy thousands of rows."""
+"""Open connections by ledger. A process runs many tasks, and connecting takes as long as copying thousands of
+rows."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """All that a task needs to know, passwords too: it has no settings of its own where it runs.
+    """Everything that a task needs to know, including passwords, because it has no settings where it runs.
 
-    Spark carries it in the task's closure, which is neither in its configuration nor in its web page or logs.
+    Spark carries this in the task's closure, which appears neither in its configuration nor in its web page or
+    logs.
     """
 
     snapshot: str
@@ -41,8 +43,9 @@ class Worker:
     def copy(self, ranges: Sequence[Range]) -> None:
         """Copy the ranges that are not done yet.
 
-        They are one transaction in MySQL together with their lines in the ledger, so a task that is run again
-        copies nothing twice. A table that MySQL can't hold is noted there; its other ranges are left out.
+        The rows of the ranges and their rows in the ledger are one transaction in MySQL, so a task that is run
+        again copies nothing twice. If MySQL can't hold a table, the ledger records that, and the table's other
+        ranges are left out.
         """
         with self._connected() as (target, reader), self._in_snapshot(reader), target.transaction():
             for part in ranges:
@@ -60,7 +63,7 @@ class Worker:
                     self.ledger.store_refusal(target, part.staging, part.number, refused)
 
     def close(self) -> None:
-        """Close what this process keeps open for more tasks; where it ends with them, that does the same."""
+        """Close the connections that this process keeps open for more tasks, as the end of the process does."""
         for target, reader in _idle.pop(self.ledger, []):
             target.close()
             reader.close()
@@ -87,14 +90,14 @@ class Worker:
         with reader.transaction():
             reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             import_snapshot(reader, self.snapshot)
-            # Rows in the order of their pages; and no time for compiling what is read once.
+            # Read rows in the order of their pages, and do not compile queries that run once.
             reader.execute("SET LOCAL synchronize_seqscans = off; SET LOCAL jit = off")
             yield
 
     def _copy(self, reader: psycopg.Connection, target: Target, part: Range) -> None:
         columns = [sql.Identifier(column.name) for column in part.table.columns]
         statement = copy_statement(part.table, columns, part.from_clause()).as_bytes(reader)
-        with reader.transaction():  # whose end the task's other ranges do not notice
+        with reader.transaction():  # the task's other ranges must not share its failure
             rows = target.load_copy(
                 part.staging,
                 part.table,
@@ -103,7 +106,7 @@ class Worker:
         self.ledger.store_rows(target, part, rows)
 
     def _key(self, part: Range, number: int) -> Sequence[object] | None:
-        """The key of a range's row, counted from 1."""
+        """The key of a row of the range. Rows are counted from 1."""
         keys = [sql.Identifier(part.table.columns[i].name) for i in part.table.key]
         query = sql.SQL("SELECT {} {} OFFSET {} LIMIT 1").format(
             sql.SQL(", ").join(keys), part.from_clause(), number - 1

@@ -1,1 +1,1 @@
-"""A table as both sides know it: its columns, and which types they have in MySQL."""
+"""A table as both sides know it: its columns, and their types in MySQL."""

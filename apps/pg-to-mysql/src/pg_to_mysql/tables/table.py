@@ -1,4 +1,4 @@
-"""A table of PostgreSQL's, as far as its copy in MySQL depends on it."""
+"""A PostgreSQL table, as far as its copy in MySQL depends on it."""
 
 import json
 from collections.abc import Sequence
@@ -11,67 +11,67 @@ from pg_to_mysql.tables.types import LONGEST_ROW, MySQLType, Unfit, mysql_type
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition, which may have partitions itself."""
+    """A partition. It may itself have partitions."""
 
     oid: int
     schema: str
     name: str
     storage: int
-    """Another one whenever PostgreSQL has emptied it or written it anew; 0 if it is partitioned itself."""
+    """Changes whenever PostgreSQL empties or rewrites the partition; 0 if it is itself partitioned."""
     is_leaf: bool
     parent: int
     link: str
-    """Another one whenever it was attached again."""
+    """Changes whenever the partition is attached again."""
     is_whole: bool
-    """Whether it was created as a partition and has not been emptied: all that is in it is in the stream."""
+    """Whether it was created as a partition and never emptied, so that the stream contains all its rows."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column, with its PostgreSQL type as the catalogue names it."""
+    """A column, with the name of its PostgreSQL type from the catalogue."""
 
     attnum: int
-    """Never given to another column of the table, and ascending in the order of the columns."""
+    """Never reused for another column of the table; ascends in the order of the columns."""
     name: str
     type_oid: int
     modifier: int
-    """``atttypmod``, as messages have it."""
+    """``atttypmod``, as in the messages."""
     type_name: str
-    """``pg_type``'s name of a built-in type, a domain's being its base type's; else ``enum`` or ``other``."""
+    """The name in ``pg_type`` of a built-in type, or of a domain's base type; otherwise ``enum`` or ``other``."""
     length: int | None = None
     scale: int | None = None
     not_null: bool = False
     missing: str | None = None
-    """The value in rows that are older than the column."""
+    """The value in rows that existed before the column."""
     version: str = ""
-    """Another one whenever the column's definition has been altered."""
+    """Changes whenever the column's definition is altered."""
     comment: str | None = None
     unfit: Unfit = Unfit.STOP
     former_names: tuple[str, ...] = ()
     has_default: bool = False
-    """Whether a row that does not say otherwise may have something else than NULL there."""
+    """Whether rows that set no value for the column can get something other than NULL."""
 
     @property
     def names(self) -> set[str]:
-        """The name, and those that the column had since the table was copied."""
+        """The name, and the names that the column has had since the table was copied."""
         return {self.name, *self.former_names}
 
 
 @dataclass(frozen=True)
 class Index:
-    """A secondary index over columns, by their indexes in the table."""
+    """A secondary index over columns, which are given by their positions in the table."""
 
     name: str
     columns: tuple[int, ...]
 
 
 STORED_TABLES = 10_000
-"""Whose texts are read once only."""
+"""How many stored texts are remembered, so that each is parsed only once."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table, with the columns that are replicated and the indexes of those that make its key."""
+    """A table, with the columns that are replicated and the positions of those that form its key."""
 
     oid: int
     name: str
@@ -80,21 +80,22 @@ class Table:
     comment: str | None = None
     indexes: tuple[Index, ...] = ()
     storage: str = ""
-    """Another one whenever PostgreSQL has written all rows anew."""
+    """Changes whenever PostgreSQL rewrites all rows."""
     last_attnum: int = 0
-    """The highest that a column has or had."""
+    """The highest number that a column has or had."""
     settled_attnum: int = 0
-    """The same when the table was last known to be as the stream of changes has it."""
+    """``last_attnum`` when the table was last known to agree with the stream of changes."""
     settled_lsn: int = 0
-    """Once the changes before it are applied, none can come that is older than the table as it is here."""
+    """After the changes before this position are applied, no change can be older than this definition of the
+    table."""
     dropped: tuple[Column, ...] = ()
-    """The columns that were dropped since then."""
+    """The columns that have been dropped since then."""
     left_out: tuple[str, ...] = ()
-    """What MySQL can't have of the table, in a sentence each."""
+    """What MySQL can't have of the table, one sentence each."""
     unfit: Unfit = Unfit.STOP
-    """The rule of columns that are added."""
+    """The rule for columns that are added."""
     partitions: tuple[Partition, ...] | None = None
-    """None if it is not partitioned, or the first version of this program stored it."""
+    """None if the table is not partitioned, or if the first version of this program stored it."""
 
     @cached_property
     def types(self) -> tuple[MySQLType, ...]:
@@ -117,13 +118,13 @@ class Table:
         return tuple(types[i] for i in range(len(self.columns)))
 
     def to_json(self) -> str:
-        """The table as a text to be stored."""
+        """The table as a text that can be stored."""
         return json.dumps(self, default=_fields, ensure_ascii=False)
 
     @staticmethod
     @lru_cache(STORED_TABLES)
     def from_json(text: str) -> "Table | None":
-        """The table of a stored text; None if another version of this program wrote it."""
+        """The table from a stored text; None if another version of this program wrote the text."""
         try:
             return Table._from_stored(json.loads(text))
         except (ValueError, KeyError, TypeError):
@@ -146,7 +147,7 @@ class Table:
 
 
 def _fields(stored: Any) -> dict[str, Any]:
-    """What of a dataclass is stored: as :func:`dataclasses.asdict`, which takes ten times as long."""
+    """The fields of a dataclass to store: like :func:`dataclasses.asdict`, but ten times as fast."""
     return {member.name: getattr(stored, member.name) for member in fields(stored)}
 
 
@@ -160,6 +161,6 @@ def _stored_partitions(stored: Sequence[dict[str, Any]] | None) -> tuple[Partiti
 
 
 def _stored_rule(stored: dict[str, Any]) -> Unfit:
-    """The table's rule; where none is stored, the one that all of its columns have."""
+    """The table's rule; if none is stored, the rule that all its columns share."""
     rules = {column["unfit"] for column in stored["columns"]}
     return Unfit(stored.get("unfit") or (rules.pop() if len(rules) == 1 else Unfit.STOP))

@@ -1,9 +1,9 @@
 """How PostgreSQL's types become MySQL's: the one table that copy, changes and compare all read.
 
 A value travels as the text that PostgreSQL's output function gives (with the session settings of
-:mod:`pg_to_mysql.postgres.session`), so that a copied value and a changed one are the same bytes. A type
-that MySQL does not have is kept as that text. A value that MySQL can't hold (infinity, NaN, a year past 9999)
-is treated as the column's :class:`Unfit` rule says.
+:mod:`pg_to_mysql.postgres.session`), so a copied value and a changed one are the same bytes. A type that MySQL
+    does not have is kept as that text. The column's :class:`Unfit` rule says what happens to a value that MySQL
+    can't hold (infinity, NaN, a year past 9999).
 """
 
 from collections.abc import Callable
@@ -11,27 +11,28 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 LONGEST_VARCHAR = 255
-"""In characters. Longer ones become LONGTEXT."""
+"""The longest VARCHAR, in characters. Longer types become LONGTEXT."""
 LONGEST_KEY = 2800
-"""In bytes, of a key's texts together: InnoDB's limit of 3072 less room for the key's other columns."""
+"""The limit of all texts of a key together, in bytes: InnoDB's limit of 3072, less room for the other columns."""
 LONGEST_ROW = 60_000
-"""In bytes, of a row's VARCHARs together: MySQL's limit of 65,535 less room for the other columns."""
+"""The limit of all VARCHARs of a row together, in bytes: MySQL's 65,535, less room for the other columns."""
 WIDEST_DECIMAL = (65, 30)
-"""Digits and decimals of the widest DECIMAL, which ``numeric`` without a precision becomes."""
+"""Digits and decimals of the widest DECIMAL. ``numeric`` without a precision becomes this type."""
 SHOWN = "CASE WHEN num_nonnulls({}) = 1 THEN format('%s', {}) END"
-"""PostgreSQL's expression for what a type's output function gives, where a cast to text may give another text.
+"""PostgreSQL's expression for the result of a type's output function, if a cast to text may give another text.
 
-``IS NOT NULL`` is false of a composite value that has a NULL in a field.
+``IS NOT NULL`` is false for a composite value that has a NULL in a field.
 """
 CAST_DIFFERS = ("inet", "xml", "enum", "other")
-"""Types whose cast to text may differ: it is a function, or keeps XML's encoding, or is one of the user's own."""
+"""Types whose cast to text may differ, because it is a function, keeps XML's encoding, or is a user's own cast.
+"""
 
 
 class Unfit(StrEnum):
-    """What becomes of a value that MySQL's type can't hold."""
+    """What happens to a value that MySQL's type can't hold."""
 
     STOP = "stop"
-    """The run stops, and names the table, the column and the key."""
+    """The table is stopped, and the error names the table, the column and the key."""
     NULL = "null"
     """The value becomes NULL."""
     TEXT = "text"
@@ -43,41 +44,42 @@ class Fit:
     """Which of a type's values MySQL can hold."""
 
     source: str
-    """PostgreSQL's condition; ``{}`` is the quoted column, and is not NULL."""
+    """A condition in PostgreSQL; ``{}`` is the quoted column, which is not NULL."""
     text: Callable[[bytes], bool]
-    """The same of the output function's text."""
+    """The same condition on the output function's text."""
 
 
 @dataclass(frozen=True)
 class MySQLType:
-    """What a column is in MySQL, and how its values get there and are compared.
+    """The type of a column in MySQL, and how its values get there and are compared.
 
     In the SQL templates, ``{}`` is the quoted column.
     """
 
     name: str
     copied: str = "{}"
-    """PostgreSQL's expression for the copy; its text equals ``decode`` of the output function's text."""
+    """PostgreSQL's expression for the copy. Its text equals ``decode`` of the output function's text."""
     decode: Callable[[bytes], bytes | None] | None = None
-    """From the text of a change to what MySQL loads; None where that is the text itself."""
+    """Converts the text of a change to what MySQL loads; None if MySQL loads the text itself."""
     loaded: str = "{}"
-    """MySQL's expression over the loaded text."""
+    """MySQL's expression on the loaded text."""
     fit: Fit | None = None
-    """None where MySQL can hold every value, or may not hold one only because it is too long."""
+    """None if MySQL can hold every value, or every value that is not too long."""
     source_text: str = "{}::text"
     """PostgreSQL's canonical text for the comparison."""
     target_text: str = "{}"
-    """MySQL's canonical text for the comparison, as it is or as MySQL's CONCAT makes it."""
+    """MySQL's canonical text for the comparison, possibly as a non-text value that MySQL's CONCAT turns into the
+    text."""
     free_text: bool = False
     """Whether the canonical text may be empty or contain a comma."""
     binary: bool = False
-    """Whether MySQL has bytes, of which the canonical text has two digits each."""
+    """Whether MySQL stores bytes, which the canonical text shows with two digits each."""
     row_bytes: int = 0
-    """A VARCHAR's share of :data:`LONGEST_ROW`."""
+    """How many bytes of :data:`LONGEST_ROW` a VARCHAR uses."""
 
     @property
     def digests(self) -> tuple[str, str] | None:
-        """PostgreSQL's and MySQL's expression for the value's SHA-256; None where the canonical text is short."""
+        """PostgreSQL's and MySQL's expressions for the value's SHA-256; None if the canonical text is short."""
         if self.binary:
             return "encode(sha256({}), 'hex')", "SHA2({}, 256)"
         if self.free_text:
@@ -102,7 +104,7 @@ def _is_finite(text: bytes) -> bool:
 
 
 def _is_decimal(text: bytes) -> bool:
-    """Whether the widest DECIMAL holds it; ``numeric`` never shows an exponent."""
+    """Whether the widest DECIMAL can hold the number; ``numeric`` never shows an exponent."""
     digits, decimals = WIDEST_DECIMAL
     whole, _, fraction = text.removeprefix(b"-").partition(b".")
     return whole.isdigit() and len(whole) <= digits - decimals and len(fraction) <= decimals
@@ -113,7 +115,7 @@ def _has_four_digit_year(text: bytes) -> bool:
 
 
 # Both servers print the fewest digits that give the same number back, but place point and exponent
-# differently; so the text is taken apart into its digits and the power of ten of the last one.
+# differently. So the text is split into its digits and the power of ten of the last digit.
 _SOURCE_DIGITS = "ltrim(translate(split_part({}::text, 'e', 1), '-.', ''), '0')"
 _SOURCE_FLOAT = (
     "CASE WHEN {} = 0 THEN '0' WHEN {} <> 0 THEN concat(CASE WHEN {} < 0 THEN '-' END, rtrim("
@@ -141,7 +143,7 @@ _WRITTEN_IN_FULL = "abs({}) BETWEEN 1e16 AND 1e40"
 
 
 def _in_full(decimal: str) -> str:
-    """All digits of an integer; ``decimal`` makes a decimal number of a double that is an integer below 2**53."""
+    """All digits of an integer; ``decimal`` makes a double that is an integer below 2**53 decimal."""
     low, high = 2**40, 2**80
     above_low, above_high = f"floor(abs({{}}) / {low})", f"floor(abs({{}}) / {high})"
     parts = [above_high, f"{above_low} - {above_high} * {low}", f"abs({{}}) - {above_low} * {low}"]
@@ -179,7 +181,7 @@ _FIXED: dict[str, MySQLType] = {
     "bool": MySQLType("BOOLEAN", copied="{}::int", decode=_boolean, source_text="{}::int::text"),
     "uuid": MySQLType("CHAR(36) CHARACTER SET ascii COLLATE ascii_bin"),
     "date": MySQLType("DATE", fit=Fit("{} BETWEEN '0001-01-01' AND '9999-12-31'", _has_four_digit_year)),
-    # MySQL always shows six decimals, PostgreSQL none that are zeros at the end: MySQL's are cut off.
+    # MySQL always shows six decimals, but PostgreSQL no trailing zeros, so MySQL's trailing zeros are cut off.
     "time": MySQLType("TIME(6)", target_text="TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))"),
     "timestamp": MySQLType(
         "DATETIME(6)",
@@ -209,7 +211,7 @@ _LONGEST_TEXT = {
     "pg_lsn": 17,
     "tid": 20,
 }
-"""In characters, of the types that are kept as a text that is never longer."""
+"""The longest text, in characters, of types that are kept as text of a limited length."""
 
 
 def mysql_type(
@@ -223,10 +225,12 @@ def mysql_type(
 ) -> MySQLType:
     """MySQL's type for a PostgreSQL type.
 
-    ``name`` is as in :class:`pg_to_mysql.tables.table.Column`. ``length`` is that of ``char(n)``,
-    ``varchar(n)``, ``bit(n)`` and ``varbit(n)``, or the precision of ``numeric(p, s)``. ``text_keys`` is 0 for a
-    column outside the table's key, else the number of the key's columns that may be text: they share an index's
-    bytes. ``row_bytes`` are left for a VARCHAR in the row.
+    :param name: as in :class:`pg_to_mysql.tables.table.Column`.
+    :param length: that of ``char(n)``, ``varchar(n)``, ``bit(n)`` and ``varbit(n)``, or the precision of
+        ``numeric(p, s)``.
+    :param text_keys: 0 for a column outside the table's key; otherwise the number of the key's columns that may
+        be text, because they share the bytes of an index.
+    :param row_bytes: how many bytes are left in the row for a VARCHAR.
     """
     # 4 bytes a character
     longest = LONGEST_KEY // 4 // text_keys if text_keys else min(LONGEST_VARCHAR, row_bytes // 4)
@@ -244,7 +248,7 @@ def mysql_type(
         length = _LONGEST_TEXT.get(name) if kind is None and length is None else length
         text = _text(None if kind else length, longest, in_key=bool(text_keys), padded=name == "bpchar")
         return replace(text, source_text=SHOWN) if name in CAST_DIFFERS else text
-    # A NULL in a key would be no key
+    # a key can't contain NULL
     return _null_if_unfit(kind) if unfit is Unfit.NULL and not text_keys else kind
 
 
@@ -259,10 +263,10 @@ def _text(length: int | None, longest: int, *, in_key: bool, padded: bool) -> My
 
 
 def _numeric(precision: int | None, scale: int | None) -> MySQLType | None:
-    """None where DECIMAL is too narrow for the type."""
+    """None if DECIMAL is too narrow for the type."""
     most_digits, most_decimals = WIDEST_DECIMAL
     if precision is None or scale is None:
-        # What a number shows after its last digit that counts is zeros, which MySQL adds and both cut off.
+        # MySQL adds zeros after a number's last significant digit, so both sides cut them off.
         return MySQLType(
             f"DECIMAL({most_digits}, {most_decimals})",
             fit=Fit(
@@ -296,7 +300,7 @@ def _null_if_unfit(kind: MySQLType) -> MySQLType:
 
 
 def type_length(type_name: str, modifier: int) -> tuple[int | None, int | None]:
-    """Length, or precision and scale, from ``atttypmod``; see ``numerictypmodin`` of PostgreSQL's numeric.c."""
+    """Length, or precision and scale, from ``atttypmod``; see ``numerictypmodin`` in PostgreSQL's numeric.c."""
     if type_name in ("bit", "varbit"):
         return (modifier, None) if modifier >= 0 else (None, None)
     if modifier < 4:

@@ -10,15 +10,15 @@ from pg_to_mysql.tables.types import Unfit
 
 @dataclass(frozen=True)
 class UnfitRules:
-    """What the user chose for values that MySQL can't hold: in general, and for single columns."""
+    """The user's rules for values that MySQL can't hold: a general rule, and rules for single columns."""
 
     general: Unfit = Unfit.STOP
     columns: Mapping[tuple[str, str], Unfit] = field(default_factory=dict)
-    """By the names of table and column."""
+    """Rules by table name and column name."""
 
     @classmethod
     def parse(cls, rules: Iterable[str]) -> "UnfitRules":
-        """From ``stop``, ``null``, ``text`` or ``TABLE.COLUMN=RULE``, as the user writes them."""
+        """Parse rules as the user writes them: ``stop``, ``null``, ``text`` or ``TABLE.COLUMN=RULE``."""
         general = Unfit.STOP
         columns = {}
         for rule in rules:
@@ -26,7 +26,7 @@ class UnfitRules:
             table, _, column = where.partition(".")
             if name not in list(Unfit) or (where and not (table and column)):
                 raise WrongSettings(
-                    f"unfit is {rule!r}: stop, null, text and TABLE.COLUMN= one of these are allowed",
+                    f"unfit is {rule!r}: use stop, null or text, or TABLE.COLUMN= and one of these",
                     settings={Setting.UNFIT: None},
                 )
             if where:
@@ -40,7 +40,7 @@ class UnfitRules:
         return self.columns.get((table, column), self.general)
 
     def kept(self, stored: Table, live: Table) -> Table:
-        """The table as it is now, with the rules that it had before; a younger column may have one of its own."""
+        """The table as it is now, with the rules that it had before. A newer column may have its own rule."""
         before = {column.attnum: column.unfit for column in stored.columns}
         columns = tuple(
             replace(

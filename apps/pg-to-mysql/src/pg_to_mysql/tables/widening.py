@@ -1,11 +1,11 @@
-"""Which column can hold all values of another one."""
+"""Which columns can hold all values of another column."""
 
 from pg_to_mysql.tables.table import Column
 from pg_to_mysql.tables.types import WIDEST_DECIMAL, Unfit
 
 
 def same_type(a: Column, b: Column) -> bool:
-    """Whether both have one type, with one length."""
+    """Whether both have the same type with the same length."""
     return (a.type_oid, a.modifier) == (b.type_oid, b.modifier)
 
 
@@ -37,7 +37,7 @@ def _holds_numeric(wide: Column, narrow: Column) -> bool:
     if wide.scale == narrow.scale:
         return _at_least(wide.length, narrow.length) and (wide.length is not None or narrow.length is None)
     if Unfit.TEXT in (wide.unfit, narrow.unfit):
-        return False  # 1.5 and 1.50 are two texts
+        return False  # 1.5 and 1.50 are different texts
     most_digits, most_decimals = WIDEST_DECIMAL
     digits, decimals = (
         (most_digits, most_decimals) if wide.length is None or wide.scale is None else (wide.length, wide.scale)

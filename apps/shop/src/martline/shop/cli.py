@@ -25,7 +25,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 
 @console_command
 def shop_init() -> Result:
-    """Create the source's tables in PostgreSQL, where they are not there."""
+    """Create the source's tables in PostgreSQL, unless they exist."""
     with connect() as connection:
         return {"tables": create_tables(connection)}
 
@@ -36,26 +36,32 @@ def shop_init() -> Result:
 @click.option("--orders", type=COUNT, default=0, help="How many orders to add, with one to five details each.")
 @click.option("--reviews", type=COUNT, default=0, help="How many reviews to add.")
 @click.option("--loyalty", type=COUNT, default=0, help="How many loyalty entries to add.")
-@click.option("--seed", type=SEED, help="Makes the rows; a seed's batch is added once. [default: a random one]")
-@click.option("--locale", type=click.Choice(LOCALES), help="Of names and texts. [default: en_US]")
-@click.option("--until", type=DAY, help="The last day on which anything happens. [default: today, in UTC]")
-@click.option("--append", is_flag=True, help="Add a batch after those that are there: its seed is the next one.")
-@click.option("--only", type=click.Choice(TABLES), multiple=True, help="Only this table; may be given again.")
 @click.option(
-    "--processes", type=COUNT, help="That make rows beside this one. [default: as many as cores, 4 at most]"
+    "--seed", type=SEED, help="Determines the rows. The batch of a seed is added only once. [default: random]"
 )
-@click.option("--to-csv", type=FOLDER, help="Write files into this new folder instead, one for each table.")
-@click.option("--to-parquet", type=FOLDER, help="The same as Parquet.")
+@click.option("--locale", type=click.Choice(LOCALES), help="The locale of names and texts. [default: en_US]")
+@click.option("--until", type=DAY, help="The last day on which anything happens. [default: today, in UTC]")
+@click.option("--append", is_flag=True, help="Add a batch after the existing ones, with the next seed.")
+@click.option(
+    "--only", type=click.Choice(TABLES), multiple=True, help="Add only this table. May be given several times."
+)
+@click.option(
+    "--processes", type=COUNT, help="How many other processes make rows. [default: one per core, at most 4]"
+)
+@click.option("--to-csv", type=FOLDER, help="Write CSV files into this new folder instead, one for each table.")
+@click.option("--to-parquet", type=FOLDER, help="Write Parquet files into this new folder instead.")
 @click.option("--dirty", type=COUNT, default=0, help="How many rows of each kind of defect to add.")
-@click.option("--live", type=RATE, help="Go on changing the shop, so many changes a second, until stopped.")
+@click.option(
+    "--live", type=RATE, help="Keep changing the shop, at this many changes a second, until SIGTERM or Ctrl-C."
+)
 def shop_generate(
     append: bool, to_csv: Path | None, to_parquet: Path | None, live: float | None, **options: Any
 ) -> Result:
-    """Add generated rows to the source's tables, all of them or none."""
+    """Add generated rows to the source's tables: either all of them or none."""
     if len([option for option in (append, to_csv, to_parquet, live) if option]) > 1:
         raise click.UsageError("--append, --to-csv, --to-parquet and --live exclude each other.")
     if append and options["seed"] is not None:
-        raise click.UsageError("--append takes the next seed: leave --seed out.")
+        raise click.UsageError("--append uses the next seed: leave --seed out.")
     if live:
         return _live(live, **options)
     request = _request(**options)
@@ -71,11 +77,11 @@ def shop_generate(
 
 
 def _live(rate: float, *, seed: int | None, locale: str | None, **options: Any) -> Result:
-    """A run without a seed goes on with the one before it."""
+    """A run without a seed continues with seed 1."""
     from martline.shop.live import Live
 
     if given := sorted(name for name, value in options.items() if value):
-        raise click.UsageError(f"--live takes --seed and --locale alone: leave --{given[0]} out.")
+        raise click.UsageError(f"--live can only be combined with --seed and --locale: leave --{given[0]} out.")
     seed = 1 if seed is None else seed
     stop = stopped_by_signals()
     with connect() as connection:

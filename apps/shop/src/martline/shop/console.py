@@ -1,4 +1,4 @@
-"""What the shop's console scripts have in common."""
+"""What the shop's console scripts share."""
 
 import signal
 import threading
@@ -6,11 +6,11 @@ import threading
 import click
 
 SEED = click.IntRange(min=0, max=2**63 - 1)
-"""What PostgreSQL's bigint holds."""
+"""Seeds that fit PostgreSQL's bigint."""
 
 
 def stopped_by_signals() -> threading.Event:
-    """Set by SIGTERM and Ctrl-C from now on."""
+    """An event that SIGTERM and Ctrl-C set from now on."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())

@@ -1,4 +1,4 @@
-"""A batch of generated rows in PostgreSQL: all of them or none, and each batch once."""
+"""Adds a batch of generated rows to PostgreSQL: all rows or none, and each batch only once."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,14 +26,14 @@ from martline.shop.source import Lock
 log = logging.getLogger(__name__)
 
 ROWS_OF_A_COPY = 2**19
-"""PostgreSQL keeps the foreign keys that it has yet to check in memory until a COPY ends."""
+"""Rows in one COPY. PostgreSQL keeps the foreign keys to check in memory until a COPY ends."""
 
 
 def generate(connection: psycopg.Connection, request: Request, *, append: bool = False) -> dict[str, Any]:
     """Add a batch of rows in one transaction; return its seed, the number of rows by table, and its defects.
 
-    A batch is known by its seed: tables of it that are in the database already are not added again. With
-    ``append`` the seed is the next one after those that are there.
+    A batch is identified by its seed: those of its tables that are already in the database are not added again.
+    With ``append``, the seed is the next one after the existing ones.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.GENERATE])
@@ -42,7 +42,7 @@ def generate(connection: psycopg.Connection, request: Request, *, append: bool =
         known = _Known.read(connection, request)
         wanted = [table for table in TABLES if table in request.only and table not in known.tables]
         if not wanted:
-            log.info("the batch with seed %d is there already: nothing to add", request.seed)
+            log.info("the batch with seed %d already exists: nothing to add", request.seed)
             return {"seed": request.seed, "rows": {}, "rows_written": 0}
         with request.workers() as workers:
             batch = _Batch(connection, workers, known.plan)
@@ -58,7 +58,7 @@ def _next_seed(connection: psycopg.Connection) -> int:
 
 @dataclass(frozen=True)
 class _Known:
-    """What the database holds of a batch."""
+    """What the database has of a batch."""
 
     plan: Plan | None
     tables: Sequence[str]
@@ -73,17 +73,17 @@ class _Known:
         sizes, plan, tables = row
         if sizes != asdict(request.sizes):
             raise Failure(
-                f"Seed {request.seed} has been used for a batch of other sizes ({sizes}): choose another seed"
+                f"Seed {request.seed} was used for a batch of other sizes ({sizes}): choose another seed"
             )
         if plan is None:
-            return cls(None, TABLES)  # an earlier version's, which added all tables
+            return cls(None, TABLES)  # stored by an earlier version, which added all tables
         known = Plan.from_json(plan)
-        # It keeps its last day: the same batch may well be asked for again on another one.
+        # It keeps its last day, because the same batch may be requested again on another day.
         kept = {"locale": known.locale, "dirty": known.dirty}
         for name, found in kept.items():
             if (asked := getattr(request, name)) and asked != found:
                 raise Failure(
-                    f"Seed {request.seed} has been used for a batch with --{name} {found}: choose another seed"
+                    f"Seed {request.seed} was used for a batch with --{name} {found}: choose another seed"
                 )
         return cls(known, tables)
 
@@ -126,18 +126,20 @@ class _Batch:
         return {"rows": added, "rows_written": sum(added.values()), **as_result(found)}
 
     def _fitted(self, plan: Plan) -> Plan:
-        """The plan with the categories that are there, and what it lacks taken from earlier batches."""
+        """The plan with the existing categories; what the batch lacks is taken from earlier batches."""
         if self._has_categories():
             plan = replace(plan, adds_categories=False, leaves=tuple(self._leaves()))
             if plan.sizes.products and not plan.leaves:
-                raise Failure("Products need a category that is no other's parent: add one to productcategories")
+                raise Failure(
+                    "Products need a category that is not the parent of another: add one to productcategories"
+                )
         return replace(plan, earlier=self._earlier(plan))
 
     def _earlier(self, plan: Plan) -> Mapping[str, Plan]:
         found = {table: self._latest(table, need) for table, need in plan.sizes.lacking().items()}
         if late := [kept.until for kept in found.values() if kept.until > plan.until]:
             raise Failure(
-                f"The batch goes on with one that ends on {max(late)}: choose --until {max(late)} or later"
+                f"The batch uses rows of a batch that ends on {max(late)}: choose --until {max(late)} or later"
             )
         return found
 
@@ -163,7 +165,7 @@ class _Batch:
         return self._connection.execute("SELECT FROM productcategories LIMIT 1").rowcount > 0
 
     def _take_ids(self, maker: Maker) -> dict[str, int]:
-        """Take runs of ids from the tables' own sequences, and return the first ones."""
+        """Reserve ids from the tables' own sequences, and return the first id of each table."""
         extra = extra_rows(maker.shop.plan.dirty)
         return {table: self._take(table, maker.shop.count(table) + extra.get(table, 0)) for table in TABLES}
 
@@ -197,7 +199,7 @@ class _Batch:
                         piece = next(pieces, None) if written < ROWS_OF_A_COPY else None
 
     def _raise_earlier_users(self, users: Plan) -> None:
-        """Let the status of the earlier batch's users follow their points, which are more now."""
+        """Update the status of the earlier batch's users, who have more points now."""
         first = users.first_ids["users"]
         self._connection.execute(
             "UPDATE users SET loyalty_status = CASE WHEN points >= %(gold)s THEN 'Gold'"
@@ -216,18 +218,18 @@ class _Batch:
 
 @contextmanager
 def _in_a_sentence(table: str) -> Iterator[None]:
-    """Let what the table's constraints refuse be a :class:`Failure`."""
+    """Turn what the table's constraints refuse into a :class:`Failure`."""
     try:
         yield
     except psycopg.errors.ForeignKeyViolation as error:
         raise Failure(
-            f"Rows of {table} refer to rows that are not there ({error.diag.message_detail}):"
-            " add the batch's other tables first; rows of earlier batches must not be deleted"
+            f"Rows of {table} reference missing rows ({error.diag.message_detail}):"
+            " add the batch's other tables first, and do not delete rows of earlier batches"
         ) from error
     except psycopg.errors.UniqueViolation as error:
         raise Failure(
-            f"Rows of {table} are there already ({error.diag.message_detail}): they came in beside the sequence;"
-            " set it to above the highest id"
+            f"Rows of {table} already exist ({error.diag.message_detail}), because ids were not taken from the"
+            " sequence: set the sequence above the highest id"
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""A shop that goes on changing: new orders, users and reviews, states, stock, prices, and deletions.
+"""A shop that keeps changing: new orders, users and reviews, statuses, stock, prices, and deletions.
 
-Each change is known by its number; what it does follows from the seed and the number. The number is stored in the
-transaction of the changes, so that a run goes on exactly where the one before it ended, however it ended.
+Each change has a number, and its effect depends only on the seed and the number. The number is stored in the same
+transaction as the changes, so a run continues exactly where the previous run ended, however it ended.
 """
 
 import logging
@@ -30,8 +30,8 @@ MOST_AT_ONCE = 1000
 """Changes in one transaction."""
 LONGEST_PAUSE_SECONDS = 15
 RECENT_ORDERS = 2000
-"""So many of the last orders are looked through for one whose state may change."""
-# Of a hundred changes, so many are of each kind.
+"""How many of the last orders are searched for one whose status may change."""
+# How many of a hundred changes are of each kind.
 KINDS = {
     **{"order": 30, "state": 35, "stock": 12, "price": 6, "user": 7, "review": 6},
     **{"review_deletion": 2, "order_deletion": 2},
@@ -40,7 +40,7 @@ INDEXES = (
     "CREATE INDEX IF NOT EXISTS orderdetails_order_id ON orderdetails (order_id)",
     "CREATE INDEX IF NOT EXISTS loyaltypoints_user_id ON loyaltypoints (user_id)",
 )
-"""What it looks up by; without them, each deleted order and each delivery would read a whole table."""
+"""Indexes for its look-ups; without them, each deleted order and each delivery would read a whole table."""
 
 NOW = "date_trunc('second', clock_timestamp() AT TIME ZONE 'UTC')"
 STATES = """(VALUES
@@ -52,7 +52,7 @@ STATES = """(VALUES
 
 
 def _one_of(table: str, key: str, parameter: str) -> str:
-    """A row of a table, as far between its first and last key as the parameter says."""
+    """A row of a table; the parameter says how far between the first and the last key it is."""
     return (
         f"SELECT * FROM {table} WHERE {key} >= (SELECT min({key})"
         f" + (%({parameter})s * (max({key}) - min({key})))::bigint FROM {table}) ORDER BY {key} LIMIT 1"
@@ -82,7 +82,7 @@ STATEMENTS = {
         )
         INSERT INTO orderdetails (order_id, product_id, quantity, price_per_unit, total_price)
         SELECT order_id, product_id, quantity, price, quantity * price FROM made, bought""",
-    # A delivery gives points, a return takes them back, and the user's status is what all points make of it.
+    # A delivery gives points, a return takes them back, and the sum of all points decides the user's status.
     "state": f"""
         WITH chosen AS (
             SELECT order_id, user_id, floor(total_amount / %(amount_of_a_point)s)::integer AS points, later,
@@ -143,7 +143,7 @@ STATEMENTS = {
     "review_deletion": f"""
         DELETE FROM reviews USING ({_one_of("reviews", "review_id", "a")}) AS chosen
         WHERE reviews.review_id = chosen.review_id""",
-    # Nothing but its details refers to an order that was never delivered.
+    # Only its details reference an order that was never delivered.
     "order_deletion": f"""
         WITH chosen AS (
             SELECT order_id FROM orders, (
@@ -179,7 +179,7 @@ class Changes:
         self._kinds = [kind for kind, weight in KINDS.items() for _ in range(weight)]
 
     def at(self, number: int) -> Change:
-        """The change of that number."""
+        """The change with this number."""
         row = np.array([number], dtype=np.int64)
         draw = [float(self._numbers.fraction(f"live {column}", row)[0]) for column in range(5)]
         kind = self._kinds[int(draw[0] * len(self._kinds))]
@@ -214,7 +214,7 @@ class Changes:
 
 
 class Live:
-    """Makes changes at a rate until it is told to stop; waits while PostgreSQL is away."""
+    """Makes changes at a rate until it is told to stop; waits while PostgreSQL is down."""
 
     def __init__(self, seed: int, locale: str, rate: float) -> None:
         self._seed = seed
@@ -229,7 +229,12 @@ class Live:
             try:
                 with connect() as connection:
                     position = self._position(connection)
-                    log.info("going on with change %d of seed %d, %g a second", position, self._seed, self._rate)
+                    log.info(
+                        "continuing with change %d of seed %d, %g changes a second",
+                        position,
+                        self._seed,
+                        self._rate,
+                    )
                     pause = 1.0
                     self._go_on(connection, position, stop)
             except (psycopg.Error, Failure) as error:
@@ -247,7 +252,7 @@ class Live:
                 position += self._make(connection, position, min(due, MOST_AT_ONCE))
 
     def _make(self, connection: psycopg.Connection, position: int, count: int) -> int:
-        """Make so many changes in one transaction."""
+        """Make this many changes in one transaction."""
         changes = [self._changes.at(number) for number in range(position, position + count)]
         with connection.transaction(), connection.cursor() as cursor:
             moved = cursor.execute(
@@ -257,7 +262,7 @@ class Live:
             )
             if moved.rowcount != 1:
                 raise Failure(
-                    f"Another run makes the changes of seed {self._seed}: stop it or choose another --seed"
+                    f"Another run makes the changes of seed {self._seed}: stop that run, or choose another --seed"
                 )
             with connection.pipeline():
                 for change in changes:

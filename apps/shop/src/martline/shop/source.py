@@ -9,7 +9,7 @@ from martline.command import Failure
 from pg_to_mysql.command_line.environment import source_from_environment
 
 OLDEST, YOUNGEST = "shop.consumed_events", ("shop.dead_letter_pieces", "shop.live_changes")
-"""Tables that all versions have, and those that the last ones have added."""
+"""Tables that all versions have, and tables that recent versions have added."""
 
 
 class Lock(IntEnum):
@@ -20,19 +20,19 @@ class Lock(IntEnum):
 
 
 def connect() -> psycopg.Connection:
-    """Connect to the source; a table named without its schema is one of ``public``.
+    """Connect to the source. A table named without its schema is in ``public``.
 
-    Else it could be taken for one of the bookkeeping's schema, where the user is called as that is.
+    Otherwise it could be taken from the bookkeeping's schema, if the user has the same name as that schema.
     """
     connection = source_from_environment().connect({"search_path": "public"})
-    # Who has waited for a lock sees what its holder has written, whatever the server's default is.
+    # After waiting for a lock, see what its holder has written, whatever the server's default is.
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     connection.read_only = False
     return connection
 
 
 def create_tables(connection: psycopg.Connection) -> int:
-    """Create the tables that are not there, and return how many tables the shop has."""
+    """Create the missing tables, and return how many tables the shop has."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [Lock.INIT])
         connection.execute(resources.files("martline.shop").joinpath("schema.sql").read_text())
@@ -43,7 +43,7 @@ def create_tables(connection: psycopg.Connection) -> int:
 
 
 def require_tables(connection: psycopg.Connection) -> None:
-    """Raise :class:`Failure` if the tables are not there, or are those of an earlier version."""
+    """Raise :class:`Failure` if tables are missing, or belong to an earlier version."""
     tables = (OLDEST, *YOUNGEST)
     query = f"SELECT {', '.join(['to_regclass(%s)'] * len(tables))}"
     [(oldest, *youngest)] = connection.execute(query.encode(), tables)
@@ -51,5 +51,5 @@ def require_tables(connection: psycopg.Connection) -> None:
         raise Failure(f"The database {connection.info.dbname} has no shop tables: run shop-init first")
     if None in youngest:
         raise Failure(
-            f"The shop tables of {connection.info.dbname} are an earlier version's: run shop-init again"
+            f"The shop tables of {connection.info.dbname} belong to an earlier version: run shop-init again"
         )

@@ -1,1 +1,1 @@
-"""The shop's events: sent to Kafka, and stored in PostgreSQL, each with its effect exactly once."""
+"""The shop's events: sent to Kafka, and stored in PostgreSQL, where each takes effect exactly once."""

@@ -1,4 +1,4 @@
-"""One piece of work beside the caller's own."""
+"""One piece of work that runs beside the caller's own."""
 
 import threading
 from collections.abc import Callable
@@ -18,12 +18,12 @@ class Background(Generic[T]):
         self._thread.start()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it has ended; wait for that so long at most."""
+        """Whether it has ended; wait at most this long for it."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def result(self) -> T:
-        """What the function has returned, or raise what it has raised."""
+        """What the function has returned; raises what it has raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error

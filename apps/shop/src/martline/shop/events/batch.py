@@ -1,4 +1,4 @@
-"""What is stored together: rows made of messages, and how far each partition was read for them."""
+"""A batch to store together: rows made from messages, and how far each partition was read for them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,26 +16,26 @@ from martline.shop.events.topics import Partition
 class Rows:
     """Events on their way into one table, as parallel lists.
 
-    The events themselves are read once more when they are needed, which is seldom: to keep them takes as long as
-    to read them.
+    The events themselves are decoded again when they are needed. That is rare, and keeping them would take as
+    long as decoding them.
     """
 
     kind: type[Event]
     ids: list[str] = field(default_factory=list)
-    """Of the events, as PostgreSQL reads a UUID: 32 hexadecimal digits."""
+    """The events' ids in a form that PostgreSQL reads as UUIDs: 32 hexadecimal digits."""
     lines: list[str] = field(default_factory=list)
-    """Of ``COPY``."""
+    """The rows as lines of ``COPY``."""
     messages: list[KafkaMessage | Message] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def events(self) -> list[Event]:
-        """The events that the rows were made of."""
+        """The events that the rows were made from."""
         return [read_event(self.kind, value_of(message))[0] for message in self.messages]
 
     def pick(self, places: Iterable[int]) -> "Rows":
-        """Those at these places."""
+        """The rows at these positions."""
         picked = Rows(self.kind)
         for place in places:
             picked.ids.append(self.ids[place])
@@ -44,7 +44,7 @@ class Rows:
         return picked
 
     def rejected(self, place: int, reason: str, waits_for_user: int | None = None) -> Rejected:
-        """The message at this place as one that can't be stored."""
+        """The message at this position, as one that can't be stored."""
         message = self.messages[place]
         whole = message if isinstance(message, Message) else from_kafka(message)
         return Rejected(whole, reason, waits_for_user)
@@ -52,7 +52,7 @@ class Rows:
 
 @dataclass
 class Batch:
-    """Rows, the messages that can't be any, and the spans of the partitions that all came from."""
+    """Rows, the messages that can't become rows, and the spans of the partitions that they came from."""
 
     rows: dict[Target, Rows] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Batch:
     """Bytes of the messages' values."""
 
     def add(self, kind: type[Event], message: KafkaMessage | Message, value: bytes | None) -> None:
-        """Take in a message: as a row if it can be one."""
+        """Add a message, as a row if it can be one."""
         self.messages += 1
         self.size += len(value) if value else 0
         try:

@@ -27,19 +27,23 @@ SHOWN_BYTES = 64 * 1024
 @console_command
 @click.option("--users", type=click.IntRange(0, 2**24), default=0, help="How many events of new users to send.")
 @click.option("--reviews", type=click.IntRange(min=0), default=0, help="How many events of new reviews to send.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events a second. [default: no limit]")
-@click.option("--seed", type=SEED, help="Makes the events and their ids. [default: a random one]")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="How many events to send a second. [default: no limit]",
+)
+@click.option("--seed", type=SEED, help="Determines the events and their ids. [default: random]")
 @click.option(
     "--delivery-timeout",
     type=click.FloatRange(1, 86_400),
     default=120,
     metavar="SECONDS",
-    help="How long a broker that is away or refuses is tried.",
+    help="How long to retry while a broker is down or refuses messages.",
 )
 def shop_produce(
     users: int, reviews: int, rate: float | None, seed: int | None, delivery_timeout: float
 ) -> Result:
-    """Send events to Kafka, all of them, or until SIGTERM or Ctrl-C."""
+    """Send events to Kafka, until all are sent or SIGTERM or Ctrl-C ends it."""
     from martline.shop.events.producer import produce, read_purchases
 
     stop = stopped_by_signals()
@@ -52,9 +56,14 @@ def shop_produce(
 
 
 @console_command
-@click.option("--until-caught-up", is_flag=True, help="End when all that is there now has been stored.")
 @click.option(
-    "--batch-size", type=click.IntRange(1, 1_000_000), default=10_000, help="Events in a transaction at most."
+    "--until-caught-up", is_flag=True, help="End when everything that is in the topics now has been stored."
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1_000_000),
+    default=10_000,
+    help="Maximum number of events in one transaction.",
 )
 @click.option(
     "--wait-for-user",
@@ -63,9 +72,14 @@ def shop_produce(
     metavar="SECONDS",
     help="How long a review may wait for its user's registration.",
 )
-@click.option("--start-over", multiple=True, metavar="TOPIC", help="Read this topic from its beginning.")
+@click.option(
+    "--start-over",
+    multiple=True,
+    metavar="TOPIC",
+    help="Read this topic again from its first message. May be given several times.",
+)
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics and /healthz on this port.")
-@click.option("--metrics-address", default="127.0.0.1", help="Serve them on this address.")
+@click.option("--metrics-address", default="127.0.0.1", help="The address to serve them on.")
 def shop_consume(
     until_caught_up: bool,
     batch_size: int,
@@ -74,18 +88,18 @@ def shop_consume(
     metrics_port: int | None,
     metrics_address: str,
 ) -> Result:
-    """Store the events of Kafka in PostgreSQL, each exactly once, until SIGTERM or Ctrl-C.
+    """Store the events from Kafka in PostgreSQL, each exactly once, until SIGTERM or Ctrl-C.
 
-    Several at the same time share the work.
+    Several consumers at the same time share the work.
     """
     from martline.shop.events.consumer import Consumer, Options
     from martline.shop.events.metrics import Metrics
 
     stop = stopped_by_signals()
-    # What is loaded by now stays, and messages refer to nothing in circles: the search for circles is to be rare.
+    # Loaded modules stay, and messages form no reference cycles, so the search for cycles can be rare.
     gc.freeze()
     gc.set_threshold(50_000)
-    # The thread that writes waits for PostgreSQL often, and is not to wait as long for that which reads.
+    # The writing thread often waits for PostgreSQL, and should not also wait long for the reading thread.
     sys.setswitchinterval(0.001)
     metrics = Metrics()
     if metrics_port is not None:
@@ -97,7 +111,7 @@ def shop_consume(
 @console_command
 @click.option("--max", "most", type=click.IntRange(min=1), default=100, help="How many to list, oldest first.")
 def list_dead_letters(most: int) -> Result:
-    """List the messages that could not be stored, a line of JSON for each, and their number."""
+    """List the messages that could not be stored, one line of JSON each, and then their number."""
     from martline.shop.events import dead_letters
 
     with _shop() as connection:
@@ -116,9 +130,7 @@ def show_dead_letter(letter_id: int, raw: bool) -> Result | None:
     with _shop() as connection:
         found = dead_letters.list_letters(connection, ids=[letter_id])
         if not found:
-            raise Failure(
-                f"There is no dead letter {letter_id}: shop-dead-letters list shows those that are there"
-            )
+            raise Failure(f"There is no dead letter {letter_id}: shop-dead-letters list shows the existing ones")
         message = dead_letters.read_message(connection, found[0])
     if raw:
         sys.stdout.buffer.write(message.value or b"")
@@ -132,10 +144,10 @@ def show_dead_letter(letter_id: int, raw: bool) -> Result | None:
 
 
 @console_command
-@click.option("--dry-run", is_flag=True, help="Say what would become of them, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen to them, and change nothing.")
 @click.option("--max", "most", type=click.IntRange(min=1), help="How many to try, oldest first. [default: all]")
 def replay_dead_letters(dry_run: bool, most: int | None) -> Result:
-    """Try to store the messages again: what is stored leaves the list, what fails says why."""
+    """Try to store the messages again. Those that are stored leave the list; the log says why others fail."""
     from martline.shop.events.dead_letters import count_letters
     from martline.shop.events.replay import Replayed, replay
     from martline.shop.events.topics import Topics
@@ -158,9 +170,16 @@ def replay_dead_letters(dry_run: bool, most: int | None) -> Result:
 
 
 @console_command
-@click.option("--older-than", "days", type=click.FloatRange(min=0), required=True, metavar="DAYS")
+@click.option(
+    "--older-than",
+    "days",
+    type=click.FloatRange(min=0),
+    required=True,
+    metavar="DAYS",
+    help="The minimum age in days.",
+)
 def discard_dead_letters(days: float) -> Result:
-    """Remove the messages for good that were put aside so many days ago."""
+    """Delete old dead letters for good."""
     from martline.shop.events.dead_letters import count_letters, remove_older
 
     with _shop() as connection:
@@ -170,7 +189,7 @@ def discard_dead_letters(days: float) -> Result:
 
 @click.group()
 def shop_dead_letters() -> None:
-    """See after the messages that could not be stored."""
+    """List, show, replay and discard the messages that could not be stored."""
 
 
 shop_dead_letters.add_command(list_dead_letters, "list")
@@ -181,7 +200,7 @@ shop_dead_letters.add_command(discard_dead_letters, "discard")
 
 @contextmanager
 def _shop() -> Iterator["psycopg.Connection"]:
-    """A connection to the database, whose tables are there. shop-produce starts faster where it needs none."""
+    """A connection to the database, after a check of its tables. shop-produce starts faster without it."""
     from martline.shop.source import connect, require_tables
 
     with connect() as connection:
@@ -191,7 +210,7 @@ def _shop() -> Iterator["psycopg.Connection"]:
 
 
 def _shown(part: bytes | None) -> str | dict[str, str] | None:
-    """A text as it is, other bytes in base64, and of what is long the beginning."""
+    """A text unchanged, other bytes in base64, and only the beginning if it is long."""
     if part is None:
         return None
     start = part[:SHOWN_BYTES]

@@ -1,8 +1,8 @@
-"""The event consumer: each event has its effect exactly once, whatever dies.
+"""The event consumer: each event takes effect exactly once, whatever dies.
 
-A batch's rows, the ids of its events, its dead letters and the offsets after it are written in one PostgreSQL
-transaction, and the consumer starts from the offsets in PostgreSQL. Whatever goes wrong on the way, the session
-with both servers ends, and the next one begins at what is stored.
+A batch's rows, the ids of its events, its dead letters and the next offsets are written in one PostgreSQL
+transaction, and the consumer starts from the offsets in PostgreSQL. If anything fails, the session with both
+servers ends, and the next session starts from the stored offsets.
 """
 
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 AWAY_SECONDS = 60
-"""So long a run that is to end waits for a server that is away."""
+"""How many seconds a run with ``--until-caught-up`` waits for a server that is down."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ class Options:
 
     until_caught_up: bool = False
     start_over: tuple[str, ...] = ()
-    """Topics that are read from their beginning, whatever was stored of them."""
+    """Topics to read from their beginning, whatever was stored from them."""
     batch_size: int = 10_000
-    """Events in a transaction at most."""
+    """Maximum number of events in a transaction."""
     patience: float = 10
     """Seconds that a review may wait for its user."""
 
 
 @dataclass
 class Counts:
-    """What became of the messages."""
+    """What happened to the messages."""
 
     read: int = 0
     stored: int = 0
@@ -70,12 +70,12 @@ class Consumer:
         self._to_start_over = set(options.start_over)
         if unknown := self._to_start_over - set(self._topics.kinds):
             known = ", ".join(self._topics.kinds)
-            raise Failure(f"{', '.join(sorted(unknown))} is no topic of events: they are {known}")
+            raise Failure(f"{', '.join(sorted(unknown))} is not a topic of events: use one of {known}")
         self._goal: Mapping[Partition, int] | None = None
         self._went_on = time.monotonic()
 
     def run(self, stop: StopSignal) -> Counts:
-        """Consume; a server that is away is waited for."""
+        """Consume; wait for servers that are down."""
         pause = SHORTEST_PAUSE
         while not stop.is_set():
             began = time.monotonic()
@@ -105,7 +105,7 @@ class Consumer:
                 session.run(group, self._topics.kinds, stop, self._goal, self._count)
 
     def _bear(self, error: Exception, pause: float) -> None:
-        """Say why it does not go on, or raise the error if it won't pass."""
+        """Log why it pauses, or raise the error if it will not pass."""
         cause = cause_of(error)
         away = time.monotonic() - self._went_on
         if cause is None or (self._options.until_caught_up and away > AWAY_SECONDS):
@@ -116,11 +116,11 @@ class Consumer:
     def _start_over(self, connection: psycopg.Connection) -> None:
         if self._to_start_over:
             count = forget_topics(connection, self._to_start_over)
-            log.info("starts over with %s: %d offsets forgotten", ", ".join(sorted(self._to_start_over)), count)
+            log.info("starting over with %s: forgot %d offsets", ", ".join(sorted(self._to_start_over)), count)
             self._to_start_over = set()
 
     def _begin_partitions(self, connection: psycopg.Connection, there: Mapping[str, Topic]) -> None:
-        """Write down where new partitions begin, so that it is noticed if Kafka removes messages from now on."""
+        """Store where new partitions begin, so that it is noticed if Kafka removes messages from now on."""
         stored = stored_offsets(connection)
         new = [place for topic in there.values() for place in topic.places if place not in stored]
         for partition, first in self._topics.firsts(new).items():

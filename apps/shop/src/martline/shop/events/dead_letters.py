@@ -1,8 +1,8 @@
 """Messages that could not be stored, kept in PostgreSQL with the reason and all their bytes.
 
-They are written in the transaction of the offsets that pass over them, so that each is there exactly once,
-whatever dies; and no limit of the broker's is in their way. A review whose user is not there yet is one of them
-too, until the time is over that it may wait: till then the consumers try it again by themselves.
+They are written in the same transaction as the offsets after them, so each exists exactly once, whatever dies,
+and no limit of the broker applies. A review whose user does not exist yet is one of them too, with a deadline:
+until then the consumers try it again by themselves.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -29,12 +29,12 @@ class Rejected:
     message: Message
     reason: str
     waits_for_user: int | None = None
-    """The only thing that is missing, if it is this."""
+    """The user whom the event waits for, if nothing else is wrong with it."""
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """What is known of a message that was put aside, besides its bytes."""
+    """A dead letter without its bytes."""
 
     id: int
     topic: str
@@ -69,7 +69,7 @@ class DeadLetter:
 def put_aside(
     connection: psycopg.Connection, rejected: Sequence[Rejected], identities: dict[str, str], patience: float
 ) -> None:
-    """Write messages down, in the caller's transaction; one that waits does so for ``patience`` seconds."""
+    """Store messages, in the caller's transaction; those that wait may do so for ``patience`` seconds."""
     for one in rejected:
         message = one.message
         row = connection.execute(
@@ -77,7 +77,7 @@ def put_aside(
             " value_bytes, headers, reason, waits_for_user, waits_until)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::bigint,"
             " CASE WHEN %s::bigint IS NOT NULL THEN now() + make_interval(secs => %s) END)"
-            # The topic is read once more from its beginning.
+            # This happens when the topic is read again from its beginning.
             ' ON CONFLICT (topic_id, partition, "offset") DO UPDATE SET reason = excluded.reason,'
             " tries = letter.tries + 1, tried_at = now(), waits_for_user = excluded.waits_for_user,"
             " waits_until = excluded.waits_until RETURNING dead_letter_id, tries = 1",
@@ -108,7 +108,7 @@ def _write_parts(connection: psycopg.Connection, letter: int, parts: dict[str, b
 def list_letters(
     connection: psycopg.Connection, most: int | None = None, ids: Collection[int] | None = None
 ) -> list[DeadLetter]:
-    """The dead letters, oldest first, waiting ones among them."""
+    """The dead letters, oldest first, including those that wait."""
     rows = connection.execute(
         sql.SQL(
             "SELECT {} FROM shop.dead_letters WHERE %s::bigint[] IS NULL OR dead_letter_id = ANY(%s)"
@@ -126,7 +126,7 @@ def count_letters(connection: psycopg.Connection) -> int:
 
 
 def lock_letters(connection: psycopg.Connection, after: int, most: int) -> list[DeadLetter]:
-    """Some with greater ids than ``after``, locked for the caller's transaction, but none that others hold."""
+    """Some letters with ids above ``after``, locked for the caller's transaction; skips locked ones."""
     rows = connection.execute(
         sql.SQL(
             "SELECT {} FROM shop.dead_letters WHERE dead_letter_id > %s"
@@ -138,7 +138,7 @@ def lock_letters(connection: psycopg.Connection, after: int, most: int) -> list[
 
 
 def lock_those_whose_user_came(connection: psycopg.Connection, most: int) -> list[DeadLetter]:
-    """Some that wait for a user who is there now, locked for the caller's transaction."""
+    """Some letters that wait for a user who exists now, locked for the caller's transaction."""
     rows = connection.execute(
         sql.SQL(
             "SELECT {} FROM shop.dead_letters WHERE waits_until IS NOT NULL"
@@ -151,7 +151,7 @@ def lock_those_whose_user_came(connection: psycopg.Connection, most: int) -> lis
 
 
 def end_waiting(connection: psycopg.Connection) -> list[DeadLetter]:
-    """Let those be dead letters whose time is over, and return them."""
+    """End the wait of letters whose deadline has passed, and return them."""
     rows = connection.execute(
         sql.SQL(
             "UPDATE shop.dead_letters SET waits_until = NULL WHERE waits_until <= now()"
@@ -171,7 +171,7 @@ def some_wait(connection: psycopg.Connection) -> bool:
 
 
 def read_message(connection: psycopg.Connection, letter: DeadLetter) -> Message:
-    """The message as Kafka had it."""
+    """The message as it was in Kafka."""
     parts: dict[str, bytearray] = {}
     for name, piece in _pieces(connection, letter.id):
         parts.setdefault(name, bytearray()).extend(piece)
@@ -194,7 +194,7 @@ def read_message(connection: psycopg.Connection, letter: DeadLetter) -> Message:
 
 
 def _pieces(connection: psycopg.Connection, letter: int) -> Iterator[tuple[str, bytes]]:
-    """A few at a time, so that the server needs little memory."""
+    """Read a few pieces at a time, so that the server needs little memory."""
     with connection.cursor(name="dead_letter_pieces", binary=True) as cursor:
         cursor.itersize = 8
         cursor.execute(
@@ -205,7 +205,7 @@ def _pieces(connection: psycopg.Connection, letter: int) -> Iterator[tuple[str, 
 
 
 def note_failure(connection: psycopg.Connection, letter: DeadLetter, reason: str) -> None:
-    """Write down that it was tried again, and why it failed."""
+    """Record that the letter was tried again, and why it failed."""
     connection.execute(
         "UPDATE shop.dead_letters SET reason = %s, tries = tries + 1, tried_at = now(), waits_until = NULL"
         " WHERE dead_letter_id = %s",
@@ -214,12 +214,12 @@ def note_failure(connection: psycopg.Connection, letter: DeadLetter, reason: str
 
 
 def remove_letters(connection: psycopg.Connection, letters: Collection[int]) -> None:
-    """Take them from the list, with their bytes."""
+    """Delete these letters, with their bytes."""
     connection.execute("DELETE FROM shop.dead_letters WHERE dead_letter_id = ANY(%s)", [list(letters)])
 
 
 def remove_older(connection: psycopg.Connection, days: float) -> int:
-    """Take those from the list that were put aside so long ago, and return how many."""
+    """Delete the letters that are older than this, and return how many there were."""
     return connection.execute(
         "DELETE FROM shop.dead_letters WHERE put_aside_at < now() - make_interval(secs => %s)"
         " AND waits_until IS NULL",
@@ -232,7 +232,7 @@ def _iso(moment: datetime) -> str:
 
 
 def _moment(milliseconds: int | None) -> str | int | None:
-    """As people write it; a number that is no moment of the calendar stays one."""
+    """The time in ISO format; a number outside the calendar stays a number."""
     if milliseconds is None:
         return None
     try:

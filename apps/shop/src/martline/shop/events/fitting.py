@@ -1,4 +1,4 @@
-"""Which events of a batch fit the database, told by a few queries for the whole batch."""
+"""Finds which events of a batch fit the database, with a few queries for the whole batch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Misfit:
 
     reason: str
     waits_for_user: int | None = None
-    """The only thing that is missing, if it is this."""
+    """The user whom the event waits for, if nothing else is wrong with it."""
 
 
 REPEATED = Misfit("the event was stored before")
@@ -24,7 +24,7 @@ Judge = Callable[[Any], Misfit | None]
 
 
 def misfits(connection: psycopg.Connection, rows: Rows) -> Iterator[Misfit | None]:
-    """For each event in turn why it can't be stored, :data:`REPEATED`, or None if it fits."""
+    """For each event, in order: why it can't be stored, or :data:`REPEATED`, or None if it fits."""
     query = "SELECT event_id FROM shop.consumed_events WHERE event_id = ANY(%s)"
     done = {event_id.hex for event_id in _found(connection, query, rows.ids)}
     events = rows.events()

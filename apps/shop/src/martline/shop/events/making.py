@@ -1,6 +1,7 @@
-"""Events that are made up: their ids and texts follow from the seed and their number alone.
+"""Generated events: their ids and texts depend only on the seed and the event's number.
 
-Each is a template's bytes with values filled in: a serializer's call takes longer than all the rest.
+Each event is a template of bytes with values filled in, because calling a serializer takes longer than everything
+else.
 """
 
 import hashlib
@@ -15,20 +16,20 @@ from martline.shop.generation.plan import LOCALES
 from martline.shop.generation.pool_files import read_pools
 
 USERS_OF_A_SEED = 2**24
-"""Each seed has so many ids of users."""
+"""How many user ids each seed has."""
 SMALL_SEEDS = 2**28
-"""Seeds below have ids of their own; those from here on share as many, by their hash."""
+"""Smaller seeds have their own ids; larger seeds share the same number of ids, by their hash."""
 LARGE_SEEDS = SMALL_SEEDS - FIRST_SENT_USER // USERS_OF_A_SEED
 LOYALTY = (b"Gold", b"Silver", b"Bronze")
 
 Maker = Callable[[range], Iterator[tuple[bytes, bytes]]]
-"""From events' numbers to their keys and their JSON. They occur when it is called."""
+"""Makes the keys and the JSON of events from their numbers. They occur at the time of the call."""
 
 
 def user_maker(seed: int) -> Maker:
-    """Events of new users. The key is the user's id, so that all events of a user are in one partition."""
+    """Events of new users. The key is the user's id, so all events of a user are in one partition."""
     first_names, last_names = _names("first_names"), _names("last_names")
-    # Their numbers have no common divisor, so that all pairs occur.
+    # The two lengths must have no common divisor, so that all pairs of names occur.
     while math.gcd(len(first_names), len(last_names)) > 1:
         last_names.pop()
     head, first_id = _id_head(seed, NewUser.topic), first_user(seed)
@@ -52,7 +53,7 @@ def user_maker(seed: int) -> Maker:
 
 
 def review_maker(seed: int, purchases: Sequence[tuple[int, int]]) -> Maker:
-    """Events of new reviews, of users and products that ``purchases`` names."""
+    """Events of new reviews, by users and of products from ``purchases``."""
     texts = [_quoted(text) for locale in LOCALES for text in read_pools(locale)["texts"]]
     head = _id_head(seed, NewReview.topic)
 
@@ -71,19 +72,19 @@ def review_maker(seed: int, purchases: Sequence[tuple[int, int]]) -> Maker:
 
 
 def _in_turn(pool: Sequence[bytes], numbers: range) -> Iterator[bytes]:
-    """For each number one of the pool, which begins again after its end."""
+    """For each number an entry of the pool, which starts again after its end."""
     start = numbers.start % len(pool)
     return islice(cycle([*pool[start:], *pool[:start]]), len(numbers))
 
 
 def first_user(seed: int) -> int:
-    """The id of the first user whom this seed makes."""
+    """The id of the first user of this seed."""
     slot = seed if seed < SMALL_SEEDS else SMALL_SEEDS + _hash(f"{seed}") % LARGE_SEEDS
     return FIRST_SENT_USER + slot * USERS_OF_A_SEED
 
 
 def _id_head(seed: int, topic: str) -> str:
-    """A UUID of version 8 (RFC 9562) up to the event's number: in order, as PostgreSQL's index likes them."""
+    """A UUID of version 8 (RFC 9562) up to the event's number. Such ids ascend within a seed."""
     digits = f"{_hash(f'{topic} {seed}'):016x}"
     return f"{digits[:8]}-{digits[8:12]}-8{digits[12:15]}-8000-"
 

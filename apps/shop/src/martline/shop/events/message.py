@@ -1,4 +1,4 @@
-"""A message as Kafka holds it, whatever it holds."""
+"""A message as it is in Kafka, whatever it contains."""
 
 from dataclasses import dataclass, field
 
@@ -22,11 +22,11 @@ class Message:
 
     @property
     def place(self) -> str:
-        """Where it is, for people."""
+        """The message's place, for people."""
         return f"{self.topic} {self.partition}/{self.offset}"
 
     def parts(self) -> dict[str, bytes]:
-        """Its bytes by the names of its parts; what is null is not among them."""
+        """Its bytes, by the names of its parts, without parts that are null."""
         parts = {"key": self.key, "value": self.value}
         for number, (name, value) in enumerate(self.headers):
             parts[f"header {number} name"] = name.encode()
@@ -35,7 +35,7 @@ class Message:
 
 
 def from_kafka(message: KafkaMessage) -> Message:
-    """The same, without what the client knows of it besides."""
+    """The message, without the client's own object."""
     kind, timestamp = message.timestamp()
     return Message(
         topic=str(message.topic()),

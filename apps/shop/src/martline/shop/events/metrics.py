@@ -1,4 +1,4 @@
-"""What a consumer tells over HTTP: Prometheus metrics, and whether it is stuck."""
+"""What a consumer serves over HTTP: Prometheus metrics, and whether it is stuck."""
 
 import json
 import threading
@@ -14,12 +14,12 @@ from martline.shop.events.topics import Partition
 from martline.shop.events.writer import Written
 
 STUCK_SECONDS = 120
-"""Since the consumer last went round: it is stuck. An idle one goes round ten times a second."""
+"""A consumer without a round of its loop for this long is stuck. An idle one makes ten rounds a second."""
 BATCH_SIZES = (1, 10, 100, 1000, 5000, 10_000, 20_000, 50_000, 100_000)
 
 
 class Metrics:
-    """What a consumer tells; documented in docs/events.md. HTTP reads it at any time."""
+    """The metrics of a consumer; see docs/events.md. HTTP may read them at any time."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -31,23 +31,28 @@ class Metrics:
             return Gauge(f"shop_consumer_{name}", text, ["topic", "partition"], registry=self.registry)
 
         self._events = Counter(
-            "shop_consumer_events", "Messages, by what became of them.", ["outcome"], registry=self.registry
+            "shop_consumer_events", "Messages by outcome.", ["outcome"], registry=self.registry
         )
         for outcome in ("stored", "repeated", "dead_letter"):
             self._events.labels(outcome)
         self._batches = Histogram(
-            "shop_consumer_batch_messages", "Messages of a batch.", buckets=BATCH_SIZES, registry=self.registry
+            "shop_consumer_batch_messages",
+            "Number of messages in a batch.",
+            buckets=BATCH_SIZES,
+            registry=self.registry,
         )
         self.interruptions = Counter(
-            "shop_consumer_interruptions", "Times that the consumer began again.", registry=self.registry
+            "shop_consumer_interruptions", "How often the consumer restarted its work.", registry=self.registry
         )
-        self._lag = gauge("lag_messages", "Messages of a partition that are not in a batch yet.")
-        self._lag_seconds = gauge("lag_seconds", "Age of the last message stored; 0 without messages after it.")
-        idle = Gauge("shop_consumer_idle_seconds", "Since the loop last went round.", registry=self.registry)
+        self._lag = gauge("lag_messages", "Messages of a partition that are not read yet.")
+        self._lag_seconds = gauge("lag_seconds", "Age of the last stored message; 0 if no message follows it.")
+        idle = Gauge(
+            "shop_consumer_idle_seconds", "Seconds since the last round of the loop.", registry=self.registry
+        )
         idle.set_function(lambda: time.monotonic() - self._beat_at)
 
     def serve(self, address: str, port: int) -> None:
-        """Answer to ``/metrics`` and ``/healthz`` on this address until the program ends."""
+        """Serve ``/metrics`` and ``/healthz`` on this address until the program ends."""
         metrics: Callable[..., Iterable[bytes]] = make_wsgi_app(self.registry)
 
         def answer(environment: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -69,12 +74,12 @@ class Metrics:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def beat(self, state: str) -> None:
-        """Tell that the consumer goes round."""
+        """Note that the consumer's loop makes a round."""
         self._beat_at = time.monotonic()
         self._state = state
 
     def show(self, written: Written) -> None:
-        """Tell of a batch that is stored."""
+        """Count a stored batch."""
         self._events.labels("stored").inc(written.stored)
         self._events.labels("repeated").inc(written.repeated)
         self._events.labels("dead_letter").inc(written.dead_letters)
@@ -85,7 +90,7 @@ class Metrics:
                 self._newest[partition] = span.newest.timestamp()[1] / 1000
 
     def show_lag(self, lag: Mapping[Partition, int]) -> None:
-        """Tell how many messages of each of the consumer's partitions are not in a batch yet."""
+        """Show how many messages of each of the consumer's partitions are not in a batch yet."""
         for partition in self._newest.keys() - lag.keys():
             del self._newest[partition]
         self._lag.clear()

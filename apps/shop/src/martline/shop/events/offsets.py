@@ -1,8 +1,8 @@
-"""How far each partition is stored: offsets in PostgreSQL, written in the transaction of the rows.
+"""How far each partition is stored: offsets in PostgreSQL, written in the same transaction as the rows.
 
-They fence the consumers from each other. A partition's row is updated only where it still says what the consumer
-has read from; where it does not, another consumer was quicker, and the whole transaction is rolled back. That
-holds whatever Kafka's group believes about who reads what.
+They fence the consumers off from each other. A partition's row is updated only if it still has the offset from
+which the consumer has read. If it does not, another consumer was faster, and the whole transaction is rolled
+back. This works no matter what Kafka's group assumes about who reads which partition.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,21 +16,21 @@ from martline.shop.events.topics import Partition, Topic
 
 
 class StoredByAnother(PassingFailure):
-    """Another consumer has stored these messages: look again where to go on."""
+    """Another consumer has stored these messages: read again from the stored offsets."""
 
 
 class OtherTopic(Failure):
-    """A topic is not the one that the offsets are of."""
+    """A topic is not the one that the offsets belong to."""
 
 
 @dataclass
 class Span:
-    """What was read of a partition: from an offset on, up to the next one to read."""
+    """What was read from a partition: the first offset, and the next offset to read."""
 
     start: int
     next: int
     newest: KafkaMessage | None = None
-    """The last message; None if there are none but Kafka's own."""
+    """The last message; None if there are only Kafka's own markers."""
 
 
 def stored_offsets(connection: psycopg.Connection) -> dict[Partition, tuple[str | None, int]]:
@@ -43,10 +43,10 @@ def stored_offsets(connection: psycopg.Connection) -> dict[Partition, tuple[str 
 
 
 def require_same_topics(connection: psycopg.Connection, topics: Mapping[str, Topic]) -> None:
-    """Raise :class:`OtherTopic` if offsets are of a topic that was since deleted and made anew."""
+    """Raise :class:`OtherTopic` if offsets belong to a topic that was deleted and created again."""
     with connection.transaction():
         for topic in topics.values():
-            # Offsets of an earlier version are of the topic that is there now, as far as anybody knows.
+            # Offsets of an earlier version are assumed to belong to the current topic.
             connection.execute(
                 "UPDATE shop.consumer_offsets SET topic_id = %s WHERE topic = %s AND topic_id IS NULL",
                 [topic.identity, topic.name],
@@ -54,13 +54,13 @@ def require_same_topics(connection: psycopg.Connection, topics: Mapping[str, Top
     for (name, _), (identity, _) in stored_offsets(connection).items():
         if name in topics and identity != topics[name].identity:
             raise OtherTopic(
-                f"The topic {name} was deleted and made anew since events of it were stored; nothing was passed"
-                f" over: to store the new topic from its beginning, run shop-consume --start-over {name}"
+                f"The topic {name} was deleted and created again after events from it were stored; nothing was"
+                f" skipped: to store the new topic from its beginning, run shop-consume --start-over {name}"
             )
 
 
 def begin_partition(connection: psycopg.Connection, partition: Partition, topic: Topic, first: int) -> int:
-    """The partition's next offset; ``first`` where nothing of it has been read."""
+    """The partition's next offset; ``first`` if nothing has been read from it."""
     with connection.transaction():
         connection.execute(
             "INSERT INTO shop.consumer_offsets (topic, partition, topic_id, next_offset) VALUES (%s, %s, %s, %s)"
@@ -72,12 +72,12 @@ def begin_partition(connection: psycopg.Connection, partition: Partition, topic:
             partition,
         ).fetchone()
     if row is None or row[0] != topic.identity:
-        raise StoredByAnother(f"The offsets of {topic.name} have just been changed by another")
+        raise StoredByAnother(f"Another consumer has just changed the offsets of {topic.name}")
     return int(row[1])
 
 
 def advance(connection: psycopg.Connection, spans: Mapping[Partition, Span], topics: Mapping[str, Topic]) -> None:
-    """Write the spans' ends, in the transaction of their rows, or raise :class:`StoredByAnother`."""
+    """Store the spans' ends, in the transaction of their rows, or raise :class:`StoredByAnother`."""
     partitions = sorted(spans)
     updated = connection.execute(
         "WITH read AS ("
@@ -108,7 +108,7 @@ def forget_topics(connection: psycopg.Connection, names: Collection[str]) -> int
 
 
 def group_id(connection: psycopg.Connection) -> str:
-    """By which the consumers of this database know each other."""
+    """The id of the group that all consumers of this database share."""
     row = connection.execute("SELECT name FROM shop.consumer_group").fetchone()
     connection.commit()
     if row is None:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PURCHASES = 100_000
-"""So many, the oldest, are reviewed: they stay the same while the shop grows."""
+"""How many purchases, the oldest ones, get reviews. They stay the same while the shop grows."""
 AT_ONCE = 500
 PAUSE_SECONDS = 1
 TICK_SECONDS = 0.002
-"""Between two looks at what is due, at a given rate."""
+"""Seconds between two checks for events that are due, at a given rate."""
 
 
 def produce(
@@ -38,8 +38,8 @@ def produce(
 ) -> dict[str, Any]:
     """Send events, ``rate`` a second if given; raise :class:`Failure` if some are not acknowledged.
 
-    At the signal to stop, those that are queued are still sent. The same seed makes events of the same ids, so
-    that sending them again changes nothing.
+    After the signal to stop, events that are queued are still sent. The same seed makes events with the same ids,
+    so sending them again changes nothing.
     """
     # Made first, so that it connects while the topics are looked at: a message that it is given before it is
     # connected waits for half a second.
@@ -58,12 +58,12 @@ def produce(
     if unsent and stop.is_set():
         raise Failure(
             f"Stopped before {unsent} of {users + reviews} events were acknowledged: to send them, run this again"
-            f" with --seed {seed}, as events that are sent again count once"
+            f" with --seed {seed}; events that are sent twice are stored once"
         )
     if unsent:
         raise Failure(
             f"Kafka did not acknowledge {unsent} of {users + reviews} events ({sender.reason}): check its brokers"
-            f" and run this again with --seed {seed}, as events that are sent again count once"
+            f" and run this again with --seed {seed}; events that are sent twice are stored once"
         )
     return {
         "events": {topic_name(NewUser): users, topic_name(NewReview): reviews},
@@ -87,7 +87,7 @@ def read_purchases(connection: "psycopg.Connection") -> list[tuple[int, int]]:
 
 
 def _require_topics(timeout: float, stop: StopSignal) -> bool:
-    """Make the topics, unless stopped before; a broker that is away is tried so long."""
+    """Create the topics, unless stopped before; retry this long while a broker is down."""
     deadline, topics = time.monotonic() + timeout, Topics()
     while not stop.is_set():
         try:
@@ -111,7 +111,7 @@ class Stream:
     queued: int = 0
 
     def next(self, upto: int) -> Iterator[tuple[bytes, bytes]]:
-        """Those that come before this number."""
+        """The events before this number."""
         numbers, self.queued = range(self.queued, upto), upto
         return self.make(numbers)
 
@@ -126,9 +126,9 @@ def _streams(users: int, reviews: int, seed: int, purchases: Sequence[tuple[int,
 
 
 def _send(sender: Sender, streams: Sequence[Stream], rate: float | None, stop: StopSignal) -> None:
-    """Send a few at a time, evenly of each stream.
+    """Send a few events at a time, evenly from each stream.
 
-    At a rate, an event goes when it is due by the clock, so that a delay is made good.
+    At a rate, an event is sent when it is due by the clock, so a delay is caught up.
     """
     total, queued = sum(stream.count for stream in streams), 0
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Messages of the partitions that Kafka's group gives to this consumer, from the offsets that PostgreSQL has."""
+"""Reads the partitions that Kafka's group assigns to this consumer, from the offsets in PostgreSQL."""
 
 import logging
 import time
@@ -17,9 +17,9 @@ from martline.shop.events.topics import PASSING, SECONDS, Partition, unreachable
 log = logging.getLogger(__name__)
 
 Edges = Callable[[Partition], tuple[int, int]]
-"""The first offset that Kafka has of a partition, and that after the last one."""
+"""The first offset of a partition in Kafka, and the offset after the last one."""
 AT_ONCE = 500
-"""Messages in a call: more take longer, as they no longer fit into the processor's caches."""
+"""Messages in one call. More take longer, because they no longer fit the processor's caches."""
 SECONDS_BETWEEN_COMPLAINTS = 5
 LOOK_AGAIN = {
     KafkaError._AUTO_OFFSET_RESET,
@@ -30,26 +30,26 @@ LOOK_AGAIN = {
 }
 UNREADABLE = {KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG, KafkaError._INVALID_TYPE}
 SETTINGS: dict[str, str | int | float | bool] = {
-    # The offsets are PostgreSQL's. Kafka's group is told what is stored, once a second and at the end.
+    # The offsets are in PostgreSQL. Kafka's group is told them once a second and at the end.
     "enable.auto.offset.store": False,
     "enable.auto.commit": True,
     "auto.commit.interval.ms": 1000,
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
-    # The end of a partition also tells of what is no message: a transaction's marker, or all that it aborted.
+    # The end of a partition also counts what is not a message: markers of transactions, and aborted messages.
     "enable.partition.eof": True,
-    # The same number of each topic's partitions: a user's registration and reviews come to one consumer.
+    # The same partition numbers of each topic, so that one consumer gets a user's registration and reviews.
     "partition.assignment.strategy": "range",
-    # The brokers' least: another takes over the partitions of a consumer that was killed.
+    # The brokers' minimum, after which another consumer takes over the partitions of a killed one.
     "session.timeout.ms": 6000,
     "heartbeat.interval.ms": 1500,
     "topic.metadata.refresh.interval.ms": 5000,
     "fetch.wait.max.ms": 100,
     "receive.message.max.bytes": MAX_MESSAGE_BYTES,
-    # What is read ahead: memory.
+    # This limits the memory for what is read ahead.
     "queued.max.messages.kbytes": 16 * 1024,
     "queued.min.messages": 20_000,
-    # Else, once that much is read ahead, the client does not ask for more for a whole second.
+    # Otherwise the client waits a whole second before it asks for more, once that much is read ahead.
     "fetch.queue.backoff.ms": 5,
 }
 
@@ -57,8 +57,8 @@ SETTINGS: dict[str, str | int | float | bool] = {
 class Reader:
     """Fills one batch after the other.
 
-    ``start_at`` tells from which offset to read partitions, and may ask for their edges; ``settle`` is called
-    before partitions come or go, to end what is being stored.
+    ``start_at`` says from which offset to read partitions, and may ask for their edges; ``settle`` is called
+    before the assignment changes, to finish what is being stored.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Reader:
         )
 
     def fill(self, wait: float) -> None:
-        """Add what is there to :attr:`batch`; wait for the first message for so many seconds at most."""
+        """Add available messages to :attr:`batch`; wait at most this many seconds for the first one."""
         before = self._assignments
         try:
             messages = self._consumer.consume(1, wait)
@@ -95,7 +95,7 @@ class Reader:
         if self._failure is not None:
             raise self._failure
         if self._assignments != before:
-            # Some of the messages may be of the assignment before: all are read again.
+            # Some messages may belong to the previous assignment, so all are read again.
             self._assign(self._positions)
             return
         for message in messages:
@@ -107,16 +107,16 @@ class Reader:
         return batch
 
     def tell_stored(self, spans: Mapping[Partition, Span]) -> None:
-        """Tell Kafka's group, for all tools that show how far it is."""
+        """Set the offsets of Kafka's group, for tools that show the lag."""
         for partition, span in spans.items():
             if partition in self._positions:
                 try:
                     self._consumer.store_offsets(offsets=[TopicPartition(*partition, span.next)])
                 except KafkaException as error:
-                    log.debug("Kafka's group is not told: %s", error)
+                    log.debug("can't set the offsets of Kafka's group: %s", error)
 
     def lag(self) -> dict[Partition, int]:
-        """How many messages are not in a batch yet, by the ends that the brokers told last."""
+        """How many messages are not in a batch yet, by the ends that the brokers last reported."""
         return {
             partition: max(0, self._end(partition) - next) for partition, next in list(self._positions.items())
         }
@@ -140,7 +140,9 @@ class Reader:
             return
         topic, number, offset = message.topic(), message.partition(), message.offset()
         if topic is None or number is None or offset is None:
-            raise Failure("Kafka's client hands over a message without its place: this is a mistake in it")
+            raise Failure(
+                "Kafka's client returned a message without its place: report this as a bug of confluent-kafka"
+            )
         partition = topic, number
         position = self._positions.get(partition)
         if position is None or offset < position:
@@ -159,11 +161,12 @@ class Reader:
 
     def _refuse(self, error: KafkaError, place: str) -> None:
         if error.code() in LOOK_AGAIN:
-            raise StoredByAnother(f"{place} can't be read ({one_line(error.str())}): looking again")
+            raise StoredByAnother(f"{place} can't be read ({one_line(error.str())}): trying again")
         if error.code() in UNREADABLE:
             raise Failure(
-                f"{place} can't be unpacked ({one_line(error.str())}), and is not passed over: see whether the"
-                " broker's disk is damaged, or remove it by kafka-delete-records and start over with the topic"
+                f"{place} can't be unpacked ({one_line(error.str())}), and is not skipped: check whether the"
+                " broker's disk is damaged, or remove the message with kafka-delete-records and start over with"
+                " the topic"
             )
         if error.code() in PASSING or error.retriable():
             self._complain(error)
@@ -173,14 +176,14 @@ class Reader:
     def _assigned(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             self._assignments += 1
-            self._settle()  # nobody else is to use the connection to PostgreSQL meanwhile
+            self._settle()  # nobody else may use the connection to PostgreSQL meanwhile
             self._positions = self._start_at([(part.topic, part.partition) for part in partitions], self._edges)
             self._assign(self._positions)
             held = ", ".join(f"{topic} {number}" for topic, number in sorted(self._positions))
-            log.info("reads %s", held or "nothing: other consumers have all partitions")
+            log.info("reading %s", held or "nothing: other consumers have all partitions")
         except KafkaException as error:
             self._failure = unreachable(error)
-        except Exception as error:  # librdkafka's callback has nobody to raise it to
+        except Exception as error:  # an error raised in librdkafka's callback reaches nobody
             self._failure = error
 
     def _assign(self, positions: Mapping[Partition, int]) -> None:

@@ -1,4 +1,4 @@
-"""Dead letters tried again: what is stored leaves the list, what fails says why."""
+"""Tries dead letters again: those that are stored leave the list, the others get the new reason."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ AT_ONCE = 200
 
 @dataclass
 class Replayed:
-    """What became of letters."""
+    """What happened to letters."""
 
     stored: int = 0
     repeated: int = 0
     failed: list[tuple[DeadLetter, str]] = field(default_factory=list)
-    """With the reasons."""
+    """The letters that failed again, with the reasons."""
 
     def add(self, other: "Replayed") -> None:
         """Add up."""
@@ -39,7 +39,7 @@ class Replayed:
 def replay(
     connection: psycopg.Connection, kinds: Mapping[str, type[Event]], most: int | None, *, dry_run: bool
 ) -> Iterator[Replayed]:
-    """Try all dead letters again, oldest first, some in a transaction; nothing is kept of a ``dry_run``."""
+    """Try all dead letters again, oldest first, some in each transaction. A ``dry_run`` changes nothing."""
     last, left = 0, most
     while left is None or left > 0:
         with connection.transaction(force_rollback=dry_run):

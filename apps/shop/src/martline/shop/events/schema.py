@@ -1,6 +1,6 @@
-"""The events: their form, what is refused, and the rows that they become.
+"""The events: their format, what is refused, and the rows that they become.
 
-An event is a JSON object in UTF-8. ``docs/events`` has the JSON schema of each, made from the classes here.
+An event is a JSON object in UTF-8. ``docs/events`` has the JSON schemas, made from the classes here.
 """
 
 import re
@@ -16,7 +16,8 @@ from msgspec import Meta, Struct
 MAX_EVENT_BYTES = 1024 * 1024
 """A larger message is refused unread."""
 FIRST_SENT_USER = 2**40
-"""Ids of users from here on are chosen by who sends the registration; those below are the database's own."""
+"""User ids from here on are chosen by the sender of the registration; smaller ids are assigned by the database.
+"""
 LAST_SENT_USER = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
 REASON_LENGTH = 300
@@ -24,7 +25,7 @@ REASON_LENGTH = 300
 NULL = r"\N"
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
-EVENT_ID = Annotated[UUID, Meta(description="An event of an id that was stored before changes nothing.")]
+EVENT_ID = Annotated[UUID, Meta(description="An event whose id was stored before changes nothing.")]
 MOMENT = Annotated[
     datetime, Meta(description="RFC 3339, such as 2026-01-02T03:04:05.678901Z; without an offset it is UTC.")
 ]
@@ -41,7 +42,7 @@ RATING = Annotated[int, Meta(ge=1, le=5)]
 
 
 class Refused(ValueError):
-    """An event that can't be stored; the text says why, on one line of bounded length."""
+    """An event that can't be stored; the text says why, on one line of limited length."""
 
     def __init__(self, reason: object) -> None:
         super().__init__(one_line(str(reason)))
@@ -49,7 +50,7 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The table and columns that rows are copied into. Each is one object, so that it is found quickly."""
+    """The table and columns that rows are copied into. Each exists once, so that it is found quickly."""
 
     table: str
     columns: tuple[str, ...]
@@ -66,15 +67,15 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=T
 
     @property
     def target(self) -> Target:
-        """Where the event's row goes."""
+        """The table and columns for the event's row."""
         raise NotImplementedError
 
     def line(self) -> str:
-        """The row in the text format of ``COPY``; texts must not hold a character that means something in it."""
+        """The row in the text format of ``COPY``; texts must not contain characters that have a meaning there."""
         raise NotImplementedError
 
     def check(self) -> None:
-        """Raise :class:`Refused` for what the fields' types can't tell."""
+        """Raise :class:`Refused` for errors that the fields' types can't express."""
 
 
 class NewUser(Event, frozen=True, kw_only=True):
@@ -111,7 +112,7 @@ class NewUser(Event, frozen=True, kw_only=True):
         """An e-mail address has something on both sides of its only ``@``, and no space."""
         name, _, domain = self.email.partition("@")
         if not name or not domain or "@" in domain or self.email.split() != [self.email]:
-            raise Refused(f"email: {self.email!r} is no address")
+            raise Refused(f"email: {self.email!r} is not an address")
 
 
 class NewReview(Event, frozen=True, kw_only=True):
@@ -147,7 +148,7 @@ DECODERS: Mapping[type[Event], msgspec.json.Decoder[Any]] = {
 def read_event(kind: type[Event], message: bytes | None) -> tuple[Event, str]:
     """Read the event in a message, and its row's line for ``COPY``, or raise :class:`Refused`.
 
-    Only a text that came from JSON with a backslash in it can hold a character that ``COPY`` takes for its own.
+    Only a text from JSON with a backslash in it can contain a character that has a meaning in ``COPY``.
     """
     if message is None:
         raise Refused("the message has no value")
@@ -162,13 +163,13 @@ def read_event(kind: type[Event], message: bytes | None) -> tuple[Event, str]:
 
 
 def utc(moment: datetime) -> str:
-    """The moment in UTC as PostgreSQL reads it; one without a zone is UTC."""
+    """The moment in UTC, as PostgreSQL reads it; a moment without a zone is in UTC."""
     if moment.tzinfo is not None and moment.tzinfo is not UTC:
         try:
             moment = moment.astimezone(UTC)
         except OverflowError:
             raise Refused(f"occurred_at: {moment.isoformat()} is not in the years 1 to 9999 in UTC") from None
-    return _encode(moment).decode()[1:-1]  # of the JSON text, which takes a tenth of isoformat()'s time
+    return _encode(moment).decode()[1:-1]  # cut from the JSON text, which takes a tenth of isoformat()'s time
 
 
 def json_schema(kind: type[Event]) -> dict[str, Any]:
@@ -191,7 +192,7 @@ def one_line(text: str) -> str:
 
 
 def _why(error: Exception) -> str:
-    """In the order in which people look for it: where, then what."""
+    """The reason in a readable order: first the field, then the fault."""
     if not isinstance(error, msgspec.ValidationError):
         return f"not JSON in UTF-8: {error}"
     what = str(error)
@@ -206,6 +207,6 @@ def _escaped(event: Event) -> Event:
         value = getattr(event, name)
         if isinstance(value, str):
             if "\0" in value:
-                raise Refused(f"{name}: PostgreSQL keeps no character of code zero")
+                raise Refused(f"{name}: PostgreSQL can't store the character with code zero")
             texts[name] = value.translate(ESCAPES)
     return msgspec.structs.replace(event, **texts)

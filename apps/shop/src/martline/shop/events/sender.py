@@ -17,20 +17,20 @@ from martline.shop.events.topics import unreachable
 log = logging.getLogger(__name__)
 
 TICKS_PER_SECOND = 10_000
-"""The latencies' resolution."""
+"""The resolution of latencies."""
 STOP_SECONDS = 5
-"""So long what is queued may take once the program is to stop."""
+"""How long queued messages may take after the signal to stop."""
 UNKNOWN = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
-"""What a broker says of every topic when it has just started, upon which the client gives up what is queued."""
+"""A broker that has just started reports this for every topic, and then the client gives up queued messages."""
 SETTINGS: dict[str, str | int | float | bool] = {
     "acks": "all",
-    # A message that is sent again after a lost answer is there once, and the order stays.
+    # A message that is sent again after a lost answer is stored once, and the order stays.
     "enable.idempotence": True,
-    # The most that there may be: till then a broker that does not know a topic is not believed.
+    # The maximum: until then, a broker that does not know a topic is not believed.
     "topic.metadata.propagation.max.ms": 3_600_000,
     "linger.ms": 5,
     "compression.type": "lz4",
@@ -40,7 +40,7 @@ SETTINGS: dict[str, str | int | float | bool] = {
 
 
 class Sender:
-    """Sends messages, and keeps count of what becomes of them."""
+    """Sends messages, and counts what happens to them."""
 
     def __init__(self, delivery_timeout: float, stop: StopSignal) -> None:
         settings = {**client_settings(), **SETTINGS, "message.timeout.ms": int(delivery_timeout * 1000)}
@@ -49,7 +49,7 @@ class Sender:
         self._stop = stop
         self.acknowledged = 0
         self.reason = ""
-        """Why the last message that was not sent was not."""
+        """Why the last unsent message was not sent."""
         self._acknowledged_at = time.monotonic()
         self._again: deque[tuple[str, bytes, bytes]] = deque()
         self._latencies: dict[int, int] = {}
@@ -65,12 +65,12 @@ class Sender:
                 self._insist(error, topic, key, value)
 
     def serve(self) -> None:
-        """Learn what was acknowledged, and send again what was not taken."""
+        """Process acknowledgements, and send refused messages again."""
         self._learn(self._producer.poll)
         self._send_again()
 
     def finish(self) -> None:
-        """Wait until each message is acknowledged or given up; once stopped, :data:`STOP_SECONDS` at most."""
+        """Wait until each message is acknowledged or given up; after a stop, at most :data:`STOP_SECONDS`."""
         last_look = math.inf
         while (len(self._producer) or self._again) and time.monotonic() < last_look:
             if self._stop.is_set():
@@ -90,7 +90,7 @@ class Sender:
             self.send(topic, [(key, value)])
 
     def _insist(self, error: Exception, topic: str, key: bytes, value: bytes) -> None:
-        """Queue a message that was not taken at first, or raise :class:`Failure`."""
+        """Queue a message that was refused at first, or raise :class:`Failure`."""
         while True:
             if isinstance(error, KafkaException) and (error.args[0].code() not in UNKNOWN or self._is_late):
                 raise unreachable(error) from error
@@ -108,7 +108,7 @@ class Sender:
         return time.monotonic() - self._acknowledged_at > self._delivery_timeout
 
     def latency_ms(self) -> dict[str, float]:
-        """From :meth:`send` to the acknowledgement, in milliseconds, at some percentiles."""
+        """Milliseconds from :meth:`send` to the acknowledgement, at some percentiles."""
         return {f"p{percent}": self._percentile(percent / 100) for percent in (50, 95, 99)} | {
             "max": max(self._latencies, default=0) * 1000 / TICKS_PER_SECOND
         }

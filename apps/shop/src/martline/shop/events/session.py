@@ -24,7 +24,7 @@ IDLE_SECONDS = 0.1
 BUSY_SECONDS = 0.01
 BATCH_BYTES = 16 * 1024 * 1024
 END_SECONDS = 10
-"""So long a batch that is being written may go on when the session ends."""
+"""How long a batch that is being written may take when the session ends."""
 
 
 class Session:
@@ -53,7 +53,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the batch end that is being written, and leave Kafka's group."""
+        """Finish the batch that is being written, and leave Kafka's group."""
         try:
             self._end_writing()
         finally:
@@ -68,14 +68,14 @@ class Session:
         goal: Mapping[Partition, int] | None,
         report: Callable[[Written], None],
     ) -> None:
-        """Go on until the signal to stop, or until ``goal`` is stored, by whichever consumer.
+        """Read and write until the signal to stop, or until ``goal`` is stored, by this or another consumer.
 
-        ``report`` is told of each batch that is stored.
+        ``report`` is called for each stored batch.
         """
         self._report = report
         if goal is not None and self._has_reached(goal):
             return
-        log.info("joins the group %s", group)
+        log.info("joining the group %s", group)
         self._reader = Reader(group, kinds, self._start_at, self._finish)
         while not stop.is_set():
             self._go_round(self._reader)
@@ -95,7 +95,7 @@ class Session:
             self._metrics.show_lag(reader.lag())
 
     def _finish(self) -> None:
-        """Wait until the batch is stored that is being written, and tell of it."""
+        """Wait until the batch that is being written is stored, and report it."""
         if self._writing is None:
             return
         writing, self._writing = self._writing, None
@@ -130,19 +130,19 @@ class Session:
         )
 
     def _start_at(self, partitions: list[Partition], edges: Edges) -> dict[Partition, int]:
-        """Go on where the last consumer stopped; refuse to pass over what Kafka has lost."""
+        """Continue where the last consumer stopped; refuse to skip messages that Kafka has lost."""
         starts = {}
         for partition in partitions:
             name, number = partition
             first, _ = edges(partition)
             start = begin_partition(self._connection, partition, self._topics[name], first)
-            # Once more, since other consumers may have gone on in between.
+            # Once more, because other consumers may have stored more in between.
             first, end = edges(partition)
             if not first <= start <= end:
                 raise Failure(
                     f"Topic {name}, partition {number}: the next event to store is number {start}, but Kafka has"
-                    f" {first} to {end}: nothing was passed over; to go on with what is there, run shop-consume"
-                    f" --start-over {name}"
+                    f" {first} to {end}; nothing was skipped: to continue with the existing events, run"
+                    f" shop-consume --start-over {name}"
                 )
             starts[partition] = start
         return starts

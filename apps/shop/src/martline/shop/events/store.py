@@ -1,8 +1,8 @@
 """Rows of events into the tables, each event once, in the caller's transaction.
 
-Most batches hold nothing but new events that fit, so all are copied straight into the tables. Where PostgreSQL
-refuses that, the repeated ones and those that do not fit are sifted out by queries for the whole batch, and the
-rest is copied; what is refused even then is found by halving.
+Most batches contain only new events that fit, so all events are copied straight into the tables. If PostgreSQL
+refuses that, queries for the whole batch sift out the events that are repeated or do not fit, and the rest is
+copied. Events that are refused even then are found by halving the batch.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from martline.shop.events.dead_letters import Rejected
 from martline.shop.events.fitting import REPEATED, misfits
 from martline.shop.events.schema import Target, one_line
 
-# What the data itself is to blame for.
+# Errors that the data itself causes.
 UNSTORABLE = (psycopg.IntegrityError, psycopg.DataError)
 ORDER = ("users", "reviews")
-"""A user comes before his reviews."""
+"""Users come before their reviews."""
 
 
 @dataclass
 class Stored:
-    """What became of events."""
+    """What happened to events."""
 
     stored: int = 0
     repeated: int = 0
@@ -85,7 +85,7 @@ def _store_by_halves(connection: psycopg.Connection, target: Target, rows: Rows)
 
 
 def _sift(connection: psycopg.Connection, rows: Rows) -> tuple[Stored, Rows]:
-    """Those that are done with, and those that fit."""
+    """The events that need nothing more, and those that fit."""
     outcome, fitting = Stored(), []
     for place, misfit in enumerate(misfits(connection, rows)):
         if misfit is None:

@@ -1,4 +1,4 @@
-"""The topics of the events: made where they are missing, and their identity and ends."""
+"""The topics of the events: creates missing ones, and reads their identity and ends."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from martline.shop.events.settings import bootstrap_servers, client_settings, to
 from pg_to_mysql.errors import Kind
 
 SECONDS = 5
-"""For an answer of Kafka's."""
+"""Seconds to wait for an answer from Kafka."""
 BROKERS_DEFAULT = -1
 
 Partition = tuple[str, int]
@@ -26,7 +26,7 @@ class Topic:
 
     name: str
     identity: str
-    """Kafka's own id of it: a topic that is deleted and made anew has another."""
+    """Kafka's own id of the topic. A topic that is deleted and created again gets a new one."""
     partitions: int
 
     @property
@@ -36,23 +36,23 @@ class Topic:
 
 
 class Topics:
-    """What is asked of Kafka about topics."""
+    """Kafka's information about topics."""
 
     def __init__(self) -> None:
         self._admin = AdminClient(client_settings())
         self.kinds: dict[str, type[Event]] = {topic_name(kind): kind for kind in KINDS}
 
     def require(self, used: Collection[str] = ()) -> dict[str, Topic]:
-        """The events' topics, by their names; those that are not there are made.
+        """The events' topics, by name; missing ones are created.
 
-        Raise :class:`Failure` if one of ``used`` is not there: it was deleted with its events.
+        Raise :class:`Failure` if one of ``used`` is missing, because it was deleted with its events.
         """
         there = self._wait_for(used)
         for name in self.kinds:
             if name not in there and name in used:
                 raise Failure(
-                    f"The topic {name} is gone from Kafka, after events of it were stored: make it again, and run"
-                    f" shop-consume --start-over {name}"
+                    f"The topic {name} is gone from Kafka, although events from it were stored: create it again,"
+                    f" and run shop-consume --start-over {name}"
                 )
             if name not in there:
                 self._create(name)
@@ -62,7 +62,7 @@ class Topics:
         return there
 
     def look(self) -> dict[str, Topic]:
-        """Those of the events' topics that are there, by their names."""
+        """The existing topics of the events, by name."""
         asked = self._admin.describe_topics(TopicCollection(list(self.kinds)), request_timeout=SECONDS)
         found = {}
         for name, future in asked.items():
@@ -76,13 +76,13 @@ class Topics:
         return found
 
     def ends(self, topics: Mapping[str, Topic]) -> dict[Partition, int]:
-        """What each partition that holds something ends at: the offset after the last committed message."""
+        """The end of each partition that is not empty: the offset after the last committed message."""
         places = [place for topic in topics.values() for place in topic.places]
         firsts, lasts = self.firsts(places), self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {place: last for place, last in lasts.items() if last > firsts[place]}
 
     def firsts(self, places: Collection[Partition]) -> dict[Partition, int]:
-        """The first offset that Kafka has of each partition."""
+        """The first offset of each partition in Kafka."""
         return self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
     def _offsets(self, places: Collection[Partition], spec: OffsetSpec) -> dict[Partition, int]:
@@ -106,11 +106,11 @@ class Topics:
         try:
             self._admin.create_topics([topic], request_timeout=SECONDS)[name].result()
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another program was quicker
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another program was faster
                 raise unreachable(error) from error
 
     def _wait_for(self, names: Collection[str]) -> dict[str, Topic]:
-        """A broker needs a moment until it tells of a topic that was just made, or of any when it has started."""
+        """Wait, because a broker does not report new topics at once, and no topic right after its start."""
         deadline = time.monotonic() + SECONDS
         while not set(names) <= (there := self.look()).keys() and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -118,7 +118,7 @@ class Topics:
 
 
 def unreachable(error: KafkaException) -> Failure:
-    """What to raise for an error of Kafka's: one that passes if the same may succeed later."""
+    """The error to raise for an error of Kafka; a passing one if the same may succeed later."""
     cause = error.args[0]
     if cause.code() in PASSING or cause.retriable():
         return PassingFailure(
@@ -153,4 +153,4 @@ PASSING = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.INVALID_REPLICATION_FACTOR,
 }
-"""Codes of what goes by itself. A cluster that has just started has too few brokers for a topic for a while."""
+"""Codes of passing errors. A cluster that has just started has too few brokers for a topic for a while."""

@@ -1,4 +1,4 @@
-"""A batch into PostgreSQL: its rows, dead letters and offsets in one transaction."""
+"""Writes a batch to PostgreSQL: its rows, dead letters and offsets in one transaction."""
 
 import logging
 import time
@@ -21,12 +21,12 @@ SECONDS_BETWEEN_ROUNDS = 0.5
 SECONDS_BETWEEN_LOOKS = 5
 LETTERS_AT_ONCE = 1000
 LINES_AT_ONCE = 20
-"""Of the log, for the dead letters of one batch."""
+"""Maximum number of log lines for the dead letters of one batch."""
 
 
 @dataclass
 class Written:
-    """What a batch has become, and what has become of reviews that waited."""
+    """What happened to a batch, and to reviews that waited."""
 
     batch: Batch = field(default_factory=Batch)
     stored: int = 0
@@ -49,11 +49,11 @@ class Writer:
 
     @property
     def is_due(self) -> bool:
-        """Whether there may be something to do besides a batch."""
+        """Whether there may be work to do other than a batch."""
         return time.monotonic() >= self._next_round
 
     def write(self, batch: Batch) -> Written:
-        """Write a batch, which may be empty, and see after the reviews that wait."""
+        """Write a batch, which may be empty, and try the reviews that wait."""
         written = Written(batch)
         if batch.spans:
             self._write(batch, written)
@@ -73,7 +73,7 @@ class Writer:
             outcome = store_rows(self._connection, batch.rows)
             rejected = batch.rejected + outcome.rejected
             dead_letters.put_aside(self._connection, rejected, identities, self._patience)
-            # If it was made anew, that was before these messages were read, or it is seen here.
+            # A topic that was created again after these messages were read is noticed here.
             self._require_same(topics)
         written.stored, written.repeated = outcome.stored, outcome.repeated
         written.dead_letters = sum(letter.waits_for_user is None for letter in rejected)
@@ -83,7 +83,7 @@ class Writer:
         there = self._topics.look()
         for name, topic in topics.items():
             if name not in there or there[name].identity != topic.identity:
-                raise StoredByAnother(f"The topic {name} is gone or was made anew: looking again")
+                raise StoredByAnother(f"The topic {name} is gone or was created again: checking again")
 
     def _try_waiting(self, written: Written) -> None:
         if not dead_letters.some_wait(self._connection):

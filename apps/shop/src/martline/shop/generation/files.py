@@ -29,14 +29,14 @@ class Form(Enum):
 
 
 def generate_files(request: Request, folder: Path, form: Form) -> dict[str, Any]:
-    """Write a batch into a folder that is not there or is empty, with ids from 1.
+    """Write a batch into a new or empty folder, with ids from 1.
 
-    Returns the number of rows by table, and where the defects are, which ``defects.json`` says too.
+    Returns the number of rows by table, and where the defects are. ``defects.json`` contains the same.
     """
     plan = request.plan
     require_parents(plan.sizes)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Failure(f"{folder} is there already and not an empty folder: name another one")
+        raise Failure(f"{folder} already exists and is not an empty folder: choose another name")
     folder = folder.absolute()
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     try:

@@ -1,4 +1,4 @@
-"""What a batch is asked for."""
+"""The request for a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from martline.shop.generation.plan import TABLES, Plan, Sizes, own_leaves
 from martline.shop.generation.workers import Workers, usual_processes
 
 FEW_ROWS = 300_000
-"""So many rows are made before another process would have started."""
+"""How many rows are made in the time that another process needs to start."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a batch is asked for. Without a locale and a last day, a batch that is there already keeps its own."""
+    """The request for a batch. Without a locale and a last day, an existing batch keeps its own."""
 
     sizes: Sizes
     seed: int
@@ -27,7 +27,10 @@ class Request:
     def __post_init__(self) -> None:
         sizes = self.sizes
         if self.dirty and not (sizes.users and sizes.products and sizes.orders and set(self.only) == set(TABLES)):
-            raise Failure("Defects need all tables, and users, products and orders of the batch's own")
+            raise Failure(
+                "Defects need all tables, and a batch with its own users, products and orders: ask for these, or"
+                " leave --dirty out"
+            )
 
     @property
     def plan(self) -> Plan:

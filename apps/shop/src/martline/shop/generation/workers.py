@@ -1,4 +1,4 @@
-"""Processes that make rows beside the one that writes them; what they make comes in the order of asking."""
+"""Processes that make rows beside the one that writes them; results come in the order of the calls."""
 
 import multiprocessing
 import os
@@ -88,7 +88,9 @@ def _received(connection: "Connection[Any, Any]") -> Any:
     try:
         made = connection.recv()
     except (EOFError, OSError):
-        raise Failure("A process that made rows has ended (out of memory?): try with fewer --processes") from None
+        raise Failure(
+            "A process that made rows has ended, perhaps for lack of memory: try fewer --processes"
+        ) from None
     if isinstance(made, BaseException):
         raise made
     return made
