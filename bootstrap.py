@@ -31,9 +31,7 @@ def main():
     except (OSError, RuntimeError) as error:
         stop(f"The cache folder {caches} can't be written ({error}): set HOME or XDG_CACHE_HOME to another")
     if ":" in str(Path.cwd()):
-        stop(
-            f"{Path.cwd()} has a colon in its name, which Python environments can't have: move the checkout"
-        )
+        stop(f"{Path.cwd()} has a colon in its name, which Python environments can't have: move the checkout")
     uv = find_uv()
     remove_foreign_environment()
     command = [
