@@ -152,3 +152,7 @@ bench-marts: .venv/.ready ## Measure the marts beside SQL in MySQL and beside th
 .PHONY: bench-events
 bench-events: .venv/.ready ## Measure sending and storing events beside the bare clients
 	@$(BIN)/python -m benchmarks.events $(BENCH)
+
+.PHONY: bench-dashboard
+bench-dashboard: .venv/.ready ## Measure the dashboard's pages, memory and Lighthouse's scores (BENCH="--orders 100000")
+	@$(BIN)/python -m benchmarks.dashboard $(BENCH)
