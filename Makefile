@@ -111,6 +111,10 @@ check: .venv/.ready ## Ruff and mypy
 lint-charts: .venv/.ready ## Have checkov judge the charts (it is fetched)
 	@$(BIN)/python -m tests.charts.lint
 
+.PHONY: picture
+picture: .venv/.ready ## Take the README's picture of the dashboard, of a demo that runs (needs Chromium)
+	@$(BIN)/python -m tests.picture
+
 .PHONY: test
 test: check .venv/.notebooks ## Everything: checks and all tests, on real servers
 	@$(BIN)/pytest tests/unit tests/dags tests/charts
