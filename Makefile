@@ -111,6 +111,10 @@ check: .venv/.ready ## Run ruff and mypy
 lint-charts: .venv/.ready ## Check the charts with checkov, which is downloaded
 	@$(BIN)/python -m tests.charts.lint
 
+.PHONY: picture
+picture: .venv/.ready ## Take the README's picture of the dashboard, of a demo that runs (needs Chromium)
+	@$(BIN)/python -m tests.picture
+
 .PHONY: test
 test: check .venv/.notebooks ## Run the checks and all tests, on real servers
 	@$(BIN)/pytest tests/unit tests/dags tests/charts
@@ -152,3 +156,7 @@ bench-marts: .venv/.ready ## Compare the marts with SQL in MySQL and with the ba
 .PHONY: bench-events
 bench-events: .venv/.ready ## Compare sending and storing events with the bare clients
 	@$(BIN)/python -m benchmarks.events $(BENCH)
+
+.PHONY: bench-dashboard
+bench-dashboard: .venv/.ready ## Measure the dashboard's pages, memory and Lighthouse's scores (BENCH="--orders 100000")
+	@$(BIN)/python -m benchmarks.dashboard $(BENCH)

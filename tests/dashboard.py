@@ -151,6 +151,13 @@ def open_pages(start: Start, settings: dict[str, str], *options: object) -> http
     return client
 
 
+def detail(page: str, name: str) -> str:
+    """The value of a detail of a stage, on the pipeline's page."""
+    found = re.search(rf"<dt>{re.escape(name)}</dt><dd>(.*?)</dd>", page)
+    assert found, name
+    return found[1]
+
+
 def answers(client: httpx.Client) -> bool:
     """Whether the dashboard runs."""
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.charts.databases import Container, Volume, docker, volume
 
-from martline.dashboard.tables import role_statements
+from martline.dashboard.tables import postgres_role_statements, role_statements
 
 FOLDER = {"postgres": "pgdata", "mysql": "data"}
 MISSING = {"postgres": "PG_VERSION", "mysql": "mysql"}
@@ -72,6 +72,32 @@ def mysql(store: Volume, container: Container, user: str, statements: str) -> st
     run = container.execute(*client, given=statements)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
+
+
+def psql(store: Volume, container: Container, user: str, statements: str) -> str:
+    """What a role of PostgreSQL's is answered in the shop's database."""
+    names = {"postgres": "postgres-admin", "shop": "postgres-client", "dashboard": "postgres-dashboard"}
+    password = f"PGPASSWORD={store.secret(names[user], 'PGPASSWORD')}"
+    client = (
+        "psql",
+        "--host=127.0.0.1",
+        f"--username={user}",
+        "--no-psqlrc",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-At",
+        "shop",
+    )
+    run = container.execute("env", password, *client, given=statements)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def refused(store: Volume, container: Container, user: str, statement: str) -> str:
+    """Why a role of PostgreSQL's may not."""
+    with pytest.raises(AssertionError) as failed:
+        psql(store, container, user, statement)
+    return str(failed.value)
 
 
 def write_a_row(store: Volume) -> None:
@@ -323,6 +349,79 @@ def test_a_role_of_the_dashboards_that_is_the_shops_user_is_refused(copy: Volume
     ended = copy.run_to_its_end()
     assert ended.code == 1
     assert "Refused to start: the Secrets mysql-dashboard and mysql-client name the same user" in ended.log
+
+
+ROLES = """
+    SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
+        rolconnlimit, ARRAY(SELECT roleid::regrole FROM pg_auth_members WHERE member = role.oid),
+        has_schema_privilege(role.oid, 'shop', 'USAGE'), has_schema_privilege(role.oid, 'shop', 'CREATE'),
+        has_schema_privilege(role.oid, 'public', 'CREATE')
+    FROM pg_roles role WHERE rolname IN ('dashboard', 'other') ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_the_dashboards_role_in_postgresql_has_the_rights_that_its_own_program_names(copy: Volume) -> None:
+    statements = ";".join(postgres_role_statements("other"))
+    with copy.serving() as server:
+        psql(copy, server, "postgres", f"{statements}; ALTER ROLE dashboard SUPERUSER REPLICATION CREATEROLE")
+    with copy.serving() as server:
+        one, other = psql(copy, server, "postgres", ROLES).splitlines()
+        assert one.replace("dashboard", "other") == other
+        granted = "SELECT acl FROM pg_namespace, unnest(nspacl) acl WHERE nspname = 'shop' ORDER BY acl::text"
+        rights = psql(copy, server, "postgres", granted).splitlines()
+        assert [right.partition("/")[0] for right in rights] == [
+            "dashboard=U",
+            "other=U",
+            "pg_database_owner=UC",
+        ]
+        assert psql(copy, server, "dashboard", "SELECT count(*) FROM pg_replication_slots") == "0"
+        psql(copy, server, "shop", "CREATE TABLE shop.made_by_the_owner ()")
+        assert "permission denied" in refused(copy, server, "dashboard", "SELECT FROM shop.kept")
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_volume_of_an_earlier_version_gets_the_role_in_postgresql_with_the_password_of_its_secret(
+    copy: Volume,
+) -> None:
+    with copy.serving() as server:
+        psql(copy, server, "postgres", "DROP OWNED BY dashboard; DROP ROLE dashboard; DROP SCHEMA shop CASCADE")
+        server.kill()  # what its log holds is recovered first
+    with copy.serving() as server:
+        assert psql(copy, server, "dashboard", "SELECT 5") == "5"
+    awkward = 'it\'s a \\ "pass`word" # % of $HOME two\nlines'
+    (copy.folder / "secrets" / "dashboard" / "PGPASSWORD").write_text(awkward)
+    with copy.serving() as server:
+        client = "psql", "--host=127.0.0.1", "--username=dashboard", "-At", "-c", "SELECT 6", "shop"
+        answer = server.execute("env", f"PGPASSWORD={awkward}", *client)
+        assert answer.stdout == "6\n", answer.stderr
+        assert awkward.partition("\n")[0] not in server.log()
+
+
+@pytest.mark.parametrize("other", ["shop", "airflow", "postgres"])
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_a_role_of_the_dashboards_that_is_another_accounts_is_refused(copy: Volume, other: str) -> None:
+    (copy.folder / "secrets" / "dashboard" / "PGUSER").write_text(other)
+    ended = copy.run_to_its_end()
+    assert ended.code == 1
+    assert f"Refused to start: the Secret postgres-dashboard names the role {other}" in ended.log
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_postgresql_serves_also_where_the_dashboards_role_can_not_be_made(copy: Volume) -> None:
+    with copy.serving() as server:
+        psql(copy, server, "postgres", "\\c postgres\nALTER DATABASE shop RENAME TO elsewhere")
+    with copy.serving() as server:
+        assert 'database "shop" does not exist' in server.log()
+        assert "The dashboard's role could not be settled" in server.log()
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_data_that_follow_another_server_are_not_written_to_for_the_dashboard(copy: Volume) -> None:
+    copy.shell("touch pgdata/standby.signal")
+    with copy.serving() as server:
+        assert sql(copy, server, "SELECT pg_is_in_recovery()") == "t"
+        assert "The dashboard's role is left as it is" in server.log()
 
 
 @pytest.mark.parametrize("store", ["mysql"], indirect=True)

@@ -34,7 +34,9 @@ SECRET_KEYS = re.compile(r"PASSWORD|PWD|TOKEN|KEY|SECRET", re.IGNORECASE)
 # Made by the other charts of the platform, where a chart is installed alone.
 ANOTHER_CHARTS = {
     "postgres-client",
+    "postgres-dashboard",
     "airflow-metadata",
+    "airflow-dashboard",
     "mysql-client",
     "mysql-dashboard",
     "kafka-client",
@@ -47,7 +49,9 @@ THE_USERS = {
     "pull",
     "postgres-client",
     "postgres-admin",
+    "postgres-dashboard",
     "airflow-metadata",
+    "airflow-dashboard",
     "mysql-client",
     "mysql-admin",
     "mysql-dashboard",

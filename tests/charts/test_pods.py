@@ -19,10 +19,12 @@ VOLUMES = {
 # The objects from which a pod takes the settings of a service, and that service.
 CLIENTS = {
     "postgres-client": "postgres",
+    "postgres-dashboard": "postgres",
     "airflow-metadata": "postgres",
     "mysql-client": "mysql",
     "mysql-dashboard": "mysql",
     "kafka-client": "kafka",
+    "airflow-dashboard": "airflow",
     "spark-client": "spark",
 }
 

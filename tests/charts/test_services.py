@@ -89,6 +89,13 @@ def test_external_servers_are_named_to_the_clients_and_none_runs_here() -> None:
         "PGPASSWORD": "",
         "PGDATABASE": "shop",
     }
+    assert secret(objects, "postgres-dashboard") | {"PGPASSWORD": ""} == {
+        "PGHOST": "pg.example.com",
+        "PGPORT": "6432",
+        "PGUSER": "dashboard",
+        "PGPASSWORD": "",
+        "PGDATABASE": "shop",
+    }
     assert secret(objects, "airflow-metadata")["PGHOST"] == "pg.example.com"
     assert secret(objects, "mysql-client") | {"MYSQL_PWD": ""} == {
         "MYSQL_HOST": "mysql.example.com",
@@ -187,6 +194,13 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
             {"auth": {"shop": {"user": "airflow"}}},
             "auth.shop.user and auth.airflow.user are the same",
         ),
+        (
+            "postgres",
+            {"auth": {"dashboard": {"user": "airflow"}}},
+            "auth.dashboard.user is another account's too",
+        ),
+        ("postgres", {"auth": {"dashboard": {"user": "pg_read_all_data"}}}, "auth.dashboard.user is pg_read_all"),
+        ("airflow", {"login": {"user": "dashboard"}}, "login.user and login.dashboard.user are the same"),
         ("postgres", {"auth": {"airflow": {"database": "shop"}}}, "are the same"),
         ("postgres", {"auth": {"shop": {"user": "postgres"}}}, "auth.shop.user is postgres, a name"),
         ("postgres", {"auth": {"airflow": {"user": "public"}}}, "auth.airflow.user is public, a name"),

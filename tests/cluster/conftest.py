@@ -89,11 +89,16 @@ class Platform:
         """A client of Airflow's API."""
         return AirflowClient(access.airflow_login(self.cluster, ports[access.AIRFLOW]))
 
+    def secret(self, name: str) -> dict[str, str]:
+        """The entries of a Secret."""
+        return {key: base64.b64decode(value).decode() for key, value in self.get("secret", name)["data"].items()}
+
     def secrets(self) -> set[str]:
         """Every password, key and token that the namespace keeps."""
         kept = [secret["data"] for secret in self.get("secrets")["items"] if secret["type"] == "Opaque"]
         public = {"PGHOST", "PGPORT", "PGUSER", "PGDATABASE"}
-        public |= {"MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_USER", "MYSQL_DATABASE", "username"}
+        public |= {"MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_USER", "MYSQL_DATABASE"}
+        public |= {"AIRFLOW_URL", "AIRFLOW_USER", "username"}
         entries = [(key, value) for data in kept for key, value in data.items()]
         return {base64.b64decode(value).decode() for key, value in entries if key not in public}
 

@@ -3,7 +3,6 @@
 The tests share one cluster and build on one another in the order of this file.
 """
 
-import base64
 import csv
 import json
 import os
@@ -18,17 +17,19 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pymysql
 import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from tests.cluster.conftest import Platform
+from tests.dashboard import detail
 from tests.marts import require_marts, rows
 
-from martline.airflow_client import FINISHED, DagRun
+from martline.airflow_client import FINISHED, AirflowClient, AirflowLogin, DagRun
 from martline.cluster import access, programs
 from martline.command import Failure, port_is_free
-from pg_to_mysql.command_line.environment import mysql_from_environment
+from pg_to_mysql.command_line.environment import mysql_from_environment, source_from_environment
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -130,21 +131,86 @@ def test_the_dashboard_shows_the_numbers_of_the_marts_to_whoever_has_its_passwor
         by_category = by_day.replace("BY day", "BY category_id")
         for (revenue,) in rows(replica, f"SELECT SUM(revenue) {by_category}"):
             assert f">{revenue:,.2f}<" in page
-        pipeline = browser.get("/pipeline?lang=en").text
+
+
+def test_the_dashboard_shows_how_far_each_server_of_the_pipeline_is(platform: Platform) -> None:
+    password = access.credentials(platform.cluster, access.DASHBOARD)["password"]
+    with (
+        platform.forwarded(access.DASHBOARD, access.POSTGRES, access.MYSQL, access.AIRFLOW) as ports,
+        platform.source(ports) as source,
+        platform.replica(ports) as replica,
+        platform.airflow(ports) as airflow,
+        httpx.Client(base_url=f"http://127.0.0.1:{ports[access.DASHBOARD]}", timeout=60) as browser,
+    ):
+        source.autocommit = True
+        assert browser.post("/login", data={"password": password}).status_code == 303
+
+        def page() -> str:
+            return browser.get("/pipeline?lang=en").text
+
+        def lag() -> int:
+            (applied,) = rows(replica, "SELECT applied_lsn FROM _replication")[0]
+            query = "SELECT pg_current_wal_flush_lsn() - %s::numeric - '0/0'::pg_lsn"
+            [(size,)] = source.execute(query, [applied]).fetchall()
+            return int(size)
+
+        def waiting() -> str:
+            return detail(page(), "Waiting in new_user_events")
+
         for table in ("mart_customer_rfm", "orders"):
-            assert f"<td>{table}</td>" in pipeline, table
+            assert f"<td>{table}</td>" in page(), table
+        assert "does not answer" not in page()
+        before = lag()  # Airflow writes to the same log all the time
+        wait_for(lambda: before <= int(detail(page(), "Lag, bytes of log").replace(",", "")) <= lag())
+        for dag in ("shop_generate", "shop_events", "replicate", "build_marts"):
+            (run,) = airflow.last_runs(dag, 1)
+            assert re.search(rf"<td>{dag}</td><td>succeeded</td>.*?>{run.seconds:,.1f}<", page()), dag
+        assert waiting() == "0"
+        send = "/opt/kafka/bin/kafka-console-producer.sh --bootstrap-server kafka:9092 --topic new_user_events"
+        kafka = platform.cluster.kubectl("exec", "--stdin", "kafka-0", "--", *send.split())
+        programs.read(*kafka, given="no\nevent\n")
+        wait_for(lambda: waiting() == "2")
+        consumers = platform.cluster.kubectl("scale", "deployment/shop-consumer")
+        programs.read(*consumers, "--replicas=1")
+        wait_for(lambda: waiting() == "0")
+        wait_for(lambda: detail(page(), "Dead letters") == "2")
+        programs.read(*consumers, "--replicas=0")
 
 
 def test_the_dashboards_user_of_mysql_reads_no_customers_names(platform: Platform) -> None:
-    secret = programs.read_json(*platform.cluster.kubectl("get", "secret", "mysql-dashboard", "--output", "json"))
-    login = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
     with platform.forwarded(access.MYSQL) as ports:
         address = {"MYSQL_HOST": "127.0.0.1", "MYSQL_TCP_PORT": str(ports[access.MYSQL])}
-        with mysql_from_environment(login | address).connect() as connection, connection.cursor() as cursor:
+        with (
+            mysql_from_environment(platform.secret("mysql-dashboard") | address).connect() as connection,
+            connection.cursor() as cursor,
+        ):
             assert cursor.execute("SELECT * FROM mart_customer_rfm LIMIT 1") == 1
             for statement in ("SELECT * FROM users", "SELECT * FROM mart_user_activity", "DELETE FROM mart_runs"):
                 with pytest.raises(pymysql.err.OperationalError, match="denied"):
                     cursor.execute(statement)
+
+
+def test_the_dashboards_role_of_postgresql_and_user_of_airflow_can_only_look(platform: Platform) -> None:
+    with platform.forwarded(access.POSTGRES, access.AIRFLOW) as ports:
+        login = platform.secret("postgres-dashboard")
+        address = {"PGHOST": "127.0.0.1", "PGPORT": str(ports[access.POSTGRES])}
+        with source_from_environment(login | address).connect() as connection:
+            assert connection.execute("SELECT count(*) FROM shop.consumer_offsets").fetchall() != [(0,)]
+            for statement in (
+                "SELECT * FROM public.users",
+                "SELECT reason FROM shop.dead_letters",
+                "CREATE ROLE other",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement.encode())
+                connection.rollback()
+        login = platform.secret("airflow-dashboard")
+        url = f"http://127.0.0.1:{ports[access.AIRFLOW]}"
+        looker = AirflowLogin(url, login["AIRFLOW_USER"], login["AIRFLOW_PASSWORD"])
+        with AirflowClient(looker, patience=0) as client:
+            assert client.last_runs("build_marts", 1)
+            with pytest.raises(Failure, match="403"):
+                client.trigger(DagRun("build_marts", "mine"), {})
 
 
 @pytest.mark.parametrize("name", ["1-tour", "2-returned-first-order", "3-pyspark", "4-add-a-mart"])

@@ -155,7 +155,8 @@ def test_stopped_tables_and_failed_checks_are_named_with_the_reason_and_what_to_
 ) -> None:
     add_marts(owner)
     add(owner, REPLICATION + RUNS)
-    page = open_pages(start, role).get("/pipeline?lang=en").text
+    client = open_pages(start, role)
+    page = client.get("/pipeline?lang=en").text
     assert "Needs attention: 3" in page
     assert "The table users is stopped" in page
     assert "&lt;i&gt;users.phone&lt;/i&gt; became an array" in page
@@ -165,6 +166,13 @@ def test_stopped_tables_and_failed_checks_are_named_with_the_reason_and_what_to_
     assert "The last build of the marts (2) was not published" in page
     assert "1/1010181" in page  # the LSN 4311810433 as PostgreSQL writes it
     assert page.count('<tr class="bad">') == 3
+    for language, words in {
+        "en": ("Started", "rejected", "Offending rows"),
+        "ru": ("Начат", "отклонён", "Проверка"),
+    }.items():
+        page = client.get(f"/pipeline?lang={language}").text
+        assert all(re.search(rf"<t[hd][^>]*>{word}</t[hd]>", page) for word in words), language
+        assert "started_at" not in page
 
 
 def test_each_mart_has_the_version_that_its_build_has_recorded(

