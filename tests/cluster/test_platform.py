@@ -29,7 +29,7 @@ from tests.marts import require_marts, rows
 from martline.airflow_client import FINISHED, AirflowClient, AirflowLogin, DagRun
 from martline.cluster import access, programs
 from martline.command import Failure, port_is_free
-from pg_to_mysql.command_line.environment import mysql_from_environment, source_from_environment
+from pg_to_mysql.command_line.environment import mysql_from_environment
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -48,6 +48,16 @@ PAGES = {
     access.JUPYTER: ("/login", "Jupyter"),
     access.DASHBOARD: ("/", 'action="/login"'),
 }
+
+
+# What no consumer can store.
+SEND_TWO = """
+from confluent_kafka import Producer
+producer = Producer({"bootstrap.servers": "kafka:9092"})
+for value in (b"no", b"event"):
+    producer.produce("new_user_events", value)
+assert producer.flush(60) == 0
+"""
 
 
 def test_the_charts_own_tests_pass(platform: Platform) -> None:
@@ -166,9 +176,7 @@ def test_the_dashboard_shows_how_far_each_server_of_the_pipeline_is(platform: Pl
             (run,) = airflow.last_runs(dag, 1)
             assert re.search(rf"<td>{dag}</td><td>succeeded</td>.*?>{run.seconds:,.1f}<", page()), dag
         assert waiting() == "0"
-        send = "/opt/kafka/bin/kafka-console-producer.sh --bootstrap-server kafka:9092 --topic new_user_events"
-        kafka = platform.cluster.kubectl("exec", "--stdin", "kafka-0", "--", *send.split())
-        programs.read(*kafka, given="no\nevent\n")
+        programs.read(*platform.cluster.kubectl("exec", "deployment/dashboard", "--", "python", "-c", SEND_TWO))
         wait_for(lambda: waiting() == "2")
         consumers = platform.cluster.kubectl("scale", "deployment/shop-consumer")
         programs.read(*consumers, "--replicas=1")
@@ -193,8 +201,13 @@ def test_the_dashboards_user_of_mysql_reads_no_customers_names(platform: Platfor
 def test_the_dashboards_role_of_postgresql_and_user_of_airflow_can_only_look(platform: Platform) -> None:
     with platform.forwarded(access.POSTGRES, access.AIRFLOW) as ports:
         login = platform.secret("postgres-dashboard")
-        address = {"PGHOST": "127.0.0.1", "PGPORT": str(ports[access.POSTGRES])}
-        with source_from_environment(login | address).connect() as connection:
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=ports[access.POSTGRES],
+            user=login["PGUSER"],
+            password=login["PGPASSWORD"],
+            dbname=login["PGDATABASE"],
+        ) as connection:
             assert connection.execute("SELECT count(*) FROM shop.consumer_offsets").fetchall() != [(0,)]
             for statement in (
                 "SELECT * FROM public.users",
