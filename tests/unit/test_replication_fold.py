@@ -125,3 +125,10 @@ def test_a_large_key_that_an_update_does_not_send_is_taken_from_the_old_key() ->
     result, text = folded([update([SAME, b"new", None], [b"large", None, None])], 3, (0,))
     table: Table = {b"large": [b"large", b"old", b"x"]}
     assert effect(result, text, table) == {b"large": [b"large", b"new", None]}
+
+
+def test_rows_are_written_in_the_order_of_a_whole_number() -> None:
+    numbers = [b"12", b"100000000007", b"9", b"100000000006", b"11", b"-5"]
+    result, _ = folded([insert([number, b"x", None]) for number in numbers], 3, (0,))
+    # Eight digits count, and the order of the changes beyond.
+    assert [numbers[row] for row in result.rows] == [b"9", b"-5", b"11", b"12", b"100000000007", b"100000000006"]

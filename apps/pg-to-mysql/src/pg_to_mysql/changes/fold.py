@@ -58,10 +58,20 @@ def fold(
         _fold_partial(result, steps, has_old[writes].tolist())
     else:
         last = dict(steps)
-        result.rows = [row for row in last.values() if row != GONE]
+        rows = np.fromiter(last.values(), np.int64, len(last))
+        result.rows = _in_order(messages, values, key[0], rows[rows != GONE]).tolist()
         result.deleted = [key for key, row in last.items() if row == GONE]
         result.keys = list(last)
     return result
+
+
+def _in_order(messages: Messages, values: Values, column: int, rows: Positions) -> Positions:
+    """The rows roughly in the order of a column of the key, in which MySQL finds their places faster.
+
+    Numbers, and texts of equal length, are in order by their first eight characters.
+    """
+    starts, ends = values.starts[column, rows], values.ends[column, rows]
+    return rows[np.lexsort((messages.number(8, starts), ends - starts))]
 
 
 def _take_large_keys(new: Values, old: Values, key: Sequence[int]) -> None:
@@ -86,9 +96,9 @@ def _steps(old: tuple[Positions, list[Key]], new: tuple[Positions, list[Key]]) -
     (leaving, old_keys), (writing, new_keys) = old, new
     if not len(leaving):
         return zip(new_keys, range(len(new_keys)), strict=True)
-    order = np.argsort(np.concatenate((2 * leaving, 2 * writing + 1))).tolist()
-    steps = [(key, GONE) for key in old_keys] + list(zip(new_keys, range(len(new_keys)), strict=True))
-    return [steps[i] for i in order]
+    order = np.argsort(np.concatenate((2 * leaving, 2 * writing + 1)))
+    rows = np.concatenate((np.full(len(old_keys), GONE), np.arange(len(new_keys))))[order]
+    return zip(map((old_keys + new_keys).__getitem__, order.tolist()), rows.tolist(), strict=True)
 
 
 def _fold_partial(result: Fold, steps: Iterable[tuple[Key, int]], has_old: Sequence[bool]) -> None:

@@ -5,7 +5,8 @@ with the COPY Command* in libpq's documentation.
 """
 
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 
 import psycopg
 from psycopg import sql
@@ -37,6 +38,22 @@ def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -
 
     :raises Failure: PostgreSQL ends the copy; :class:`PassingFailure` if it may succeed later.
     """
+    with closing(copied_rows(connection, statement)) as blocks:
+        while True:
+            try:
+                rows = next(blocks)
+            except StopIteration as ended:
+                return int(ended.value)
+            stream.write(b"".join(rows))
+
+
+def copied_rows(connection: psycopg.Connection, statement: bytes) -> Generator[list[memoryview], None, int]:
+    """Run ``COPY … TO STDOUT`` and yield its rows, some at once; return their number.
+
+    Closed before its end, it reads what is left, so that the connection can be used again.
+
+    :raises Failure: PostgreSQL ends the copy; a :class:`PassingFailure` if it may succeed later.
+    """
     server = connection.pgconn
     try:
         begun = server.exec_(statement)
@@ -44,8 +61,8 @@ def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -
             raise _refusal(begun)
         blocks = _blocks(server)
         try:
-            for block in blocks:
-                stream.write(block)
+            for block in blocks:  # noqa: UP028 - that would close them with this
+                yield block
         finally:
             for _ in blocks:
                 pass  # read the rest, so that the connection can be used again
@@ -59,8 +76,8 @@ def copy_out(connection: psycopg.Connection, statement: bytes, stream: Stream) -
     return ended[-1].command_tuples or 0
 
 
-def _blocks(server: PGconn) -> Iterator[bytes]:
-    """The rows, in blocks of about :data:`~pg_to_mysql.rows.BLOCK_BYTES`."""
+def _blocks(server: PGconn) -> Iterator[list[memoryview]]:
+    """The rows, so many at once as make :data:`~pg_to_mysql.rows.BLOCK_BYTES`."""
     arrived = select.poll()
     arrived.register(server.socket, select.POLLIN)
     next_row = server.get_copy_data
@@ -74,8 +91,8 @@ def _blocks(server: PGconn) -> Iterator[bytes]:
             if size < BLOCK_BYTES:
                 continue
         if block:
-            yield b"".join(block)
-            block.clear()
+            yield block
+            block = []
             size = 0
         if length == 0:
             arrived.poll()

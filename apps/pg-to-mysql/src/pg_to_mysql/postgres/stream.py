@@ -7,20 +7,24 @@ while MySQL still writes the last ones, and each only once.
 
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import psycopg
 from psycopg import sql
 
 from pg_to_mysql.errors import Failure
 from pg_to_mysql.postgres import export, slots, wal
 from pg_to_mysql.postgres.connection import Source
-from pg_to_mysql.postgres.pgoutput import COMMIT, SPARE, Messages
+from pg_to_mysql.postgres.copy_out import copied_rows
+from pg_to_mysql.postgres.pgoutput import COMMIT, SPARE, Messages, Positions
 
 MESSAGES_AT_ONCE = 300_000
 """Decoded by one call, and the rest of the transaction; each call reads again from the slot's restart point."""
+FIRST_MESSAGES, GROWTH = 20_000, 3
+"""The first call decodes fewer and each one more than the last, as MySQL has nothing to do until then."""
 PIECE_BYTES = 16 << 20
 """Of a piece, a bound for memory: Python holds about ten times as much for it."""
 DECODING_MEMORY = "256MB"
@@ -64,52 +68,61 @@ class ChangeStream:
 
     def pieces(self, upto: int) -> Iterator[Piece]:
         """What has been committed since the last call, up to the LSN ``upto``."""
-        count = MESSAGES_AT_ONCE
-        while count >= MESSAGES_AT_ONCE:
+        at_once, more = FIRST_MESSAGES, True
+        while more:
             count = 0
-            for piece in _pieces(self._messages(upto)):
+            for piece in pieces_of(self._messages(upto, at_once)):
                 count += len(piece.messages.starts)
                 yield piece
+            more = count >= at_once
+            at_once = min(at_once * GROWTH, MESSAGES_AT_ONCE)
 
-    def _messages(self, upto: int) -> Iterator[bytes]:
+    def _messages(self, upto: int, at_once: int) -> Iterator[list[memoryview]]:
         query = sql.SQL(
             "COPY (SELECT data FROM pg_logical_slot_get_binary_changes({slot}, {upto}, {count},"
             " 'proto_version', '1', 'publication_names', {publication})) TO STDOUT (FORMAT binary)"
-        ).format(
-            slot=self._slot,
-            upto=wal.format_lsn(upto),
-            count=MESSAGES_AT_ONCE,
-            publication=self._publication,
-        )
-        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
-            first = bytes(copy.read())
-            if len(first) < HEADER:
-                raise Failure("PostgreSQL sends the changes in an unknown form")
-            yield first[HEADER:]
-            yield from map(bytes, copy)
+        ).format(slot=self._slot, upto=wal.format_lsn(upto), count=at_once, publication=self._publication)
+        with closing(copied_rows(self._connection, query.as_bytes(self._connection))) as blocks:
+            header = HEADER
+            for rows in blocks:
+                if len(rows[0]) < header:
+                    raise Failure("PostgreSQL sends the changes in an unknown form")
+                rows[0], header = rows[0][header:], 0
+                try:
+                    yield rows
+                except GeneratorExit:
+                    with suppress(psycopg.Error):
+                        self._connection.cancel_safe()  # what is left may be much
+                    raise
 
 
-def _pieces(blocks: Iterable[bytes]) -> Iterator[Piece]:
+def pieces_of(blocks: Iterable[list[memoryview]]) -> Iterator[Piece]:
     """Join the messages, each after its prefix, into pieces that end a transaction wherever that is possible."""
     held: list[bytes] = []
+    lengths: list[int] = []
     size = 0
-    for block in blocks:
-        if len(block) <= PREFIX:  # the end of the data
-            continue
-        held.append(block)
-        size += len(block)
+    for rows in blocks:
+        held.append(b"".join(rows))
+        lengths += map(len, rows)
+        size += len(held[-1])
         if size > PIECE_BYTES:
-            end = next((i for i in range(len(held), 0, -1) if held[i - 1][PREFIX] == COMMIT), 0)
-            yield _piece(held[: end or None], complete=end > 0)
-            held = held[end:] if end else []
-            size = sum(map(len, held))
-    if held:
-        yield _piece(held, complete=True)
+            data, starts = b"".join(held), _starts(lengths)
+            commits = np.flatnonzero(np.frombuffer(data, np.uint8)[starts] == COMMIT)
+            end = int(commits[-1]) + 1 if len(commits) else len(starts)
+            cut = int(starts[end]) - PREFIX if end < len(starts) else size
+            messages = Messages(b"".join((memoryview(data)[:cut], SPARE)), starts[:end])
+            held, lengths, size = [data[cut:]], lengths[end:], size - cut
+            yield Piece(messages, complete=len(commits) > 0)
+    starts = _starts(lengths)
+    if len(starts):
+        yield Piece(Messages(b"".join((*held, SPARE)), starts), complete=True)
 
 
-def _piece(blocks: list[bytes], *, complete: bool) -> Piece:
-    lengths = np.fromiter(map(len, blocks), np.int64, len(blocks))
-    return Piece(Messages(b"".join((*blocks, SPARE)), np.cumsum(lengths) - lengths + PREFIX), complete)
+def _starts(lengths: list[int]) -> Positions:
+    """Where the messages start that stand one after the other, each after its prefix."""
+    sizes = np.array(lengths, np.int64)
+    starts = np.cumsum(sizes) - sizes + PREFIX
+    return starts[sizes > PREFIX]  # what is shorter ends the data
 
 
 def ahead(items: Generator[Item]) -> Generator[Item]:
