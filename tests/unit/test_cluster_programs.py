@@ -53,3 +53,9 @@ def test_a_failure_names_the_program_and_its_own_words_from_the_error_on(path: P
 def test_what_is_given_reaches_standard_input_and_no_command_line(path: Path) -> None:
     install(path, "kubectl", 'read -r line; echo "$line"')
     assert programs.read("kubectl", "apply", given='{"a": 1}\n') == '{"a": 1}\n'
+
+
+def test_a_program_in_a_pod_is_cited_not_that_it_has_ended(path: Path) -> None:
+    install(path, "kubectl", "echo 'no such mart' >&2; echo 'command terminated with exit code 1' >&2; exit 1")
+    with pytest.raises(Failure, match="^`kubectl exec` failed: no such mart$"):
+        programs.read("kubectl", "exec", "deployment/jupyter")

@@ -20,6 +20,8 @@ NEEDED_MEMORY = 7 << 30
 SECONDS_TO_TIDY_UP = 30
 LINES_OF_A_FAILURE = 30
 ERRORS = ("error", "fatal")
+EXEC_ENDED = "command terminated with exit code"
+"""kubectl says it last, whatever the program in the pod has said."""
 OPTIONS_WITH_A_VALUE = ("--context", "--kube-context", "--namespace", "--name")
 
 
@@ -100,5 +102,7 @@ def _name(command: tuple[str, ...]) -> str:
 def _cause(errors: str) -> str:
     """The log from the first line with an error, joined to one line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[-1].startswith(EXEC_ENDED):
+        lines.pop()
     first = next((index for index, line in enumerate(lines) if line.lower().startswith(ERRORS)), -1)
     return " ".join(lines[first:]) or "it does not say why"
