@@ -55,6 +55,17 @@ def tables(shop: dict[str, str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_a_notebook_runs_without_a_warning_and_changes_nothing(file: Path, shop: dict[str, str]) -> None:
+    require_runs_without_a_warning(file, shop)
+
+
+def test_a_mart_is_tried_on_a_cluster_without_sparks_log_in_the_notebook(
+    shop: dict[str, str], spark_cluster: dict[str, str]
+) -> None:
+    require_runs_without_a_warning(CHECKOUT / "notebooks" / "4-add-a-mart.ipynb", {**shop, **spark_cluster})
+
+
+def require_runs_without_a_warning(file: Path, shop: dict[str, str]) -> None:
+    """Execute the notebook; it shows a chart, and changes no table."""
     before = tables(shop)
     notebook = nbformat.read(file, 4)
     client = nbclient.NotebookClient(notebook, timeout=SECONDS_A_CELL)

@@ -57,5 +57,5 @@ def test_what_is_given_reaches_standard_input_and_no_command_line(path: Path) ->
 
 def test_a_program_in_a_pod_is_cited_not_that_it_has_ended(path: Path) -> None:
     install(path, "kubectl", "echo 'no such mart' >&2; echo 'command terminated with exit code 1' >&2; exit 1")
-    with pytest.raises(Failure, match="^`kubectl exec` failed: no such mart$"):
+    with pytest.raises(Failure, match=r"^`kubectl exec` failed: no such mart$"):
         programs.read("kubectl", "exec", "deployment/jupyter")

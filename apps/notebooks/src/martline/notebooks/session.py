@@ -1,10 +1,6 @@
 """Spark: a session for a notebook, and the replica's tables in it."""
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -12,6 +8,7 @@ from martline.marts.engines.spark import Spark, failures
 from martline.marts.reading.moment import held
 from martline.marts.reading.plan import readers, whole
 from martline.notebooks.databases import replica
+from martline.notebooks.log import errors_into, log_file
 from pg_to_mysql.command_line.environment import mysql_from_environment
 
 _COLUMNS = """
@@ -27,7 +24,7 @@ def spark() -> SparkSession:
     """
     master = os.environ.get("SPARK_MASTER") or "local[*]"
     os.environ["TZ"] = "UTC"
-    with failures(f"Spark does not start on {master}: see {log_file()}: "), _errors_into(log_file()):
+    with failures(f"Spark does not start on {master}: see {log_file()}: "), errors_into(log_file()):
         return (
             SparkSession.builder.master(master)
             .appName("notebook")
@@ -38,12 +35,6 @@ def spark() -> SparkSession:
             .config("spark.ui.showConsoleProgress", "false")
             .getOrCreate()
         )
-
-
-def log_file() -> Path:
-    """The file with the log of this notebook's Spark."""
-    folder = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
-    return Path(folder, f"notebook-{os.getpid()}.log")
 
 
 def tables(*names: str) -> tuple[DataFrame, ...]:
@@ -61,16 +52,3 @@ def tables(*names: str) -> tuple[DataFrame, ...]:
         found = readers(connection, settings, moment, needed)
         engine.read(whole(connection, found, engine.parallel))
     return tuple(session.table(name) for name in names)
-
-
-@contextmanager
-def _errors_into(file: Path) -> Iterator[None]:
-    """Make programs that start in this block log to the file, so the notebook does not show their log."""
-    kept = os.dup(2)
-    with file.open("ab") as log:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

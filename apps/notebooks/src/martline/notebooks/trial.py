@@ -14,6 +14,7 @@ from martline.marts.reading.plan import needed_columns
 from martline.marts.statement import frame_of
 from martline.marts.writing.load import load
 from martline.notebooks.databases import replica
+from martline.notebooks.log import errors_into, log_file
 from pg_to_mysql.command_line.environment import mysql_from_environment
 from pg_to_mysql.mysql.quoting import quote
 
@@ -39,7 +40,11 @@ def try_mart(mart: Mart) -> Trial:
     :raises Failure: a source is missing, or MySQL can't store the rows as they are.
     """
     settings = mysql_from_environment()
-    with settings.connect(autocommit=True) as connection, engines.opened() as engine:
+    with (
+        settings.connect(autocommit=True) as connection,
+        errors_into(log_file()),
+        engines.opened() as engine,
+    ):
         table = f"_trial_{uuid4().hex[:12]}"
         try:
             moment, columns = read(engine, connection, settings, needed_columns([mart]))
