@@ -249,6 +249,16 @@ def test_all_rows_are_read_when_the_journal_has_no_keys(
     shop.require_marts()
 
 
+def test_a_run_that_cannot_be_kept_publishes_its_marts(shop: Shop, source: psycopg.Connection) -> None:
+    change_all(source)
+    shop.replicate()
+    shop.settings["MARTS_STATE"] = str(shop.state / "marts.duckdb")  # a file
+    built = shop.run("build-marts", env=shop.settings)
+    assert built.result["incremental"] is False
+    assert "The next run will read all rows: this one can't be kept" in built.log
+    shop.require_marts()
+
+
 def test_without_a_journal_every_run_reads_all_rows(
     servers: dict[str, str], run: Callable[..., Any], tmp_path: Path
 ) -> None:

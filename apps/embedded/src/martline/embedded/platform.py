@@ -133,7 +133,7 @@ class Platform:
             "PYTHONUNBUFFERED": "1",
             "MARTLINE_PROFILE": "embedded",
             "REPLICATION_JOURNAL_MIB": "256",
-            "MARTS_STATE": str(state.data("marts")),
+            "MARTS_STATE": str(state.plain(state.data("marts"))),
             **sizes,
             **postgres.environment(state),
             **mariadb.environment(state),

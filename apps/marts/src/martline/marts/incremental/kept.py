@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
+import duckdb
 import pyarrow as pa
 from ibis.expr.types import Table
 
@@ -143,21 +144,27 @@ class Kept(DuckDB):
 
 
 def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: str) -> None:
-    """Write the engine's tables to the file, in the place of what it has."""
-    discard(path)
+    """Write the engine's tables to the file, in the place of what it has.
+
+    If that is not possible, the log says why: the marts are published, and the next run reads all rows.
+    """
     if moment.journal is None:
         log.info("The next run will read all rows too: the replicator keeps no journal of changed keys")
         return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_suffix(".new")
-    discard(new)
-    with engine.written_to(new) as name:
-        engine.connection.execute(
-            f"CREATE TABLE {name}.origin (run_id BIGINT, journal BIGINT, definitions VARCHAR)"
-        )
-        origin = Origin(run_id, moment.journal, definitions)
-        engine.connection.execute(f"INSERT INTO {name}.origin VALUES (?, ?, ?)", astuple(origin))  # noqa: S608
-    new.rename(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        discard(path)
+        discard(new)
+        with engine.written_to(new) as name:
+            engine.connection.execute(
+                f"CREATE TABLE {name}.origin (run_id BIGINT, journal BIGINT, definitions VARCHAR)"
+            )
+            origin = Origin(run_id, moment.journal, definitions)
+            engine.connection.execute(f"INSERT INTO {name}.origin VALUES (?, ?, ?)", astuple(origin))  # noqa: S608
+        new.rename(path)
+    except (duckdb.Error, OSError) as error:
+        log.warning("The next run will read all rows: this one can't be kept in %s: %s", path, error)
 
 
 def discard(path: Path) -> None:
