@@ -212,6 +212,7 @@ def test_all_rows_are_read_when_what_was_kept_is_of_no_use(
     change_all(source)
     shop.replicate()
     [file] = shop.state.iterdir()
+    assert file.stat().st_mode & 0o077 == 0
     match reason:
         case "the file is none":
             file.write_bytes(b"no database")

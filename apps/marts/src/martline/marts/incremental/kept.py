@@ -162,6 +162,7 @@ def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: s
             )
             origin = Origin(run_id, moment.journal, definitions)
             engine.connection.execute(f"INSERT INTO {name}.origin VALUES (?, ?, ?)", astuple(origin))  # noqa: S608
+        new.chmod(0o600)  # its folder may be older, and open to others
         new.rename(path)
     except (duckdb.Error, OSError) as error:
         log.warning("The next run will read all rows: this one can't be kept in %s: %s", path, error)
