@@ -10,7 +10,7 @@ from ibis.expr.schema import Schema
 from ibis.expr.types import DecimalValue, IntegerValue, NumericValue, Table
 
 from martline.marts.rules import Check
-from pg_to_mysql.mysql.quoting import text_literal
+from pg_to_mysql.mysql.quoting import quote_all, text_literal
 
 __all__ = ["Column", "Mart", "Table", "average", "quotient"]
 
@@ -62,16 +62,12 @@ class Mart:
             f"`{column.name}` {_with_digits(column, computed)} COMMENT {text_literal(column.meaning)}"
             for column in self.columns
         ]
-        lines.append(f"PRIMARY KEY ({_names(self.key)})")
-        lines += [f"KEY `{'_'.join(index)}` ({_names(index)})" for index in self.indexes]
+        lines.append(f"PRIMARY KEY ({quote_all(self.key)})")
+        lines += [f"KEY `{'_'.join(index)}` ({quote_all(index)})" for index in self.indexes]
         return (
             f"CREATE TABLE `{table}` ({', '.join(lines)}) "
             f"ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT={text_literal(self.meaning)}"
         )
-
-
-def _names(columns: tuple[str, ...]) -> str:
-    return ", ".join(f"`{name}`" for name in columns)
 
 
 def _with_digits(column: Column, computed: Schema) -> str:

@@ -17,6 +17,7 @@ from martline.marts.reading.moment import Moment
 from martline.marts.runs import Run
 from pg_to_mysql.mysql.ddl import change_tables
 from pg_to_mysql.mysql.names import present_tables
+from pg_to_mysql.mysql.quoting import quote_all
 
 VERSIONS = "mart_versions"
 EARLIER_RECORD = "_mart_builds"
@@ -60,9 +61,13 @@ def keep_others_out(connection: "Connection[Any]") -> None:
 
 def clear(connection: "Connection[Any]", tables: Sequence[str]) -> None:
     """Drop what a build that died has left."""
-    leftovers = [name(table) for table in tables for name in (staging, old)]
-    quoted = ", ".join(f"`{name}`" for name in leftovers)
-    change_tables(connection, f"DROP TABLE IF EXISTS {quoted}", leftovers)
+    drop(connection, [name(table) for table in tables for name in (staging, old)])
+
+
+def drop(connection: "Connection[Any]", tables: Sequence[str]) -> None:
+    """Drop those of the tables that are there."""
+    if tables:
+        change_tables(connection, f"DROP TABLE IF EXISTS {quote_all(tables)}", tables)
 
 
 def stage_versions(connection: "Connection[Any]", run: Run, moment: Moment, rows: Mapping[str, int]) -> None:

@@ -1,12 +1,12 @@
-"""Changing the rows of marts in which a run differs from the last one, in one transaction.
+"""Changes the rows of marts that differ from the last run, in one transaction.
 
-The rows that differ are loaded into ``_run_N_before_MART``, as they were, and ``_run_N_after_MART``, as they are.
-A transaction takes the former out of the marts and puts the latter in. It is committed once the checks hold. Both
-are kept until the next run has succeeded: the other way round, they bring back what there was.
+The old versions of these rows are loaded into ``_run_N_before_MART``, the new ones into ``_run_N_after_MART``.
+A transaction deletes the old versions from the mart and inserts the new ones. It is committed if the checks hold.
+Both tables stay until the next run has succeeded, so that a rollback can do the reverse.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pymysql.connections import Connection
@@ -15,28 +15,28 @@ from martline.command import MySQLSettings
 from martline.marts.catalogue import MARTS
 from martline.marts.incremental.journal import AnythingMayHaveChanged
 from martline.marts.incremental.kept import Difference
-from martline.marts.publish import VERSIONS, last
+from martline.marts.publish import VERSIONS, drop, last
 from martline.marts.writing.load import load
-from pg_to_mysql.mysql.ddl import change_tables
 from pg_to_mysql.mysql.names import present_tables
+from pg_to_mysql.mysql.quoting import quote_all
 
 _STAGED = re.compile(r"_run_(\d+)_(?:before|after)_\w+")
 
 
 def before(run_id: int, table: str) -> str:
-    """Where the rows are that a run replaces."""
+    """The table with the rows that a run deletes from a mart."""
     return f"_run_{run_id}_before_{table}"
 
 
 def after(run_id: int, table: str) -> str:
-    """Where the rows are by which a run replaces them."""
+    """The table with the rows that a run inserts into a mart."""
     return f"_run_{run_id}_after_{table}"
 
 
 def stage(
     connection: "Connection[Any]", settings: MySQLSettings, run_id: int, differences: Mapping[str, Difference]
 ) -> None:
-    """Load the differences of the marts into tables of the run, and the table of versions as it is."""
+    """Load the differences of the marts, and a copy of the table of versions, into tables of the run."""
     with connection.cursor() as cursor:
         for table in (*differences, VERSIONS):
             for name in (before(run_id, table), after(run_id, table)):
@@ -52,18 +52,18 @@ def stage(
 def change(connection: "Connection[Any]", run_id: int, differences: Mapping[str, Difference]) -> None:
     """Change the marts within the connection's transaction.
 
-    :raises AnythingMayHaveChanged: a row that is to go is not there, or one that is to come is.
+    :raises AnythingMayHaveChanged: a mart lacks a row that is to be deleted, or has one that is to be inserted.
     """
     for table, difference in differences.items():
         key = MARTS[table].key
         gone = _take_out(connection, table, before(run_id, table), key)
         if gone != difference.before.num_rows or _present(connection, table, after(run_id, table), key):
-            raise AnythingMayHaveChanged(f"{table} has other rows than those that the last run has put there")
+            raise AnythingMayHaveChanged(f"the rows of {table} in MySQL are not those of the last run")
         _put_in(connection, table, after(run_id, table))
 
 
 def take_back(connection: "Connection[Any]", run_id: int) -> list[str]:
-    """Undo what the run has changed, and return its marts; nothing if it has replaced them as a whole."""
+    """Undo the changes of an incremental run and return its marts; after a full run, do nothing."""
     if before(run_id, VERSIONS) not in (present := present_tables(connection)):
         return []
     with connection.cursor() as cursor:
@@ -82,43 +82,36 @@ def take_back(connection: "Connection[Any]", run_id: int) -> list[str]:
 
 
 def forget(connection: "Connection[Any]", *, but: int | None = None) -> None:
-    """Drop the tables of all runs, or of all but one, for which the whole marts from before it go too."""
+    """Drop the tables of all runs.
+
+    :param but: an incremental run that has succeeded. Its tables stay, and the last full versions are dropped.
+    """
     present = present_tables(connection)
     staged = [name for name in present if (found := _STAGED.fullmatch(name)) and int(found[1]) != but]
     whole = [name for table in (*MARTS, VERSIONS) if (name := last(table)) in present]
-    _drop(connection, staged if but is None else [*staged, *whole])
+    drop(connection, staged if but is None else [*staged, *whole])
 
 
 def forget_run(connection: "Connection[Any]", run_id: int) -> None:
-    """Drop the tables of a run that has changed nothing."""
-    _drop(
+    """Drop the tables of a run that was not published."""
+    drop(
         connection,
         [name for table in (*MARTS, VERSIONS) for name in (before(run_id, table), after(run_id, table))],
     )
 
 
-def _drop(connection: "Connection[Any]", tables: Sequence[str]) -> None:
-    if tables:
-        names = ", ".join(f"`{name}`" for name in tables)
-        change_tables(connection, f"DROP TABLE IF EXISTS {names}", tables)
-
-
 def _take_out(connection: "Connection[Any]", table: str, rows: str, key: tuple[str, ...]) -> int:
     """Delete the rows with these keys; return how many there were."""
     with connection.cursor() as cursor:
-        return int(cursor.execute(f"DELETE m FROM `{rows}` r JOIN `{table}` m USING ({_names(key)})"))
+        return int(cursor.execute(f"DELETE m FROM `{rows}` r JOIN `{table}` m USING ({quote_all(key)})"))
 
 
 def _present(connection: "Connection[Any]", table: str, rows: str, key: tuple[str, ...]) -> bool:
-    """Whether any row with these keys is there."""
+    """Whether the table has a row with any of these keys."""
     with connection.cursor() as cursor:
-        return bool(cursor.execute(f"SELECT 1 FROM `{rows}` r JOIN `{table}` m USING ({_names(key)}) LIMIT 1"))  # noqa: S608
+        return bool(cursor.execute(f"SELECT 1 FROM `{rows}` r JOIN `{table}` m USING ({quote_all(key)}) LIMIT 1"))  # noqa: S608
 
 
 def _put_in(connection: "Connection[Any]", table: str, rows: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO `{table}` SELECT * FROM `{rows}`")  # noqa: S608
-
-
-def _names(key: tuple[str, ...]) -> str:
-    return ", ".join(f"`{name}`" for name in key)

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from martline.command import Failure, MySQLSettings
 from pg_to_mysql.mysql.loading import LoadingConnection
+from pg_to_mysql.mysql.quoting import quote_all
 from pg_to_mysql.rows import BLOCK_BYTES, Stream
 
 ROWS_AT_ONCE = 50_000
@@ -24,7 +25,7 @@ def load(settings: MySQLSettings, table: str, rows: pa.Table, key: tuple[str, ..
     if not rows.num_rows:
         return
     ordered = rows.sort_by([(name, "ascending") for name in key])
-    names = ", ".join(f"`{name}`" for name in rows.column_names)
+    names = quote_all(rows.column_names)
     statement = f"LOAD DATA LOCAL INFILE 'mart' INTO TABLE `{table}` CHARACTER SET utf8mb4 ({names})"
 
     def send(stream: Stream) -> None:
