@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pymysql.connections import Connection
 
 from martline.command import Failure, MySQLSettings
@@ -36,15 +37,19 @@ def run_in_full(
     :raises Failure: a mart can't be computed or a check does not hold; the old marts stay.
     """
     names = [mart.name for mart in marts]
-    keeping = keep_in is not None
     publish.clear(connection, [*names, VERSIONS])
     with engines.opened() as engine:
+        keeper = engine if keep_in and isinstance(engine, DuckDB) else None
         with run.timed("reading"):
-            moment, columns = read(engine, connection, settings, needed_columns(marts), with_keys=keeping)
+            moment, columns = read(
+                engine, connection, settings, needed_columns(marts), with_keys=keeper is not None
+            )
         run.lsn = moment.lsn
         for mart in marts:
             with run.timed(mart.name):
-                _stage(engine, connection, settings, mart, columns, run, keep=keeping)
+                computed = _stage(engine, connection, settings, mart, columns, run)
+            if keeper:
+                keeper.add(mart.name, computed)
         publish.stage_versions(connection, run, moment, run.rows)
         with run.timed("checks"):
             _audit(connection, run, moment, fewer_rows=fewer_rows)
@@ -52,9 +57,9 @@ def run_in_full(
         amend.forget(connection)
         run.outcome = "published"
         record_lineage(connection, run.lineages)
-        if keep_in and isinstance(engine, DuckDB):
+        if keeper and keep_in:
             with run.timed("keeping"):
-                kept.keep(engine, keep_in, run.run_id, moment, kept.fingerprint(marts, columns))
+                kept.keep(keeper, keep_in, run.run_id, moment, kept.fingerprint(marts, columns))
 
 
 def read(
@@ -79,10 +84,8 @@ def _stage(
     mart: Mart,
     columns: Columns,
     run: Run,
-    *,
-    keep: bool,
-) -> None:
-    """Write a mart to its staging table, and into ``run`` what it is."""
+) -> pa.Table:
+    """Write a mart to its staging table, and into ``run`` what it is; return its rows."""
     frame = frame_of(mart, columns)
     try:
         with connection.cursor() as cursor:
@@ -91,11 +94,10 @@ def _stage(
         load(settings, staging(mart.name), computed, mart.key)
     except Failure as failure:
         raise Failure(f"{mart.name} can't be built, the old marts stay: {failure}") from failure
-    if keep and isinstance(engine, DuckDB):
-        engine.add(mart.name, computed)
     run.lineages[mart.name] = lineage(frame)
     run.rows[mart.name] = computed.num_rows
     run.written += computed.num_rows
+    return computed
 
 
 def _audit(connection: "Connection[Any]", run: Run, moment: Moment, *, fewer_rows: bool) -> None:
