@@ -13,9 +13,9 @@ def note(journal: Journal, table: Table, fold: Fold) -> None:
 
 def _changed(table: Table, fold: Fold) -> list[Key] | None:
     """The keys with their values as MySQL loads them; None if that can't be told."""
-    kinds = [table.types[i] for i in table.key]
-    if fold.truncated or any(kind.binary for kind in kinds):  # MySQL's bytes may contain a NUL
+    if fold.truncated or table.has_binary_key:
         return None
+    kinds = [table.types[i] for i in table.key]
     if not any(kind.decode for kind in kinds):
         return fold.keys
     return [b"\0".join(map(_loaded, kinds, key.split(b"\0"))) for key in fold.keys]

@@ -98,7 +98,7 @@ def _compare(
 
 def _keys(table: Table, keys: Sequence[Key]) -> list[bytes] | None:
     """The keys as a journal has them; None if it can't."""
-    if any(table.types[i].binary for i in table.key) or any("\0" in text for key in keys for text in key):
+    if table.has_binary_key or any("\0" in text for key in keys for text in key):
         return None
     return ["\0".join(key).encode() for key in keys]
 

@@ -117,6 +117,11 @@ class Table:
             room -= types[i].row_bytes
         return tuple(types[i] for i in range(len(self.columns)))
 
+    @property
+    def has_binary_key(self) -> bool:
+        """Whether a value of the key is bytes in MySQL, which may contain a NUL."""
+        return any(self.types[i].binary for i in self.key)
+
     def to_json(self) -> str:
         """The table as a text that can be stored."""
         return json.dumps(self, default=_fields, ensure_ascii=False)
