@@ -13,62 +13,48 @@ from pg_to_mysql import Source
 
 def to_postgres(settings: Mapping[str, str], **options: Any) -> psycopg.Connection:
     """A connection to PostgreSQL that commits each statement."""
-    return psycopg.connect(
-        host=settings["PGHOST"],
-        port=settings["PGPORT"],
-        user=settings["PGUSER"],
-        password=settings["PGPASSWORD"],
-        dbname=settings["PGDATABASE"],
-        autocommit=True,
-        **options,
-    )
+    return psycopg.connect(**_of_postgres(settings), autocommit=True, **options)
 
 
 def to_mysql(settings: Mapping[str, str]) -> "pymysql.Connection[Any]":
     """A connection to MySQL that commits each statement."""
-    return pymysql.connect(
-        host=settings["MYSQL_HOST"],
-        port=int(settings["MYSQL_TCP_PORT"]),
-        user=settings["MYSQL_USER"],
-        password=settings["MYSQL_PWD"],
-        database=settings["MYSQL_DATABASE"],
-        autocommit=True,
-    )
+    return pymysql.connect(**_of_mysql(settings), autocommit=True)
 
 
 def to_postgres_by_another_driver(settings: Mapping[str, str]) -> Any:
-    """The same by a driver that the commands do not use, whose faults can't hide."""
-    connection = psycopg2.connect(
-        host=settings["PGHOST"],
-        port=settings["PGPORT"],
-        user=settings["PGUSER"],
-        password=settings["PGPASSWORD"],
-        dbname=settings["PGDATABASE"],
-    )
+    """The same with a driver that the commands do not use, so that a fault of theirs can't hide."""
+    connection = psycopg2.connect(**_of_postgres(settings))
     connection.autocommit = True
     return connection
 
 
 def to_mysql_by_another_driver(settings: Mapping[str, str]) -> Any:
-    """The same by a driver that the commands do not use, whose faults can't hide."""
+    """The same with a driver that the commands do not use, so that a fault of theirs can't hide."""
     return mysql.connector.connect(
-        host=settings["MYSQL_HOST"],
-        port=int(settings["MYSQL_TCP_PORT"]),
-        user=settings["MYSQL_USER"],
-        password=settings["MYSQL_PWD"],
-        database=settings["MYSQL_DATABASE"],
-        charset="utf8mb4",
-        collation="utf8mb4_bin",
-        autocommit=True,
+        **_of_mysql(settings), charset="utf8mb4", collation="utf8mb4_bin", autocommit=True
     )
 
 
 def to_source(settings: Mapping[str, str]) -> Source:
     """The same, as the replicator takes it."""
-    return Source(
-        host=settings["PGHOST"],
-        port=settings["PGPORT"],
-        user=settings["PGUSER"],
-        password=settings["PGPASSWORD"],
-        dbname=settings["PGDATABASE"],
-    )
+    return Source(**_of_postgres(settings))
+
+
+def _of_postgres(settings: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "host": settings["PGHOST"],
+        "port": settings["PGPORT"],
+        "user": settings["PGUSER"],
+        "password": settings["PGPASSWORD"],
+        "dbname": settings["PGDATABASE"],
+    }
+
+
+def _of_mysql(settings: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "host": settings["MYSQL_HOST"],
+        "port": int(settings["MYSQL_TCP_PORT"]),
+        "user": settings["MYSQL_USER"],
+        "password": settings["MYSQL_PWD"],
+        "database": settings["MYSQL_DATABASE"],
+    }

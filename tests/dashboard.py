@@ -12,7 +12,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import httpx
-import mysql.connector
 import pymysql
 from tests.servers import MySQL
 
@@ -80,20 +79,6 @@ def free_port() -> int:
     """A port of this machine on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
-
-
-def connect(settings: Mapping[str, str]) -> Any:
-    """A connection by another driver than the commands'."""
-    return mysql.connector.connect(
-        host=settings["MYSQL_HOST"],
-        port=int(settings["MYSQL_TCP_PORT"]),
-        user=settings["MYSQL_USER"],
-        password=settings["MYSQL_PWD"],
-        database=settings["MYSQL_DATABASE"],
-        charset="utf8mb4",
-        collation="utf8mb4_bin",
-        autocommit=True,
-    )
 
 
 def add_marts(connection: "pymysql.Connection[Any]", seed: int = 1) -> None:

@@ -13,7 +13,7 @@ import httpx
 import pymysql
 import pytest
 from markupsafe import escape
-from tests.connections import to_mysql
+from tests.connections import to_mysql, to_mysql_by_another_driver
 from tests.dashboard import (
     CATEGORIES,
     HOSTILE,
@@ -25,7 +25,6 @@ from tests.dashboard import (
     add,
     add_marts,
     answers,
-    connect,
     dashboard_role,
     free_port,
     open_pages,
@@ -62,7 +61,7 @@ COLUMNS = {
 @pytest.fixture
 def ask(mysql: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """Ask MySQL by another driver than the dashboard's."""
-    connection = connect(mysql)
+    connection = to_mysql_by_another_driver(mysql)
 
     def ask(query: str) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:

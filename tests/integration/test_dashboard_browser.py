@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.connections import to_mysql_by_another_driver
 from tests.dashboard import (
     LAST_DAY,
     LINEAGE,
@@ -18,7 +19,6 @@ from tests.dashboard import (
     Start,
     add,
     add_marts,
-    connect,
     open_pages,
     wait_for,
 )
@@ -161,7 +161,7 @@ def test_filters_are_part_of_the_address_and_a_download_is_the_mart(
     page.get_by_label("From", exact=True).fill(str(FIRST))
     page.get_by_role("button", name="Show").click()
     page.wait_for_url(f"**from={FIRST}&to={LAST_DAY}&category=5&lang=en")
-    connection = connect(mysql)
+    connection = to_mysql_by_another_driver(mysql)
     with connection.cursor() as cursor:
         where = f"category_id = 5 AND day BETWEEN '{FIRST}' AND '{LAST_DAY}'"
         cursor.execute(f"SELECT SUM(returns) FROM mart_sales_daily WHERE {where}")
