@@ -43,6 +43,18 @@ def looker(
             )
 
 
+@pytest.fixture
+def broker(
+    run: Callable[..., Any], owner: Any, servers: dict[str, str], looker: dict[str, str], kafka: dict[str, str]
+) -> Broker:
+    """The broker, with the topics of a shop whose tables and marts are there; the role was there before them."""
+    add_marts(owner)
+    run("shop-init", env=servers)
+    made = Broker(kafka)
+    made.make_topics()
+    return made
+
+
 def test_what_waits_and_lags_equals_what_kafka_and_postgresql_say(
     start: Start,
     run: Callable[..., Any],
@@ -51,11 +63,8 @@ def test_what_waits_and_lags_equals_what_kafka_and_postgresql_say(
     servers: dict[str, str],
     looker: dict[str, str],
     kafka: dict[str, str],
+    broker: Broker,
 ) -> None:
-    add_marts(owner)
-    run("shop-init", env=servers)
-    broker = Broker(kafka)
-    broker.make_topics()
     broker.send(TOPICS[0], *(new_user() for _ in range(5)), b"no event", b"nor this")
     broker.send(TOPICS[1], review(user_id=77, product_id=99))
     run("shop-consume", "--until-caught-up", env={**servers, **kafka})
@@ -109,15 +118,11 @@ def test_a_topic_that_was_made_anew_is_told_with_the_command(
     start: Start,
     run: Callable[..., Any],
     role: dict[str, str],
-    owner: Any,
     servers: dict[str, str],
     looker: dict[str, str],
     kafka: dict[str, str],
+    broker: Broker,
 ) -> None:
-    add_marts(owner)
-    run("shop-init", env=servers)
-    broker = Broker(kafka)
-    broker.make_topics()
     broker.send(TOPICS[0], *(new_user() for _ in range(5)))
     run("shop-consume", "--until-caught-up", env={**servers, **kafka})
     broker.make_anew(TOPICS[0])
