@@ -20,9 +20,9 @@ from pg_to_mysql.command_line.environment import mysql_from_environment
 def build_marts(marts: tuple[str, ...], only_plan: bool, rollback: bool, full: bool, fewer_rows: bool) -> Result:
     """Build the marts from the replicated tables, and show them to readers all at once.
 
-    All marts are built when no MART is named. With MARTS_STATE, a folder, a run keeps there what it has read, and
-    the next one reads what has changed since. Readers see the old marts until the new ones have passed their
-    checks, and nothing in between. The table mart_runs tells of every run, mart_checks of its checks.
+    All marts are built when no MART is named. If MARTS_STATE names a folder, a run keeps there what it has read,
+    and the next run reads only what has changed since. Readers see the old marts until the new ones have passed
+    their checks, and nothing in between. The table mart_runs lists every run, and mart_checks its checks.
     """
     if only_plan + rollback + (full or fewer_rows) > 1 or (rollback and marts):
         raise WrongSettings("--plan, --rollback and the others exclude each other; --rollback takes no MART")

@@ -1,1 +1,1 @@
-"""Incremental runs: read what has changed in the replica since the last run, change the marts by it."""
+"""Incremental runs, which read only what has changed in the replica since the last run."""

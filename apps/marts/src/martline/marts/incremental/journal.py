@@ -1,8 +1,9 @@
-"""Which rows of the replica have changed: the replicator tells of them in a journal, a table of MySQL.
+"""Reads from the replicator's journal which rows of the replica have changed.
 
-A row of the journal tells of one table: the keys of the rows that a batch has changed, or nothing if any row may
-have changed. Who notes the newest row at a moment learns from those after it what has changed since, as long as
-the one noted is still there: the oldest ones go when the journal becomes too large.
+The journal is a table in MySQL. Each of its rows lists the keys that a batch changed in one table; without keys
+it means that any row of the table may have changed. A reader remembers the newest row. At its next reading, the
+rows after that one list all changes since, provided that the remembered row still exists: the replicator deletes
+the oldest rows when the journal becomes too large.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from pymysql.connections import Connection
 from martline.marts.reading.moment import JOURNAL, Moment
 
 Keys = dict[str, list[int]]
-"""Of each table that has changed, the first values of its rows' keys, each once."""
+"""For each changed table, the values of the first key column of its changed rows, without duplicates."""
 
 
 class AnythingMayHaveChanged(Exception):
@@ -22,9 +23,9 @@ class AnythingMayHaveChanged(Exception):
 
 
 def changed_since(connection: "Connection[Any]", newest: int, now: Moment, tables: Iterable[str]) -> Keys:
-    """The keys of the rows of these tables that have changed since ``newest`` was the journal's newest row.
+    """The keys of the rows that have changed in these tables since the journal's newest row was ``newest``.
 
-    :raises AnythingMayHaveChanged: the journal does not reach back so far, or has no keys of a table.
+    :raises AnythingMayHaveChanged: the journal does not reach back that far, or lists no keys for a table.
     """
     names = tuple(tables)
     if now.journal is None:

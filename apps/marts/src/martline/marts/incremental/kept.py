@@ -1,8 +1,7 @@
-"""What a run leaves for the next in a file: the rows that it has read of the replica, and the marts made of them.
+"""The file that a run keeps for the next one: the rows read from the replica, and the marts computed from them.
 
-The file is one of DuckDB. It says of which run it is: it is of use as long as readers see that run's marts, and
-the marts are defined as they were. It has all that marts are made of, also people's names, so its folder is for
-its user alone.
+It is a DuckDB database, and records which run wrote it. The next run can use it if readers still see the marts of
+that run, and no definition has changed. Only its owner may read it, because it contains people's names.
 """
 
 import hashlib
@@ -38,27 +37,27 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Origin:
-    """Of which run a file is."""
+    """The run that wrote the file."""
 
     run_id: int
     journal: int
-    """The newest row of the replicator's journal at the moment that was read."""
+    """The id of the newest row of the replicator's journal when the run read the replica."""
     definitions: str
-    """What :func:`fingerprint` said."""
+    """The :func:`fingerprint` of the marts."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The rows in which a mart differs from that of the last run."""
+    """The rows of a mart that differ from those of the last run."""
 
     before: pa.Table
-    """As they were, of those that were there."""
+    """The old versions; without rows that are new."""
     after: pa.Table
-    """As they are, of those that are there."""
+    """The new versions; without rows that are gone."""
 
 
 def fingerprint(marts: Sequence[Mart], columns: Columns) -> str:
-    """What differs as soon as a mart is defined in another way, or made of columns of other types."""
+    """A hash that changes if the definition of a mart or the type of a source column changes."""
     parts = [FORMAT, *(f"{table}: {schema}" for table, schema in sorted(columns.items()))]
     for mart in marts:
         frame = frame_of(mart, columns)
@@ -67,18 +66,18 @@ def fingerprint(marts: Sequence[Mart], columns: Columns) -> str:
 
 
 def file() -> Path | None:
-    """Where the last run's tables are kept; None if they are not to be."""
+    """The path of the file; None if runs do not keep one."""
     folder = os.environ.get(FOLDER, "")
     return Path(folder, "marts.duckdb") if folder else None
 
 
 class Kept(DuckDB):
-    """The tables of the last run."""
+    """The file of the last run, opened."""
 
     @classmethod
     @contextmanager
     def changing(cls, path: Path) -> Iterator[Self]:
-        """The tables in the file, in a transaction that ends with :meth:`remember`, or else changes nothing.
+        """Open the file in a transaction, which :meth:`remember` commits. Otherwise nothing is changed.
 
         :raises AnythingMayHaveChanged: there is no such file, or it can't be read.
         """
@@ -93,16 +92,16 @@ class Kept(DuckDB):
             yield kept
 
     def origin(self) -> Origin:
-        """Of which run they are."""
+        """The run that wrote the file."""
         return Origin(*self.connection.sql("FROM origin").fetchall()[0])
 
     def remember(self, origin: Origin) -> None:
-        """Keep what was changed."""
+        """Commit the changes, as the work of this run."""
         self.connection.execute("UPDATE origin SET run_id = ?, journal = ?, definitions = ?", astuple(origin))
         self.connection.commit()
 
     def replace(self, changed: Mapping[str, Sequence[int]], plan: Plan) -> None:
-        """Put the rows of these keys, which ``plan`` reads, in the places of those that there were."""
+        """Replace the rows with these keys by those that ``plan`` reads."""
         for table, (reader, tasks) in plan.items():
             with ThreadPoolExecutor(self.parallel) as pool:
                 read: list[list[pa.RecordBatch]] = list(pool.map(list, map(reader.read, tasks)))
@@ -113,7 +112,7 @@ class Kept(DuckDB):
                 self.connection.execute(f'INSERT INTO "{table}" FROM rows')
 
     def difference(self, mart: Mart, frame: Table) -> Difference:
-        """Compute the mart, put it in the place of the one that there was, and tell in what they differ."""
+        """Compute the mart, store it instead of its previous version, and return the rows that differ."""
         keys = ", ".join(f'"{name}"' for name in mart.key)
         here = f'"{mart.name}"'
         with self._named("built", self.compute(frame)):
@@ -144,9 +143,10 @@ class Kept(DuckDB):
 
 
 def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: str) -> None:
-    """Write the engine's tables to the file, in the place of what it has.
+    """Replace the file by one with the engine's tables.
 
-    If that is not possible, the log says why: the marts are published, and the next run reads all rows.
+    If that fails, the run does not, because its marts are published already. The log gives the reason, and the
+    next run reads all rows.
     """
     if moment.journal is None:
         log.info("The next run will read all rows too: the replicator keeps no journal of changed keys")
@@ -169,6 +169,6 @@ def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: s
 
 
 def discard(path: Path) -> None:
-    """Remove the file, if it is there, and the one that DuckDB writes beside it."""
+    """Remove the file and DuckDB's write-ahead log beside it, if they exist."""
     for name in (path, Path(f"{path}.wal")):
         name.unlink(missing_ok=True)
