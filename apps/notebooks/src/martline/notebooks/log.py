@@ -9,16 +9,20 @@ from pathlib import Path
 
 def log_file() -> Path:
     """The file with the log of this notebook's Spark."""
-    folder = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
-    return Path(folder, f"notebook-{os.getpid()}.log")
+    folders = os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
+    return Path(folders.split(",")[0], f"notebook-{os.getpid()}.log")
 
 
 @contextmanager
 def errors_into(file: Path) -> Iterator[None]:
-    """Make programs that start in this block log to the file, so the notebook does not show their log."""
+    """Make programs that start in this block log to the file, so the notebook does not show their log.
+
+    The file is for its owner alone, and is never another user's: the folder may be everybody's.
+    """
+    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     kept = os.dup(2)
-    with file.open("ab") as log:
-        os.dup2(log.fileno(), 2)
+    os.dup2(log, 2)
+    os.close(log)
     try:
         yield
     finally:
