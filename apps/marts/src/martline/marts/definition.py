@@ -1,7 +1,7 @@
 """What a mart is: its name, its columns, how they follow from the source tables, and what must hold for it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import ibis
@@ -12,7 +12,7 @@ from ibis.expr.types import DecimalValue, IntegerValue, NumericValue, Table
 from martline.marts.rules import Check
 from pg_to_mysql.mysql.quoting import quote_all, text_literal
 
-__all__ = ["Column", "Mart", "Table", "average", "quotient"]
+__all__ = ["Column", "Mart", "Parts", "Table", "average", "quotient"]
 
 MOST_DIGITS = 38
 """Of a decimal number in the engines."""
@@ -26,6 +26,30 @@ class Column:
     type: str
     """``DECIMAL`` without digits has as many after the point as the computed values, and 38 in all."""
     meaning: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How the mart of all rows follows from the marts of parts of the rows: it is their sum, see ``sums``.
+
+    A source's row that has the column ``by`` belongs to the part with this value, and to no other. The rows of
+    the other sources are the same for all parts.
+    """
+
+    by: str
+    """A column of some of the sources, for example ``user_id``."""
+    through: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """For a source without that column: a source with it, and the column on which the mart joins the two.
+
+    If a row of a source that is not named here changes, the whole mart is computed.
+    """
+    sums: tuple[str, ...] = ()
+    """The columns that are added up where several parts have a row with the same key.
+
+    A row with only zeros in them is not in the mart. Without sums, no key is in two parts.
+    """
+    complete: Callable[[Table], Table] = lambda rows: rows
+    """Adds the columns that follow from the key and the sums in the same row."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +68,8 @@ class Mart:
     sources: Mapping[str, tuple[str, ...]]
     """The replica's tables, and the columns of each that are read."""
     build: Callable[..., Table]
+    parts: Parts | None = None
+    """With them, an incremental run computes only the parts that have changed."""
     checks: tuple[Check, ...] = ()
     """What must hold before it is published, besides what must for any mart."""
     indexes: tuple[tuple[str, ...], ...] = ()

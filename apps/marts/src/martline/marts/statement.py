@@ -11,7 +11,7 @@ from ibis.expr.types import Table
 from sqlglot import exp, parse_one
 
 from martline.command import Failure
-from martline.marts.definition import Mart, exact_quotient
+from martline.marts.definition import Mart, Parts, exact_quotient
 
 
 class Dialect(StrEnum):
@@ -43,11 +43,34 @@ _KINDS = {"double": "float64", "date32[day]": "date", "timestamp[us]": "timestam
 
 def frame_of(mart: Mart, columns: Columns) -> Table:
     """The mart as it follows from its tables, of each of which it sees only the columns that it declares."""
-    tables = {
-        table: ibis.table({name: _kind(columns[table].field(name).type) for name in names}, name=table)
-        for table, names in mart.sources.items()
-    }
-    return mart.build(**tables).select([column.name for column in mart.columns])
+    tables = {table: _source(mart, table, columns) for table in mart.sources}
+    return mart.build(**tables).select(_names(mart))
+
+
+def frame_of_parts(mart: Mart, parts: Parts, columns: Columns, values: str) -> Table:
+    """The mart of some of its parts: those with the values in the only column of the table ``values``."""
+    tables = {table: _source(mart, table, columns) for table in mart.sources}
+    for table, rows in tables.items():
+        if parts.by in rows.columns:
+            wanted = ibis.table({parts.by: rows.schema()[parts.by]}, name=values)
+            tables[table] = rows.semi_join(wanted, parts.by)
+    return mart.build(**tables).select(_names(mart))
+
+
+def frame_of_sums(mart: Mart, parts: Parts, columns: Columns, sums: str) -> Table:
+    """The mart whose keys and sums are in the table ``sums``."""
+    kinds = frame_of(mart, columns).schema()
+    rows = ibis.table({name: kinds[name] for name in (*mart.key, *parts.sums)}, name=sums)
+    return parts.complete(rows).select(_names(mart))
+
+
+def _source(mart: Mart, table: str, columns: Columns) -> Table:
+    kinds = {name: _kind(columns[table].field(name).type) for name in mart.sources[table]}
+    return ibis.table(kinds, name=table)
+
+
+def _names(mart: Mart) -> list[str]:
+    return [column.name for column in mart.columns]
 
 
 def statement(frame: Table, dialect: Dialect) -> str:

@@ -14,7 +14,7 @@ from pymysql.connections import Connection
 from martline.command import MySQLSettings
 from martline.marts.catalogue import MARTS
 from martline.marts.incremental.journal import AnythingMayHaveChanged
-from martline.marts.incremental.kept import Difference
+from martline.marts.incremental.kept import Change
 from martline.marts.publish import VERSIONS, drop, last
 from martline.marts.writing.load import load
 from pg_to_mysql.mysql.names import present_tables
@@ -34,7 +34,7 @@ def after(run_id: int, table: str) -> str:
 
 
 def stage(
-    connection: "Connection[Any]", settings: MySQLSettings, run_id: int, differences: Mapping[str, Difference]
+    connection: "Connection[Any]", settings: MySQLSettings, run_id: int, differences: Mapping[str, Change]
 ) -> None:
     """Load the differences of the marts, and a copy of the table of versions, into tables of the run."""
     with connection.cursor() as cursor:
@@ -49,7 +49,7 @@ def stage(
         load(settings, after(run_id, table), difference.after, key)
 
 
-def change(connection: "Connection[Any]", run_id: int, differences: Mapping[str, Difference]) -> None:
+def change(connection: "Connection[Any]", run_id: int, differences: Mapping[str, Change]) -> None:
     """Change the marts within the connection's transaction.
 
     :raises AnythingMayHaveChanged: a mart lacks a row that is to be deleted, or has one that is to be inserted.

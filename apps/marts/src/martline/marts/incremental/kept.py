@@ -7,7 +7,7 @@ that run, and no definition has changed. Only its owner may read it, because it 
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import astuple, dataclass
@@ -47,9 +47,11 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The rows of a mart that differ from those of the last run."""
+class Change:
+    """Rows of a table that have changed."""
 
+    key: tuple[str, ...]
+    """The columns by which they are found."""
     before: pa.Table
     """The old versions; without rows that are new."""
     after: pa.Table
@@ -100,46 +102,72 @@ class Kept(DuckDB):
         self.connection.execute("UPDATE origin SET run_id = ?, journal = ?, definitions = ?", astuple(origin))
         self.connection.commit()
 
-    def replace(self, changed: Mapping[str, Sequence[int]], plan: Plan) -> None:
-        """Replace the rows with these keys by those that ``plan`` reads."""
+    def changes(self, changed: Mapping[str, Sequence[int]], plan: Plan) -> dict[str, Change]:
+        """Read the rows with these keys, and return them beside the kept ones."""
+        changes = {}
         for table, (reader, tasks) in plan.items():
             with ThreadPoolExecutor(self.parallel) as pool:
                 read: list[list[pa.RecordBatch]] = list(pool.map(list, map(reader.read, tasks)))
-            keys = pa.table({"key": pa.array(changed[table], pa.int64())})
-            with self._named("changed", keys):
-                self.connection.execute(f'DELETE FROM "{table}" WHERE "{reader.key}" IN (FROM changed)')  # noqa: S608
-            with self._named("rows", pa.Table.from_batches(chain.from_iterable(read), reader.schema)):
-                self.connection.execute(f'INSERT INTO "{table}" FROM rows')
+            keys = pa.table({reader.key: pa.array(changed[table], pa.int64())})
+            with self.named(keys=keys):
+                before = self.rows(f'FROM "{table}" SEMI JOIN keys USING ("{reader.key}")')
+            after = pa.Table.from_batches(chain.from_iterable(read), reader.schema)
+            changes[table] = Change((reader.key,), before, after)
+        return changes
 
-    def difference(self, mart: Mart, frame: Table) -> Difference:
-        """Compute the mart, store it instead of its previous version, and return the rows that differ."""
-        keys = ", ".join(f'"{name}"' for name in mart.key)
+    def replace(self, changes: Mapping[str, Change]) -> None:
+        """Replace the kept rows by those that were read."""
+        for table, change in changes.items():
+            self._replace(table, change)
+
+    def difference(self, mart: Mart, frame: Table) -> Change:
+        """Compute the whole mart, store it instead of its previous version, and return the rows that differ."""
+        keys = quoted(mart.key)
         here = f'"{mart.name}"'
-        with self._named("built", self.compute(frame)):
-            after = self._rows(f"FROM built EXCEPT FROM {here}")
-            with self._named("after", after):
-                gone = self._rows(f"SELECT {keys} FROM {here} ANTI JOIN built USING ({keys})")  # noqa: S608
-                with self._named("leaving", pa.concat_tables([gone, after.select(list(mart.key))])):
-                    before = self._rows(f"FROM {here} SEMI JOIN leaving USING ({keys})")
-                    self.connection.execute(f"DELETE FROM {here} WHERE ({keys}) IN (FROM leaving)")  # noqa: S608
-                self.connection.execute(f"INSERT INTO {here} FROM after")
-        return Difference(before, after)
+        with self.named(built=self.compute(frame)):
+            after = self.rows(f"FROM built EXCEPT FROM {here}")
+            gone = self.rows(f"SELECT {keys} FROM {here} ANTI JOIN built USING ({keys})")  # noqa: S608
+            leaving = pa.concat_tables([gone, after.select(list(mart.key))])
+            with self.named(leaving=leaving):
+                before = self.rows(f"FROM {here} SEMI JOIN leaving USING ({keys})")
+        return self.put(mart, before, after)
+
+    def put(self, mart: Mart, before: pa.Table, after: pa.Table) -> Change:
+        """Store new rows of the mart instead of the old ones."""
+        change = Change(mart.key, before, after)
+        self._replace(mart.name, change)
+        return change
+
+    def _replace(self, table: str, change: Change) -> None:
+        keys = quoted(change.key)
+        with self.named(before=change.before, after=change.after):
+            self.connection.execute(f'DELETE FROM "{table}" WHERE ({keys}) IN (SELECT {keys} FROM before)')  # noqa: S608
+            self.connection.execute(f'INSERT INTO "{table}" FROM after')
 
     def count(self, table: str) -> int:
         """The number of the table's rows."""
         [(number,)] = self.connection.sql(f'SELECT COUNT(*) FROM "{table}"').fetchall()  # noqa: S608
         return int(number)
 
-    def _rows(self, query: str) -> pa.Table:
+    def rows(self, query: str) -> pa.Table:
+        """The rows that the query returns."""
         return self.connection.sql(query).to_arrow_table()
 
     @contextmanager
-    def _named(self, name: str, rows: pa.Table) -> Iterator[None]:
-        self.connection.register(name, rows)
+    def named(self, **tables: pa.Table) -> Iterator[None]:
+        """Let queries in this block find these rows by these names."""
+        for name, rows in tables.items():
+            self.connection.register(name, rows)
         try:
             yield
         finally:
-            self.connection.unregister(name)
+            for name in tables:
+                self.connection.unregister(name)
+
+
+def quoted(names: Iterable[str]) -> str:
+    """The names as a list of columns in a query."""
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: str) -> None:

@@ -12,8 +12,9 @@ from martline.command import MySQLSettings
 from martline.marts import audit, checks
 from martline.marts.definition import Mart
 from martline.marts.incremental import amend
-from martline.marts.incremental.journal import AnythingMayHaveChanged, Keys, changed_since
-from martline.marts.incremental.kept import Difference, Kept, Origin, fingerprint
+from martline.marts.incremental.journal import AnythingMayHaveChanged, changed_since
+from martline.marts.incremental.kept import Change, Kept, Origin, fingerprint
+from martline.marts.incremental.parts import ChangedParts, Changes, changed_tables
 from martline.marts.publish import VERSIONS, record_versions
 from martline.marts.reading.moment import Moment, held
 from martline.marts.reading.plan import needed_columns, readers
@@ -52,9 +53,9 @@ def run_incrementally(
             origin = kept.origin()
             _require_readers_see(connection, origin, marts)
             with run.timed("reading"):
-                moment, columns, changed = _read(connection, settings, kept, origin, marts)
+                moment, columns, changes = _read(connection, settings, kept, origin, marts)
             run.lsn = moment.lsn
-            differences = _differences(kept, run, marts, columns, changed)
+            differences = _differences(kept, run, marts, columns, changes)
             _publish(connection, settings, run, moment, differences, fewer_rows=fewer_rows)
             run.incremental = True
             kept.remember(replace(origin, run_id=run.run_id, journal=moment.journal or 0))
@@ -75,8 +76,8 @@ def _require_readers_see(connection: "Connection[Any]", origin: Origin, marts: S
 
 def _read(
     connection: "Connection[Any]", settings: MySQLSettings, kept: Kept, origin: Origin, marts: Sequence[Mart]
-) -> tuple[Moment, Columns, Keys]:
-    """Bring the kept rows up to date."""
+) -> tuple[Moment, Columns, Changes]:
+    """Read the rows that have changed since the last run."""
     with held(settings) as moment:
         found = readers(connection, settings, moment, needed_columns(marts), with_keys=True)
         columns = {table: reader.schema for table, reader in found.items()}
@@ -86,26 +87,35 @@ def _read(
         for table, keys in changed.items():
             if len(keys) > max(FEW_ROWS, MOST_CHANGED * kept.count(table)):
                 raise AnythingMayHaveChanged(f"{len(keys)} rows of {table} have changed")
-        kept.replace(
+        changes = kept.changes(
             changed, {table: (found[table], listed(keys, kept.parallel)) for table, keys in changed.items()}
         )
     rows = ", ".join(f"{len(keys)} of {table}" for table, keys in changed.items())
     log.info("Rows that have changed since run %d: %s", origin.run_id, rows or "none")
-    return moment, columns, changed
+    return moment, columns, changes
 
 
 def _differences(
-    kept: Kept, run: Run, marts: Sequence[Mart], columns: Columns, changed: Keys
-) -> dict[str, Difference]:
+    kept: Kept, run: Run, marts: Sequence[Mart], columns: Columns, changes: Changes
+) -> dict[str, Change]:
+    """Bring the kept rows up to date, and return the rows of each mart that differ."""
+    concerned = [mart for mart in marts if changed_tables(kept, mart, changes)]
+    with run.timed("changed parts before"):
+        parts = [parts for mart in concerned if (parts := ChangedParts.of(kept, mart, columns, changes))]
+        before = {part.mart.name: (part, part.computed(kept)) for part in parts}
+    kept.replace(changes)
     differences = {}
-    for mart in marts:
-        if changed.keys() & mart.sources.keys():
-            with run.timed(mart.name):
+    for mart in concerned:
+        with run.timed(mart.name):
+            if mart.name in before:
+                part, rows = before[mart.name]
+                difference = part.difference(kept, rows, part.computed(kept))
+            else:
                 difference = kept.difference(mart, frame_of(mart, columns))
-            if difference.before.num_rows or difference.after.num_rows:
-                differences[mart.name] = difference
-                run.written += difference.after.num_rows
-        run.rows[mart.name] = kept.count(mart.name)
+        if difference.before.num_rows or difference.after.num_rows:
+            differences[mart.name] = difference
+            run.written += difference.after.num_rows
+    run.rows |= {mart.name: kept.count(mart.name) for mart in marts}
     return differences
 
 
@@ -114,7 +124,7 @@ def _publish(
     settings: MySQLSettings,
     run: Run,
     moment: Moment,
-    differences: Mapping[str, Difference],
+    differences: Mapping[str, Change],
     *,
     fewer_rows: bool,
 ) -> None:

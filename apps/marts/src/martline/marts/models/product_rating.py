@@ -2,7 +2,7 @@
 
 from ibis import _
 
-from martline.marts.definition import Column, Mart, Table, average
+from martline.marts.definition import Column, Mart, Parts, Table, average
 from martline.marts.rules import agrees, between, not_negative, null_if, refers
 
 
@@ -35,6 +35,7 @@ MART = Mart(
         "reviews": ("product_id", "rating"),
     },
     build=build,
+    parts=Parts(by="product_id", through={"productcategories": ("products", "category_id")}),
     checks=(
         not_negative("reviews"),
         between("average_rating", 1, 5),

@@ -2,7 +2,7 @@
 
 from ibis import _
 
-from martline.marts.definition import Column, Mart, Table, quotient
+from martline.marts.definition import Column, Mart, Parts, Table, quotient
 from martline.marts.rules import not_negative, null_if, refers, rows
 from martline.marts.spending import NOT_SOLD, RETURNED
 
@@ -18,16 +18,19 @@ def build(orders: Table, orderdetails: Table, products: Table) -> Table:
         .group_by("order_id", "category_id", "user_id", "day", "sold")
         .agg(amount=_.total_price.sum())
     )
-    return (
-        by_order.group_by("day", "category_id")
-        .agg(
+    return with_average_check(
+        by_order.group_by("day", "category_id").agg(
             orders=_.count(where=_.sold),
             buyers=_.user_id.nunique(where=_.sold),
             revenue=_.amount.sum(where=_.sold).fill_null(0),
             returns=_.count(where=~_.sold),
         )
-        .mutate(average_check=quotient(_.revenue, _.orders))
     )
+
+
+def with_average_check(sums: Table) -> Table:
+    """The rows with the average of an order."""
+    return sums.mutate(average_check=quotient(_.revenue, _.orders))
 
 
 MART = Mart(
@@ -50,6 +53,12 @@ MART = Mart(
         "products": ("product_id", "category_id"),
     },
     build=build,
+    parts=Parts(
+        by="user_id",
+        through={"orderdetails": ("orders", "order_id")},
+        sums=("orders", "buyers", "revenue", "returns"),
+        complete=with_average_check,
+    ),
     checks=(
         not_negative("orders", "buyers", "revenue", "returns"),
         rows("something_has_happened", "orders + returns > 0"),

@@ -3,7 +3,7 @@
 import ibis
 from ibis import _
 
-from martline.marts.definition import Column, Mart, Table, average
+from martline.marts.definition import Column, Mart, Parts, Table, average
 from martline.marts.rules import agrees, between, not_negative, null_if, refers, rows
 from martline.marts.spending import NOT_SOLD
 
@@ -70,6 +70,7 @@ MART = Mart(
         "loyaltypoints": ("user_id", "points", "created_at"),
     },
     build=build,
+    parts=Parts(by="user_id"),
     checks=(
         not_negative("orders", "reviews", "amount_spent"),
         rows("amount_spent_needs_orders", "orders > 0 OR amount_spent = 0"),
