@@ -1,4 +1,4 @@
-"""What the charts of PostgreSQL, MySQL, ZooKeeper and Kafka promise, each for itself."""
+"""What each of the services' charts promises by itself."""
 
 import base64
 import re
