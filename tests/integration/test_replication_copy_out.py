@@ -1,4 +1,4 @@
-"""Rows as PostgreSQL sends them: how they end, and that the connection can be used again."""
+"""Rows that PostgreSQL sends: how the copy ends, and that the connection can be used again."""
 
 import io
 import os
@@ -21,7 +21,7 @@ ROWS = b"COPY (SELECT n, repeat('x', 100) FROM generate_series(1, %d) n) TO STDO
 
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLContainer]:
-    """A server that lets in nobody without TLS."""
+    """A server that refuses connections without TLS."""
     server = open_server("postgresql-17", tmp_path_factory.mktemp("encrypted"))
     assert isinstance(server, PostgreSQLContainer)
     try:
