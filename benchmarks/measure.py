@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: measures against goals, as a table and as a file."""
+"""Measures and their goals, which all benchmarks publish as a table and as a file."""
 
 import json
 import os

@@ -26,7 +26,7 @@ PAGES = {"the shop": "/?lang=en", "the pipeline": "/pipeline?lang=en"}
 START_SECONDS = 300
 MOST_KB, MOST_PAINT_MS, MOST_ANSWER_MS, MOST_MB, LEAST_SCORE = 60, 1000, 100, 350, 95
 VIEWS = 10
-"""Views of a category that nobody has opened before."""
+"""How many categories are opened that nobody has opened before."""
 
 
 @click.command()

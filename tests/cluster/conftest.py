@@ -61,7 +61,7 @@ class Platform:
         return subprocess.CompletedProcess(arguments, process.returncode, output, log)
 
     def get(self, *what: str) -> Any:
-        """What `kubectl get` finds."""
+        """The result of `kubectl get`."""
         return programs.read_json(*self.cluster.kubectl("get", *what, "--output", "json"))
 
     def pods(self, selector: str) -> dict[str, str]:

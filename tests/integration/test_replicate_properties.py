@@ -201,7 +201,7 @@ def tables(draw: st.DrawFn, number: int) -> Table:
         for i, (kind, key) in enumerate(parts)
     )
     identity = draw(st.sampled_from(["DEFAULT", "FULL", "INDEX"]))
-    partitioned = identity == "DEFAULT" and draw(st.booleans())  # a partition has an identity of its own
+    partitioned = identity == "DEFAULT" and draw(st.booleans())  # partitions have their own identities
     return Table(f"{draw(name_starts)}{number}", columns, identity, partitioned)
 
 

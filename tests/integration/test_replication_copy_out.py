@@ -49,7 +49,7 @@ def reader(settings: dict[str, str]) -> Iterator[psycopg.Connection]:
 
 
 def copied(reader: psycopg.Connection, rows: int) -> list[int]:
-    """The numbers of the rows that MySQL would take from what is written."""
+    """Copy the rows, and return their numbers as MySQL would read them."""
     stream = io.BytesIO()
     assert copy_out(reader, ROWS % rows, stream) == rows
     lines = re.fullmatch(rb"(?:\d+,x{100}\n)*", stream.getvalue())

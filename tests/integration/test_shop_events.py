@@ -350,7 +350,7 @@ def test_a_topic_that_is_gone_is_not_made_anew(
 def test_events_that_kafka_has_removed_unread_are_not_passed_over(
     shop: dict[str, str], run: Callable[..., Any], broker: Broker, consume: Consume
 ) -> None:
-    consume()  # from here on, what is removed is missed
+    consume()  # from here on, removed messages are missed
     broker.send(USERS, *(new_user() for _ in range(5)))
     broker.remove_before(USERS, 3)
     refused = run("shop-consume", "--until-caught-up", env=shop, check=False)

@@ -1,4 +1,4 @@
-"""One piece of work that runs beside the caller's own."""
+"""Runs one function in the background."""
 
 import threading
 from collections.abc import Callable

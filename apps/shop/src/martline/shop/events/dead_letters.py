@@ -69,7 +69,7 @@ class DeadLetter:
 def put_aside(
     connection: psycopg.Connection, rejected: Sequence[Rejected], identities: dict[str, str], patience: float
 ) -> None:
-    """Store messages, in the caller's transaction; those that wait may do so for ``patience`` seconds."""
+    """Store messages, in the caller's transaction. Those that wait do so for ``patience`` seconds at most."""
     for one in rejected:
         message = one.message
         row = connection.execute(

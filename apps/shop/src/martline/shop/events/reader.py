@@ -36,7 +36,7 @@ SETTINGS: dict[str, str | int | float | bool] = {
     "auto.commit.interval.ms": 1000,
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
-    # The end of a partition also counts what is not a message: markers of transactions, and aborted messages.
+    # Reports the end of a partition even behind offsets without a message: transaction markers, aborted messages.
     "enable.partition.eof": True,
     # Gives a consumer the same partition numbers of each topic, and so a user's registration and reviews.
     "partition.assignment.strategy": "range",
@@ -183,7 +183,7 @@ class Reader:
             log.info("reading %s", held or "nothing: other consumers have all partitions")
         except KafkaException as error:
             self._failure = unreachable(error)
-        except Exception as error:  # an error raised in librdkafka's callback reaches nobody
+        except Exception as error:  # librdkafka loses errors that its callbacks raise
             self._failure = error
 
     def _assign(self, positions: Mapping[Partition, int]) -> None:

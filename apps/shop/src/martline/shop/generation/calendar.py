@@ -60,7 +60,7 @@ class Calendar:
 
 
 def orders_calendar(until: date, years: int) -> Calendar:
-    """The calendar of orders until the last day: they treble over the years, with daily to yearly seasons."""
+    """The calendar of orders. They treble over the years, with daily, weekly and yearly seasons."""
     days = 365 * years
     growth = [1000 + 2000 * day // days for day in range(days)]
     return Calendar(until - timedelta(days - 1), growth, OF_WEEKDAY, OF_MONTH, OF_HOUR)

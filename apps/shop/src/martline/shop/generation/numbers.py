@@ -2,8 +2,8 @@
 
 The generator is SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014). The
 state of a row is ``key + row * GAMMA``, so it is reached in one step. Only integers and the operations that IEEE
-754 rounds exactly (``+ - * /`` and the square root) turn the numbers into values. Logarithms and powers come from
-the machine's own mathematical library, whose last bit differs between machines.
+754 rounds exactly (``+ - * /`` and the square root) turn the numbers into values, because logarithms and powers
+come from the machine's own mathematical library, whose last bit differs between machines.
 """
 
 from hashlib import blake2b

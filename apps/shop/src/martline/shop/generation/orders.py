@@ -47,7 +47,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Details:
-    """The details of orders: ``MOST_DETAILS`` columns, of which ``there`` says which ones are used."""
+    """The details of orders, a row for each order and ``MOST_DETAILS`` columns; ``there`` marks those in use."""
 
     there: NDArray[np.bool_]
     products: Rows

@@ -36,7 +36,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch. It determines each row by the row's table and number alone."""
+    """A batch. Each of its rows depends only on this plan, the table and the row's number."""
 
     seed: int
     sizes: Sizes

@@ -43,7 +43,7 @@ def _starts(pools: list[list[str]]) -> Integers:
 
 
 def within(starts: Integers, pools: Integers, fractions: NDArray[np.float64]) -> Integers:
-    """Numbers in the joined pool. The fraction says how far from the start of its own pool each entry is."""
+    """Numbers of entries in the joined pool. Each fraction is the entry's position within its own pool."""
     return starts[pools] + (fractions * (starts[pools + 1] - starts[pools])).astype(np.int64)
 
 

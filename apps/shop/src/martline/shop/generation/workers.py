@@ -61,7 +61,7 @@ class Workers:
         return [_received(connection) for connection in self._connections]
 
     def map(self, function: Callable[[State, Asked], Made], arguments: Iterable[Asked]) -> Iterator[Made]:
-        """Call the function for each argument, in the processes in turn, each at most ``AHEAD`` calls ahead.
+        """Call the function for each argument, in the processes in turn, at most ``AHEAD`` calls ahead in each.
 
         Arguments must be small: if both sides wrote more than a pipe holds, they would wait for each other.
         """
