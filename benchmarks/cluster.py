@@ -1,7 +1,7 @@
-"""`make cluster-up` from nothing, again, and after a change of one app; what the platform takes at rest; sizes.
+"""Times of `make cluster-up`: from nothing, again, and after a change. Also resources at rest, and image sizes.
 
-Runs on a cluster of its own and on a copy of this checkout, both removed at the end. The base images are to be
-present; the project's own are built from nothing but the caches of `docker build`.
+Runs on a separate cluster and on a copy of this checkout, which are both removed at the end. The base images must
+be present. The project's own images are built again, with the caches of `docker build`.
 """
 
 import os
@@ -29,7 +29,7 @@ EMPTY_TASKS = 5
 
 
 def timed(folder: Path, *arguments: str) -> float:
-    """Run `martline-cluster`; return the seconds it took."""
+    """Run `martline-cluster`, and return the seconds that it took."""
     started = time.monotonic()
     subprocess.run([PROGRAM, *arguments], cwd=folder, env={**os.environ, "CLUSTER": NAME, "YES": "1"}, check=True)
     return time.monotonic() - started
@@ -42,7 +42,7 @@ def change(file: Path) -> None:
 
 
 def seconds_of_an_empty_task(cluster: Cluster) -> float:
-    """From triggering a DAG to its end, when its one pod does next to nothing; the median of some."""
+    """The median time from triggering a DAG to its end, if its only pod does next to nothing."""
     took = []
     with (
         access.forwarded(cluster, access.AIRFLOW) as ports,
@@ -67,7 +67,7 @@ def main() -> None:
         os.environ["KUBECONFIG"] = str(Path(name) / "kubeconfig")
         cluster = Cluster(folder, NAME)
         built = [image.reference for image in images(folder)]
-        # Not there, although their layers may be in Docker's cache.
+        # The images are removed, but their layers may still be in Docker's cache.
         subprocess.run(["docker", "image", "rm", "--force", *built], check=False, capture_output=True)
         try:
             nothing = timed(folder, "up")

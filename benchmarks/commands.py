@@ -1,4 +1,4 @@
-"""Commands of the platform as a user runs them, with the time and the memory that they take."""
+"""Runs commands of the platform as a user does, and measures their time and memory."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ SAMPLE_SECONDS = 0.2
 
 
 class Memory:
-    """The highest memory of a process and all that it has started; shared memory is shared out (PSS)."""
+    """The peak memory of a process and its descendants, as the sum of their proportional set sizes (PSS)."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.peak = 0
@@ -41,7 +41,7 @@ class Memory:
 
 
 def sizes(orders: int) -> list[str]:
-    """The options of a shop with so many orders."""
+    """The options for a shop with this number of orders."""
     counts = {
         "users": orders // 10,
         "products": orders // 100,
@@ -54,7 +54,7 @@ def sizes(orders: int) -> list[str]:
 
 
 def run(command: Sequence[str | Path], environment: dict[str, str]) -> tuple[float, dict[str, Any], int]:
-    """Seconds from the shell to the exit, the result, and the memory at its highest."""
+    """The seconds from the start to the exit, the result, and the peak memory in bytes."""
     started = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     memory = Memory(process)

@@ -1,8 +1,8 @@
-"""`make demo` on a machine that has nothing, again, and from an empty platform; and what memory it takes.
+"""Times of `make demo` on a machine that has nothing, again, and from an empty platform; and its memory.
 
-It runs beside the same demo without the dashboard and without the packages that only the dashboard needs.
-Each of the two has a clone and caches of its own, which are empty at first: 1 GB is downloaded for each, and
-10 GB of disk are needed.
+The demo is compared with one that has neither the dashboard nor the packages that only the dashboard needs. Each
+of the two has a separate clone and separate caches, which are empty at first. So 1 GB is downloaded for each,
+and 10 GB of disk space are needed.
 """
 
 import os
@@ -23,7 +23,7 @@ from benchmarks.measure import Measure, publish
 CHECKOUT = Path(__file__).parent.parent
 SAMPLE_SECONDS = 0.5
 PAIRS = 3
-"""Runs with and without the dashboard on an empty platform, of which the median counts."""
+"""Number of pairs of runs, with and without the dashboard, on an empty platform. The median counts."""
 NEEDED = re.compile(r"^dependencies = .*$", re.MULTILINE)
 KINDS = {
     "postgres": "PostgreSQL",
@@ -38,7 +38,7 @@ KINDS = {
 
 
 class MemoryWatch:
-    """Samples the memory of all processes that work in a folder; shared memory is shared out (PSS)."""
+    """Samples the memory of all processes that work in a folder, as their proportional set sizes (PSS)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
@@ -76,7 +76,7 @@ def _kind(command: str) -> str:
 
 
 class Demo:
-    """A clone of this checkout with caches of its own, in which the demo runs."""
+    """A clone of this checkout with separate caches, in which the demo runs."""
 
     def __init__(self, folder: Path, *, with_dashboard: bool) -> None:
         self._checkout = folder / "martline"
@@ -90,23 +90,23 @@ class Demo:
             self._leave_out_packages()
 
     def run(self) -> float:
-        """Run the demo; return the seconds it took."""
+        """Run the demo, and return the seconds that it took."""
         started = time.monotonic()
         for command in self._commands:
             self._call(command)
         return time.monotonic() - started
 
     def make(self, target: str, *, check: bool = True) -> None:
-        """Run another target of the clone's."""
+        """Run another target of the clone's Makefile."""
         self._call(["make", target], check=check)
 
     def _leave_out_packages(self) -> None:
-        """Lock no packages for the dashboard but those that the embedded platform takes its role by."""
+        """Lock only those of the dashboard's packages that the embedded platform needs to create its role."""
         project = self._checkout / "apps" / "dashboard" / "pyproject.toml"
         text, count = NEEDED.subn('dependencies = ["pg-to-mysql"]', project.read_text())
         assert count == 1, project
         project.write_text(text)
-        # By this checkout's uv and caches: what is measured begins after it.
+        # With this checkout's uv and caches, because the measurement begins later.
         subprocess.run(
             [str(CHECKOUT / ".tools" / "bin" / "uv"), "lock", "--quiet"], cwd=self._checkout, check=True
         )
@@ -117,7 +117,7 @@ class Demo:
 
 @contextmanager
 def new_demo(*, with_dashboard: bool) -> Iterator[tuple[Path, Demo]]:
-    """A demo on a machine that has nothing, and the folder of all it makes; both go at the end."""
+    """A demo on a machine that has nothing, and the folder with everything it makes; removed at the end."""
     with tempfile.TemporaryDirectory(prefix="martline-bench-") as name:
         demo = Demo(Path(name), with_dashboard=with_dashboard)
         try:
@@ -127,7 +127,7 @@ def new_demo(*, with_dashboard: bool) -> Iterator[tuple[Path, Demo]]:
 
 
 def empty_platform(demo: Demo) -> float:
-    """The seconds that the demo takes when all is installed and the platform has no data."""
+    """The seconds that the demo takes if everything is installed and the platform has no data."""
     demo.make("clean")
     return demo.run()
 
@@ -142,7 +142,7 @@ def main() -> None:
         demo.make("down")
         nothing_without = without.run()
         without.make("down")
-        # In turns: what else the machine does meanwhile meets both.
+        # In turns, so that other work of the machine affects both.
         pairs = []
         for _ in range(PAIRS):
             empty = empty_platform(demo)

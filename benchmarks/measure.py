@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: measures against goals, as a table and as a file."""
+"""Measures and their goals, which all benchmarks publish as a table and as a file."""
 
 import json
 import os
@@ -19,10 +19,10 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Measure:
-    """A value with its unit, and what was measured beside it.
+    """A value with its unit, and what it is compared with.
 
-    The goal is the most that the value may be, or with ``at_least`` the least; with ``of_ratio`` it is the goal
-    of value / beside_value instead.
+    The goal is the largest allowed value, or with ``at_least`` the smallest. With ``of_ratio`` it applies to
+    value / beside_value instead.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Measure:
 
     @property
     def ratio(self) -> float | None:
-        """Of the value to the one beside it."""
+        """The value divided by the one with which it is compared."""
         return self.value / self.beside_value if self.beside_value else None
 
     @property
@@ -49,13 +49,13 @@ class Measure:
 
     @property
     def goal_text(self) -> str:
-        """The goal as people read it."""
+        """The goal as a text for people."""
         if self.goal is None:
             return ""
         return f"{'≥' if self.at_least else '≤'} {self.goal:g}{' times' if self.of_ratio else ''}"
 
     def as_result(self) -> dict[str, Any]:
-        """The form of the results file."""
+        """The measure as the results file contains it."""
         return {
             "name": self.name,
             "value": round(self.value, 3),
@@ -75,7 +75,7 @@ def publish(
 ) -> None:
     """Print the measures, write ``results/NAME.json``, and exit with status 1 if a goal is not reached.
 
-    ``details`` say what it was measured with. Without ``keep`` nothing is written.
+    ``details`` describe what was used for the measurement. Without ``keep``, nothing is written.
     """
     table = Table(
         "measure", "value", "unit", "beside", "ratio", "goal", "reached", title=name, title_justify="left"

@@ -1,4 +1,4 @@
-"""Airflow's API server of a test's own, on SQLite: what it tells of runs is what the test has written."""
+"""An Airflow API server for one test, on SQLite. It reports the runs that the test writes to its database."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class AirflowServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, the first time with its database and DAGs."""
+        """Start the server. The first start creates its database and DAGs."""
         if not (self._folder / "airflow.db").exists():
             for command in (("db", "migrate"), ("dags", "reserialize")):
                 run = subprocess.run(
@@ -68,14 +68,14 @@ class AirflowServer:
         wait_for(self._answers, 240)
 
     def kill(self) -> None:
-        """SIGKILL to the server and its workers."""
+        """Send SIGKILL to the server and its workers."""
         if self._process is not None:
             os.killpg(self._process.pid, 9)
             self._process.wait()
             self._process = None
 
     def write_runs(self, dag: str, runs: Sequence[tuple[str, float]]) -> None:
-        """Let a DAG have had these runs, with their states and seconds, the last one first."""
+        """Give a DAG these runs, each with its state and seconds, the last one first."""
         now = datetime.now(UTC).replace(tzinfo=None)
         for number, (state, seconds) in enumerate(runs):
             with AirflowClient(self.admin) as client:

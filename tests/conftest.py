@@ -1,4 +1,4 @@
-"""The servers of the tests: one embedded platform for the run, databases and topics of each test's own."""
+"""The servers of the tests: one embedded platform for the run, separate databases and topics for each test."""
 
 import json
 import os
@@ -23,14 +23,14 @@ from martline.embedded.platform import Platform
 
 CHECKOUT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
-# The servers that replication is tested on; in its long form on the others too.
+# The servers on which replication is tested. The long form of the tests uses the others too.
 PAIRS = [("postgresql-18", "mariadb-11.4"), ("postgresql-17", "mysql-9.7")]
 MORE_PAIRS = [
     ("postgresql-16", "mariadb-11.4"),
     ("postgresql-15", "mysql-9.7"),
     ("postgresql-14", "mariadb-11.4"),
 ]
-# A shell's background command ignores SIGINT, and so do all that it starts: the tests interrupt theirs.
+# A background command of a shell ignores SIGINT, and so do its children, but the tests must interrupt theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -49,7 +49,7 @@ class Finished:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--scale", type=int, default=1, help="How many times the usual work random tests do, on more servers."
+        "--scale", type=int, default=1, help="How many times their usual work random tests do, on more servers."
     )
 
 
@@ -63,7 +63,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def scale(pytestconfig: pytest.Config) -> int:
-    """How many times the usual work a random test is to do."""
+    """How many times its usual work a random test should do."""
     return int(pytestconfig.getoption("scale"))
 
 
@@ -78,7 +78,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 def _in_use(
     folder: Path, worker_id: str, start: Callable[[], object], stop: Callable[[], object]
 ) -> Iterator[None]:
-    """What the processes of a parallel run share: the first of them starts it, the last one stops it."""
+    """Share something among the processes of a parallel run. The first process starts it, the last stops it."""
     users = folder.with_name(f"{folder.name}.users")
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     with lock:
@@ -105,13 +105,13 @@ def platform(shared: Path, worker_id: str) -> Iterator[Platform]:
         platform.up(lambda _name, _seconds: None, with_airflow=False)
 
     with _in_use(shared / "platform", worker_id, start, platform.down):
-        # As it is now that it has started.
+        # Made again, because it has changed by starting.
         yield Platform(CHECKOUT)
 
 
 @pytest.fixture(scope="session")
 def server(platform: Platform, shared: Path, worker_id: str) -> Iterator[Callable[[str], Server]]:
-    """A running server by its name; those of the platform are among them."""
+    """Returns a running server by its name, which may be one of the platform's."""
     ports, passwords = platform.state.ports, platform.state.secrets
     servers: dict[str, Server] = {
         "postgresql-18": PostgreSQL(ports["pgport"], passwords["postgres_admin"]),
@@ -165,7 +165,7 @@ def source(servers: dict[str, str]) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def query(servers: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    """Ask MySQL."""
+    """Query MySQL."""
     with to_mysql(servers) as connection:
 
         def query(statement: str) -> list[tuple[Any, ...]]:
@@ -178,7 +178,7 @@ def query(servers: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, .
 
 @pytest.fixture
 def kafka(platform: Platform) -> dict[str, str]:
-    """The settings of the broker, with topics of this test's own."""
+    """The settings of the broker, with separate topics for this test."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": platform.environment()["KAFKA_BOOTSTRAP_SERVERS"],
         "KAFKA_TOPIC_PREFIX": f"{uuid.uuid4().hex[:12]}_",
@@ -202,7 +202,7 @@ def spark(platform: Platform) -> dict[str, str]:
 
 @pytest.fixture
 def spark_cluster(spark: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The settings of a cluster of Spark's: a master and two workers, which the driver starts as processes."""
+    """The settings of a Spark cluster: a master and two workers, which the driver starts as processes."""
     folder = tmp_path / "spark"
     shutil.copytree(spark["SPARK_CONF_DIR"], folder)
     with (folder / "spark-defaults.conf").open("a") as defaults:
@@ -212,14 +212,14 @@ def spark_cluster(spark: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(params=["duckdb", "spark"])
 def engine(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings with which the one or the other computes the marts."""
+    """The settings with which one of the engines computes the marts."""
     settings: dict[str, str] = request.getfixturevalue("spark_cluster") if request.param == "spark" else {}
     return settings
 
 
 @pytest.fixture
 def run() -> Callable[..., Finished]:
-    """Run a command of the platform to its end; ``check`` asks for exit status 0."""
+    """Run a command of the platform to its end; ``check`` requires exit status 0."""
 
     def run(
         command: str, *arguments: object, env: Mapping[str, str] | None = None, check: bool = True

@@ -1,4 +1,4 @@
-"""Plain clients' connections to the tests' databases, from the settings that the commands read."""
+"""Connections of plain clients to the tests' databases, from the settings that the commands read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,21 +22,21 @@ def to_mysql(settings: Mapping[str, str]) -> "pymysql.Connection[Any]":
 
 
 def to_postgres_by_another_driver(settings: Mapping[str, str]) -> Any:
-    """The same with a driver that the commands do not use, so that a fault of theirs can't hide."""
+    """The same with a driver that the commands do not use, so that it can't hide a fault of theirs."""
     connection = psycopg2.connect(**_of_postgres(settings))
     connection.autocommit = True
     return connection
 
 
 def to_mysql_by_another_driver(settings: Mapping[str, str]) -> Any:
-    """The same with a driver that the commands do not use, so that a fault of theirs can't hide."""
+    """The same with a driver that the commands do not use, so that it can't hide a fault of theirs."""
     return mysql.connector.connect(
         **_of_mysql(settings), charset="utf8mb4", collation="utf8mb4_bin", autocommit=True
     )
 
 
 def to_source(settings: Mapping[str, str]) -> Source:
-    """The same, as the replicator takes it."""
+    """PostgreSQL as the replicator's source."""
     return Source(**_of_postgres(settings))
 
 

@@ -1,4 +1,4 @@
-"""Marts of a small shop, written as SQL, and the dashboard's role on them."""
+"""Marts of a small shop, written with SQL, and the dashboard's role that can read them."""
 
 import random
 import re
@@ -126,7 +126,7 @@ def dashboard_role(server: MySQL, settings: Mapping[str, str], host: str) -> Ite
 
 
 def open_pages(start: Start, settings: dict[str, str], *options: object) -> httpx.Client:
-    """A client of a dashboard that has been started and has looked at MySQL once."""
+    """Start a dashboard, wait until it has read MySQL once, and return a client for it."""
     port = free_port()
     process = start("dashboard", "--port", port, *options, env=settings)
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
@@ -152,7 +152,7 @@ def answers(client: httpx.Client) -> bool:
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until it is so."""
+    """Wait until the condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""Servers that say what an attacker's would: they speak just enough of the protocols to be asked, and listen."""
+"""Servers that behave like an attacker's. They speak only as much of the protocols as an attack needs."""
 
 import socketserver
 import struct
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 Conversation = Callable[[Any], None]
-CAPABILITIES = 0x00FF_FFFF & ~0x0800  # all that MySQL's server may have but TLS
+CAPABILITIES = 0x00FF_FFFF & ~0x0800  # all capabilities of a MySQL server except TLS
 
 
 @contextmanager
 def false_server(talk: Conversation) -> Iterator[int]:
-    """A server that has this conversation with each client; gives its port."""
+    """The port of a server that has this conversation with each client."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -32,7 +32,7 @@ def false_server(talk: Conversation) -> Iterator[int]:
 
 
 class FalseMySQL:
-    """What a false MySQL does: ask for a way to log in, then answer each statement with a request for a file."""
+    """A false MySQL, which asks for a way to log in, and answers each statement with a request for a file."""
 
     def __init__(self, plugin: bytes | None, path: bytes, answers_before: int = 0) -> None:
         self.received: list[bytes] = []
@@ -82,7 +82,7 @@ def _receive(handler: Any) -> tuple[int, bytes]:
 
 
 class FalsePostgreSQL:
-    """What a false PostgreSQL does: have no encryption, and ask for the password as it is."""
+    """A false PostgreSQL, which has no encryption and asks for the password in plain text."""
 
     def __init__(self) -> None:
         self.received: list[bytes] = []

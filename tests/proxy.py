@@ -1,4 +1,4 @@
-"""A TCP proxy that does to connections what networks do: cuts, half-closes and delays them."""
+"""A TCP proxy that cuts, half-closes and delays connections, as networks do."""
 
 import random
 import socket
@@ -11,7 +11,7 @@ PART_BYTES = 64 << 10
 
 
 class Proxy:
-    """Forwards connections to a port of this machine; ``misbehave`` does something to one of them."""
+    """Forwards connections to a port of this machine; ``misbehave`` disturbs one of them."""
 
     def __init__(self, port: int, chance: random.Random) -> None:
         self._upstream = port
@@ -23,7 +23,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def misbehave(self) -> str:
-        """Cut, half-close or delay a random open connection; tell what was done."""
+        """Cut, half-close or delay a random open connection, and return what was done."""
         with self._lock:
             self._open = [forwarded for forwarded in self._open if not forwarded.ended]
             if not self._open:
@@ -34,7 +34,7 @@ class Proxy:
             return what
 
     def close(self) -> None:
-        """Let nobody in any more, and cut what is open."""
+        """Accept no more connections, and cut the open ones."""
         self._listening.close()
         with self._lock:
             for forwarded in self._open:
@@ -74,7 +74,7 @@ class _Forwarded:
             end.close()
 
     def close_one_way(self, chance: random.Random) -> None:
-        """Tell one end that the other sends no more; what it does send is lost."""
+        """Tell one end that the other one sends no more, and discard what it still sends."""
         end = chance.choice(self._ends)
         self._closed_towards.add(end)
         with suppress(OSError):

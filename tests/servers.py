@@ -34,14 +34,14 @@ POSTGRES_SETTINGS = {
     "max_replication_slots": "50",
     "max_connections": "100",
     "shared_buffers": "32MB",
-    # A killed process loses nothing that it has written: only a machine would.
+    # Without fsync, a killed process still loses nothing that it has written. Only a crashed machine would.
     "fsync": "off",
 }
 MYSQL_SETTINGS = {"local-infile": "1", "innodb-buffer-pool-size": "64M", "performance-schema": "0"}
 
 
 class PostgreSQL:
-    """A server that is reached over TCP, and in which databases for tests are made."""
+    """A server that is reached over TCP, with databases for tests."""
 
     def __init__(self, port: int, password: str, admin: str = "postgres") -> None:
         self.port = port
@@ -64,7 +64,7 @@ class PostgreSQL:
 
     @contextmanager
     def database(self) -> Iterator[dict[str, str]]:
-        """The settings of a fresh database, whose owner, a role of its own, may replicate."""
+        """The settings of a fresh database, whose owner is a separate role that may replicate."""
         name, password = f"test_{uuid.uuid4().hex[:12]}", secrets.token_hex(8)
         with self.admin() as admin:
             admin.execute(
@@ -95,7 +95,7 @@ class PostgreSQL:
 
 
 class MySQL:
-    """A MySQL or MariaDB server that is reached over TCP, and in which databases for tests are made."""
+    """A MySQL or MariaDB server that is reached over TCP, with databases for tests."""
 
     def __init__(self, port: int, password: str, host_of_users: str) -> None:
         self.port = port
@@ -122,7 +122,7 @@ class MySQL:
 
     @contextmanager
     def database(self) -> Iterator[dict[str, str]]:
-        """The settings of a fresh database, with a user of its own that has all privileges on it alone."""
+        """The settings of a fresh database, with a separate user that has all privileges only on it."""
         name, password = f"test_{uuid.uuid4().hex[:12]}", secrets.token_hex(8)
         user = f"'{name}'@'{self._host_of_users}'"
         with self.admin() as admin, admin.cursor() as cursor:
@@ -144,7 +144,7 @@ class MySQL:
 
 
 class _Process:
-    """A server as a local process. What must outlive the test's own process is in ``folder``."""
+    """A server as a local process. Everything that must outlive the test's process is in ``folder``."""
 
     def __init__(self, folder: Path, is_ready: Callable[[], bool], command: Sequence[str]) -> None:
         self._log = folder / "log"
@@ -162,7 +162,7 @@ class _Process:
         _wait_until(self._is_ready, lambda: process.poll() is None, lambda: self._log.read_text()[-2000:])
 
     def kill(self) -> None:
-        """SIGKILL to the server and all its children."""
+        """Send SIGKILL to the server and all its children."""
         with suppress(psutil.NoSuchProcess):
             server = psutil.Process(int(self._pid.read_text()))
             processes = [server, *server.children(recursive=True)]
@@ -171,12 +171,12 @@ class _Process:
                     process.kill()
             psutil.wait_procs(processes, timeout=30)
 
-    # The data are thrown away.
+    # The data is thrown away, so the server need not stop cleanly.
     remove = kill
 
 
 class _Container:
-    """A server in a container of an image that keeps the official images' contract."""
+    """A server in a container, from an image that works like the official ones."""
 
     def __init__(self, name: str, is_ready: Callable[[], bool], arguments: Sequence[str]) -> None:
         self._name = name
@@ -195,17 +195,17 @@ class _Container:
         )
 
     def kill(self) -> None:
-        """SIGKILL to the container's processes."""
+        """Send SIGKILL to the container's processes."""
         _docker("kill", self._name)
 
     def write(self, user: str, path: str, content: bytes) -> None:
-        """Write a file of ``user`` alone in the container."""
+        """Write a file in the container that only ``user`` can read."""
         inside = ["sh", "-c", 'umask 077 && cat > "$1"', "sh", path]
         command = ["docker", "exec", "--interactive", "--user", user, self._name, *inside]
         subprocess.run(command, input=content, check=True, capture_output=True)
 
     def shell(self, script: str) -> str:
-        """Run a script of its shell in the container, as root; return what it prints."""
+        """Run a shell script in the container as root, and return its output."""
         return _docker("exec", self._name, "sh", "-c", script)
 
     def remove(self) -> None:
@@ -242,12 +242,12 @@ class PostgreSQLProcess(PostgreSQL):
         subprocess.run(["cp", "-a", self._data, self._kept], check=True)
 
     def put_back(self) -> None:
-        """Let the data folder be what it was when it was copied, while the server is not running."""
+        """Restore the copy of the data folder, while the server is not running."""
         subprocess.run(["rm", "-rf", self._data], check=True)
         subprocess.run(["cp", "-a", self._kept, self._data], check=True)
 
     def become_standby(self) -> None:
-        """Start as a standby the next time, which follows nobody and can be promoted."""
+        """Make the next start that of a standby, which follows no server and can be promoted."""
         subprocess.run(as_ordinary_user(["touch", str(self._data / "standby.signal")], self._data), check=True)
 
 
@@ -276,7 +276,7 @@ class MariaDBProcess(MySQL):
 
 
 class PostgreSQLContainer(PostgreSQL):
-    """PostgreSQL from its official image; ``options`` are those of ``docker run``."""
+    """PostgreSQL from its official image; ``options`` are options of ``docker run``."""
 
     def __init__(self, image: str, folder: Path, *options: str) -> None:
         super().__init__(*_port_and_password(folder))
@@ -292,7 +292,7 @@ class PostgreSQLContainer(PostgreSQL):
         self._container.start(first)
 
     def require_tls(self, certificate: trustme.LeafCert) -> None:
-        """Let in nobody without TLS from now on."""
+        """From now on, refuse connections without TLS."""
         with self.admin() as admin:
             [(data,)] = admin.execute("SHOW data_directory").fetchall()
             pem = certificate.private_key_and_cert_chain_pem.bytes()
@@ -304,7 +304,7 @@ class PostgreSQLContainer(PostgreSQL):
 
 
 class MySQLContainer(MySQL):
-    """MySQL from its official image; ``options`` are those of ``docker run``."""
+    """MySQL from its official image; ``options`` are options of ``docker run``."""
 
     def __init__(self, image: str, folder: Path, *options: str) -> None:
         port, password = _port_and_password(folder)
@@ -321,7 +321,7 @@ class MySQLContainer(MySQL):
         self._container.start(first)
 
     def require_tls(self, authority: trustme.CA, certificate: trustme.LeafCert) -> None:
-        """Let in nobody without TLS from now on."""
+        """From now on, refuse connections without TLS."""
         files = {
             "ssl_ca": authority.cert_pem,
             "ssl_cert": certificate.cert_chain_pems[0],
@@ -342,7 +342,7 @@ IMAGES = {"postgresql-17": "postgres:17", "mysql-9.7": "mysql:9.7"}
 def open_server(
     name: str, folder: Path
 ) -> PostgreSQLProcess | PostgreSQLContainer | MariaDBProcess | MySQLContainer:
-    """The server ``name``, which keeps all it has in ``folder``; not started. Skips the test if it can't be had."""
+    """The server ``name``, not started, with its files in ``folder``. Skips the test if it is not available."""
     if name in IMAGES:
         _require_image(IMAGES[name])
     folder.mkdir(parents=True, exist_ok=True)
@@ -356,10 +356,10 @@ def open_server(
 
 
 def _port_and_password(folder: Path) -> tuple[int, str]:
-    """Those that the folder's server has, chosen at first."""
+    """The port and password of the folder's server, which are chosen once."""
     port, password = folder / "port", folder / "password"
     if not port.exists():
-        # Below those that the kernel gives to outgoing connections: it must still be free after a kill.
+        # Below the ports of outgoing connections, so that the port is still free after a kill.
         ports = (random.randrange(12_000, 32_000) for _ in range(1000))
         port.write_text(str(next(filter(port_is_free, ports))))
         password.touch(mode=0o600)
@@ -380,7 +380,7 @@ def _require_image(image: str) -> None:
     except FileNotFoundError:
         pytest.skip(f"{image} needs Docker, which is not installed")
     except AssertionError as error:
-        pytest.skip(f"{image} is not at hand: `docker pull {image}` ({error})")
+        pytest.skip(f"{image} is not on this machine: `docker pull {image}` gets it ({error})")
 
 
 def _docker(*arguments: str, env: dict[str, str] | None = None) -> str:
@@ -399,5 +399,5 @@ def _wait_until(is_ready: Callable[[], bool], is_running: Callable[[], bool], lo
 
 
 def wait_for_server(is_ready: Callable[[], bool], log: Path) -> None:
-    """Wait until a server answers that writes this log."""
+    """Wait until the server that writes this log is ready."""
     _wait_until(is_ready, lambda: True, lambda: log.read_text()[-2000:])

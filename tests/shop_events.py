@@ -1,4 +1,4 @@
-"""Events and topics for the tests. ``python -m tests.shop_events`` writes the documented schemas anew."""
+"""Events and topics for the tests. ``python -m tests.shop_events`` writes the documented schemas again."""
 
 import json
 import socket
@@ -46,7 +46,7 @@ SHOP = """
 
 
 def new_user(**changes: Any) -> bytes:
-    """An event as somebody else's program writes it; a field that is to be ``...`` is left out."""
+    """An event as another program would write it. A field is left out if its value is ``...``."""
     return _event(
         {
             "event_id": str(uuid4()),
@@ -63,7 +63,7 @@ def new_user(**changes: Any) -> bytes:
 
 
 def review(**changes: Any) -> bytes:
-    """The same for a review."""
+    """The same for an event of a new review."""
     return _event(
         {
             "event_id": str(uuid4()),
@@ -83,12 +83,12 @@ def _event(fields: dict[str, Any]) -> bytes:
 
 
 def schema_of(topic: str) -> dict[str, Any]:
-    """The schema that is documented for the topic's events."""
+    """The documented schema of the topic's events."""
     return dict(json.loads((SCHEMAS / f"{topic}.schema.json").read_text()))
 
 
 class Broker:
-    """The broker of the tests, and the topics of one of them."""
+    """The broker of the tests, with the topics of one test."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._servers = settings["KAFKA_BOOTSTRAP_SERVERS"]
@@ -96,7 +96,7 @@ class Broker:
         self._admin = AdminClient({"bootstrap.servers": self._servers})
 
     def make_topics(self) -> None:
-        """Make the topics as shop-consume does."""
+        """Create the topics as shop-consume does."""
         topics = [NewTopic(self._prefix + topic, 3) for topic in TOPICS]
         for future in self._admin.create_topics(topics).values():
             future.result(10)
@@ -125,7 +125,7 @@ class Broker:
 
     @contextmanager
     def open_transaction(self, topic: str, *messages: bytes) -> Iterator[None]:
-        """Send messages that are not committed in this block, and aborted at its end."""
+        """Send messages that stay uncommitted in this block and are aborted at its end."""
         producer = self._in_transaction(topic, messages)
         yield
         producer.abort_transaction()
@@ -148,7 +148,7 @@ class Broker:
         return Producer({"bootstrap.servers": self._servers, "log_level": 2, **large, **settings})
 
     def read(self, topic: str) -> list[ConsumerRecord]:
-        """All messages of a topic, by a client that is not the product's."""
+        """All messages of a topic, read by a client that the commands do not use."""
         consumer = KafkaConsumer(bootstrap_servers=self._servers, group_id=None, auto_offset_reset="earliest")
         partitions = [TopicPartition(self._prefix + topic, number) for number in range(self.partitions(topic))]
         consumer.assign(partitions)
@@ -161,7 +161,7 @@ class Broker:
         return messages
 
     def partitions(self, topic: str) -> int:
-        """How many the topic has."""
+        """How many partitions the topic has."""
         return len(
             self._admin.list_topics(self._prefix + topic, timeout=10).topics[self._prefix + topic].partitions
         )
@@ -172,7 +172,7 @@ class Broker:
         time.sleep(1)
 
     def make_anew(self, topic: str) -> None:
-        """Delete a topic, and make another one of its name."""
+        """Delete a topic, and create another one with the same name."""
         number = self.partitions(topic)
         self.delete(topic)
         for _ in range(50):
@@ -191,20 +191,20 @@ class Broker:
             future.result(10)
 
     def add_partitions(self, topic: str, number: int) -> None:
-        """Let a topic have so many."""
+        """Increase the partitions of a topic to this number."""
         for future in self._admin.create_partitions([NewPartitions(self._prefix + topic, number)]).values():
             future.result(10)
         time.sleep(1)
 
     def configure(self, topic: str, name: str, value: str) -> None:
-        """Set a topic's setting."""
+        """Change a setting of a topic."""
         entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self._prefix + topic, incremental_configs=[entry])
         for future in self._admin.incremental_alter_configs([resource]).values():
             future.result(10)
 
     def members(self, group: str) -> int:
-        """How many consumers of the group have partitions or are about to."""
+        """How many consumers of the group have partitions or are about to get some."""
         described = self._admin.describe_consumer_groups([group])[group].result(10)
         return len(described.members) if described.state.name == "STABLE" else 0
 
@@ -234,7 +234,7 @@ def _require_sent(error: object, _message: object) -> None:
 
 
 def write_schemas() -> None:
-    """Write the documented schemas as they follow from the code."""
+    """Write the documented schemas from the code."""
     for kind in KINDS:
         text = json.dumps(json_schema(kind), indent=2, ensure_ascii=False)
         (SCHEMAS / f"{kind.topic}.schema.json").write_text(f"{text}\n")

@@ -1,6 +1,6 @@
-"""The dashboard on the marts of a large shop: what its pages weigh, how soon they are there, and what it takes.
+"""The dashboard on the marts of a large shop: the size of its pages, how fast they appear, and its memory.
 
-Run as ``python -m benchmarks.dashboard``. It needs Chromium; Lighthouse and Node.js are fetched.
+Run as ``python -m benchmarks.dashboard``. It needs Chromium, and downloads Lighthouse and Node.js.
 """
 
 import socket
@@ -26,11 +26,11 @@ PAGES = {"the shop": "/?lang=en", "the pipeline": "/pipeline?lang=en"}
 START_SECONDS = 300
 MOST_KB, MOST_PAINT_MS, MOST_ANSWER_MS, MOST_MB, LEAST_SCORE = 60, 1000, 100, 350, 95
 VIEWS = 10
-"""Views of a category that nobody has opened before."""
+"""How many categories are opened that nobody has opened before."""
 
 
 @click.command()
-@click.option("--orders", type=int, help="Only this number of orders, by hundreds; keeps no result.")
+@click.option("--orders", type=int, help="Measure only this number of orders, in hundreds, and keep no result.")
 def main(orders: int | None) -> None:
     """Measure the dashboard."""
     chromium()
@@ -45,7 +45,7 @@ def main(orders: int | None) -> None:
 
 @contextmanager
 def dashboard(environment: dict[str, str], folder: Path) -> Iterator[tuple[str, Memory]]:
-    """The dashboard, once it has read the marts; its address, and what it takes of memory until its end."""
+    """A dashboard that has read the marts: its address, and its memory until it ends."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     log = (folder / "dashboard.log").open("w+")
@@ -76,7 +76,7 @@ def _has_read(address: str) -> bool:
 
 
 def measure(address: str, folder: Path) -> Iterator[Measure]:
-    """Each page by itself, and then with many readers."""
+    """Measure each page by itself, and then with many readers."""
     for title, path in PAGES.items():
         _tell(f"{title}: in a browser")
         yield Measure(f"{title}: HTML and CSS, packed", packed_bytes(address, path) / 1000, "kB", MOST_KB)
@@ -100,7 +100,7 @@ def _tell(what: str) -> None:
 
 
 def categories(address: str) -> list[str]:
-    """The numbers of the categories that the page lets one choose."""
+    """The numbers of the categories that can be chosen on the page."""
     page = httpx.get(address, timeout=60, trust_env=False).text
     choice = page.partition('name="category"')[2].partition("</select>")[0]
     return [value for value in (part.partition('"')[0] for part in choice.split('value="')[1:]) if value]

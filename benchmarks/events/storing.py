@@ -1,4 +1,4 @@
-"""Sending and storing as fast as it goes, beside the bare clients with the same messages and rows."""
+"""Sending and storing at full speed, compared with the bare clients with the same messages and rows."""
 
 import sys
 import tempfile
@@ -24,7 +24,7 @@ LIMITS = ["-m", "benchmarks.events.limits"]
 
 
 def measure_throughput(servers: Servers, events: int, repeat: int) -> Iterator[Measure]:
-    """The whole commands beside whole commands of the bare clients, in turns."""
+    """Compare the whole commands with whole commands of the bare clients, in turns."""
     settings = servers.fresh()
     topic = settings["KAFKA_TOPIC_PREFIX"] + NewUser.topic
     with tempfile.TemporaryDirectory(prefix="martline-bench-") as name:
@@ -90,12 +90,12 @@ def measure_throughput(servers: Servers, events: int, repeat: int) -> Iterator[M
 
 
 def _middle(turns: list[dict[str, float]], ratio: Callable[[dict[str, float]], float]) -> dict[str, float]:
-    """The turn of the median ratio: what else the machine does changes from turn to turn."""
+    """The turn with the median ratio, because the other load of the machine changes from turn to turn."""
     return sorted(turns, key=ratio)[len(turns) // 2]
 
 
 def measure_rate(servers: Servers) -> Iterator[Measure]:
-    """How far a given rate is missed."""
+    """Measure by how much a given rate is missed."""
     settings = servers.fresh()
     for rate in RATES:
         result = run(
@@ -108,7 +108,7 @@ def measure_rate(servers: Servers) -> Iterator[Measure]:
 
 
 def _write_files(folder: Path, events: int) -> None:
-    """The messages of shop-produce, and the rows that they become."""
+    """Write the messages of shop-produce, and the rows that they become, to files."""
     with (
         (folder / "messages").open("wb") as messages,
         (folder / "ids").open("w") as ids,

@@ -1,4 +1,4 @@
-"""`shop-generate` beside PostgreSQL taking the very same rows from ready files: whole commands, in turns.
+"""`shop-generate` compared with a COPY of the very same rows from ready files: whole commands, in turns.
 
 Both write through one connection in one transaction, into the shop's tables with their keys, indexes and foreign
 keys.
@@ -27,7 +27,7 @@ LEAST_RATIO, MOST_GIB = 0.6, 1
 
 
 def fresh(made: Servers, environment: dict[str, str]) -> None:
-    """An empty shop, and nothing left for the server to write."""
+    """Make an empty shop, and let the server finish its writes."""
     made.fresh_source(DATABASE)
     subprocess.run([PROGRAMS / "shop-init"], env=environment, check=True, stdout=subprocess.DEVNULL)
     with made.source("postgres") as connection:
@@ -35,7 +35,7 @@ def fresh(made: Servers, environment: dict[str, str]) -> None:
 
 
 def load_command(made: Servers, folder: Path) -> list[str]:
-    """Load ready files in one transaction."""
+    """The command that loads ready files in one transaction."""
     copies = [f"\\copy {table} FROM '{folder / table}.csv' (FORMAT csv, HEADER)" for table in TABLES]
     options = [option for copy in copies for option in ("--command", copy)]
     settings = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1")
@@ -43,7 +43,7 @@ def load_command(made: Servers, folder: Path) -> list[str]:
 
 
 def contents(made: Servers) -> dict[str, Any]:
-    """The number of each table's rows and a sum of their hashes."""
+    """The number of rows of each table, and the sum of their hashes."""
     with made.source(DATABASE) as connection:
         return {
             table: connection.execute(
@@ -54,7 +54,7 @@ def contents(made: Servers) -> dict[str, Any]:
 
 
 def measure(made: Servers, orders: int, runs: int) -> list[Measure]:
-    """Both in turns."""
+    """Measure both in turns."""
     environment = {**os.environ, **made.environment(DATABASE)}
     generate: list[str | Path] = [PROGRAMS / "shop-generate", *sizes(orders)]
     own: list[float] = []
@@ -73,7 +73,7 @@ def measure(made: Servers, orders: int, runs: int) -> list[Measure]:
             generated = contents(made)
             fresh(made, environment)
             ready.append(run(load_command(made, folder), environment)[0])
-            assert contents(made) == generated, "The commands have not written the same rows"
+            assert contents(made) == generated, "The two commands have written different rows"
         shutil.rmtree(folder)
     what = f"{orders:,} orders, {rows:,} rows"
     return [
@@ -94,11 +94,13 @@ def measure(made: Servers, orders: int, runs: int) -> list[Measure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, action="append", help="only this number of orders; keeps no result")
+    parser.add_argument(
+        "--orders", type=int, action="append", help="measure only this number of orders, and keep no result"
+    )
     chosen = parser.parse_args().orders
     with servers() as made:
         if not made.psql:
-            sys.exit("psql is not there: install PostgreSQL's client, or Docker with the image postgres:17")
+            sys.exit("psql can't be found: install PostgreSQL's client, or Docker with the image postgres:17")
         measures = [
             measured for orders in chosen or RUNS for measured in measure(made, orders, RUNS.get(orders, 1))
         ]

@@ -1,6 +1,6 @@
-"""``build-marts`` beside MySQL's own ``CREATE TABLE … AS SELECT``, and beside the least that must be done.
+"""``build-marts`` compared with MySQL's own ``CREATE TABLE … AS SELECT``, and with the minimum of necessary work.
 
-Run as ``python -m benchmarks.marts``. The shop is generated and replicated first, by the platform's own commands.
+Run as ``python -m benchmarks.marts``. First, the platform's own commands generate and replicate the shop.
 """
 
 import os
@@ -23,17 +23,17 @@ from martline.marts.catalogue import MARTS
 from pg_to_mysql.command_line.environment import mysql_from_environment
 
 RUNS = {100_000: 3, 1_000_000: 3, 10_000_000: 1}
-"""How often each number of orders is built; the median counts."""
+"""How often the marts of each number of orders are built. The median counts."""
 DATABASE = "marts"
 TIMES_FASTER = {1_000_000: 1, 10_000_000: 5}
-"""Than CREATE TABLE … AS SELECT, at least."""
+"""How many times faster than CREATE TABLE … AS SELECT build-marts must be."""
 TIMES_THE_LIMIT, MOST_GIB, SHARE_OF_FULL = 2.5, 3, 0.1
 SELECTS = "CREATE TABLE … AS SELECT of the six in MySQL"
 LIMIT = "connectorx, DuckDB and LOAD DATA alone"
 
 
 @click.command()
-@click.option("--orders", multiple=True, type=int, help="Only this number of orders; keeps no result.")
+@click.option("--orders", multiple=True, type=int, help="Measure only this number of orders, and keep no result.")
 def main(orders: tuple[int, ...]) -> None:
     """Measure build-marts."""
     phases: dict[str, Any] = {}
@@ -46,7 +46,7 @@ def main(orders: tuple[int, ...]) -> None:
 
 
 def measure(made: Servers, orders: int, runs: int, phases: dict[str, Any]) -> Iterator[Measure]:
-    """All three on the same rows, in turns."""
+    """Measure all three on the same rows, in turns."""
     environment = {**os.environ, **made.environment(DATABASE), "REPLICATION_JOURNAL_MIB": "256"}
     _replica(made, orders, environment)
     build, selects, limits, results = [], [], [], []
@@ -81,7 +81,7 @@ def measure(made: Servers, orders: int, runs: int, phases: dict[str, Any]) -> It
 def _measure_incremental(
     made: Servers, orders: int, runs: int, environment: dict[str, str], phases: dict[str, Any]
 ) -> Measure:
-    """Incremental runs, each after a thousandth of the orders have changed, beside the full one before them."""
+    """Compare incremental runs, each after changes to a thousandth of the orders, with the full run before."""
     with tempfile.TemporaryDirectory() as state:
         keeping = environment | {"MARTS_STATE": state}
         full, result, _ = run([PROGRAMS / "build-marts"], keeping)
@@ -93,13 +93,13 @@ def _measure_incremental(
             made.settle()
             seconds, result, _ = run([PROGRAMS / "build-marts"], keeping)
             if not result["incremental"]:
-                sys.exit("build-marts has read all rows, and was to read those that have changed")
+                sys.exit("build-marts has read all rows instead of only the changed ones")
             incremental.append(seconds)
         phases[f"{orders:,} orders"]["build-marts, incremental"] = result["seconds_of"]
         changed = _checksums(made)
         run([PROGRAMS / "build-marts", "--full"], keeping)
         if _checksums(made) != changed:
-            sys.exit("an incremental build-marts has left other marts than a full one")
+            sys.exit("the marts of an incremental build-marts differ from those of a full one")
     what = f"{orders:,} orders: incremental build-marts after changes to 0.1% of them"
     return Measure(
         what, median(incremental), "s", SHARE_OF_FULL, "a full one that keeps its state", full, of_ratio=True
@@ -107,14 +107,14 @@ def _measure_incremental(
 
 
 def _checksums(made: Servers) -> object:
-    """Of the marts' rows, whatever their order."""
+    """The checksums of the marts' rows, which do not depend on the order of the rows."""
     with made.target(DATABASE) as connection, connection.cursor() as cursor:
         cursor.execute(f"CHECKSUM TABLE {', '.join(MARTS)}")
         return cursor.fetchall()
 
 
 def _change_orders(made: Servers, number: int) -> None:
-    """Give a thousandth of the orders, from all times, another status."""
+    """Change the status of a thousandth of the orders, spread over all times."""
     with made.source(DATABASE) as connection:
         connection.execute(
             "UPDATE orders SET status = CASE status WHEN 'Returned' THEN 'Delivered' ELSE 'Returned' END"
@@ -137,10 +137,10 @@ def _replica(made: Servers, orders: int, environment: dict[str, str]) -> None:
 
 
 def _create_as_select(connection: "pymysql.Connection") -> dict[str, float]:
-    """Seconds of each mart, with its key."""
+    """The seconds that each mart takes, including its key."""
     seconds = {}
     with connection.cursor() as cursor:
-        # As many digits as make the second rounding exact.
+        # Enough digits to make the second rounding exact.
         cursor.execute("SET SESSION div_precision_increment = 8, cte_max_recursion_depth = 100000")
         for name, query in QUERIES.items():
             cursor.execute(f"DROP TABLE IF EXISTS select_{name}")
@@ -151,7 +151,7 @@ def _create_as_select(connection: "pymysql.Connection") -> dict[str, float]:
 
 
 def _compare(connection: "pymysql.Connection") -> None:
-    """End the benchmark unless the selected rows are those of the marts."""
+    """End the benchmark if the selected rows differ from those of the marts."""
     with connection.cursor() as cursor:
         for name, mart in MARTS.items():
             same = " AND ".join(f"m.`{column.name}` <=> s.`{column.name}`" for column in mart.columns)

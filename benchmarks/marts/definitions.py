@@ -1,4 +1,4 @@
-"""The marts as a good author of SQL would write them for MySQL: aggregated first, then joined."""
+"""The marts as a good SQL author would write them for MySQL: first aggregated, then joined."""
 
 NOT_SOLD = "('Canceled', 'Failed', 'Returned')"
 
@@ -74,4 +74,4 @@ QUERIES = {
             MIN(created_at) AS first, MAX(created_at) AS last
             FROM loyaltypoints GROUP BY 1) l USING (user_id)""",
 }
-"""Each has the columns of the mart, in their order."""
+"""Each query has the columns of its mart, in the same order."""

@@ -1,4 +1,4 @@
-"""The least that a machine must do for the marts: read the columns into Arrow, compute them, load the results."""
+"""The minimum of work for the marts: read the columns into Arrow, compute the marts, and load the results."""
 
 import tempfile
 import time
@@ -22,11 +22,11 @@ from martline.marts.statement import Dialect, frame_of, statement
 
 READERS = 2
 MONEY = "12,2"
-"""Digits of the shop's decimal columns: connectorx has 38 digits for all of them."""
+"""The precision and scale of the shop's decimal columns, because connectorx gives all of them 38 digits."""
 
 
 def measure_limit(settings: MySQLSettings) -> dict[str, float]:
-    """Seconds of its three parts. The results go into tables ``limit_…`` with the marts' columns and keys."""
+    """The seconds of the three parts. The results go into tables ``limit_…`` with the marts' columns and keys."""
     marts = list(MARTS.values())
     needed = needed_columns(marts)
     with settings.connect(autocommit=True) as connection:
@@ -44,7 +44,7 @@ def measure_limit(settings: MySQLSettings) -> dict[str, float]:
 
 
 def _read(settings: MySQLSettings, table: str, key: str, names: tuple[str, ...]) -> pa.Table:
-    """By the column of the key, in as many ranges as there are readers."""
+    """Read a table in ranges of its key column, with one range for each reader."""
     address = f"mysql://{settings.user}:{settings.password}@{settings.host}:{settings.port}/{settings.database}"
     columns = ", ".join(dict.fromkeys((key, *names)))
     query = f"SELECT {columns} FROM {table}"

@@ -1,4 +1,4 @@
-"""Replication against its limits: snapshot, changes and comparison, each beside what it is measured with.
+"""Snapshot, changes and comparison of the replication, each compared with other ways to do the same.
 
 Run as ``python -m benchmarks.replication``. The servers are the benchmark's own and are removed at its end.
 """
@@ -31,12 +31,12 @@ PARTS = ("sizes", "tls", "shapes", "small-tables", "idle", "changes", "compare",
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[PART ...]")
-@click.option("--more", is_flag=True, help="Also a snapshot of 30,000,000 orders: 10 minutes and 15 GB more.")
-@click.option("--repeat", default=3, show_default=True, help="Runs of which the best counts, in turns.")
+@click.option("--more", is_flag=True, help="Also measure 30,000,000 orders: 10 minutes and 15 GB more.")
+@click.option("--repeat", default=3, show_default=True, help="Number of runs in turns, of which the best counts.")
 @click.option(
     "--earlier",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Instead, measure beside another installation: its folder of commands, such as ../earlier/.venv/bin.",
+    help="Compare only with another installation, given by its folder of commands (../earlier/.venv/bin).",
 )
 def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) -> None:
     """Measure replication: all PARTs, or sizes, tls, shapes, small-tables, idle, changes,
@@ -69,7 +69,7 @@ def main(parts: tuple[str, ...], more: bool, repeat: int, earlier: Path | None) 
                 print(f"{measure.name}: {measure.value:,.6g} {measure.unit}{ratio}", file=sys.stderr, flush=True)
                 measures.append(measure)
         details = {"servers": made.described()}
-    # A part of the measures is no result to be kept.
+    # The results of only some parts are not kept.
     publish("replication", measures, details, keep=set(chosen) == set(PARTS))
 
 

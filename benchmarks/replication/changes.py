@@ -1,4 +1,4 @@
-"""The changes: a million at once, and 5,000 a second while following."""
+"""The speed of changes: a million at once, and 5,000 a second while following."""
 
 import statistics
 import threading
@@ -25,7 +25,7 @@ DATABASE = "orders"
 
 
 def measure_changes(servers: Servers, repeat: int) -> Iterator[Measure]:
-    """A million changes in small transactions and as one, in turns; then the lag while following."""
+    """Measure a million changes, in small transactions and in one, in turns; then the lag while following."""
     environment = servers.environment(DATABASE)
     servers.fresh_source(DATABASE)
     with servers.source(DATABASE) as source:
@@ -52,7 +52,7 @@ def measure_changes(servers: Servers, repeat: int) -> Iterator[Measure]:
 
 
 def change(servers: Servers, number: int, transactions: int, total: int = CHANGES) -> None:
-    """Insert, update and delete in the proportions of the whole in each transaction, each time other rows."""
+    """Insert, update and delete in the same proportions in each transaction, each time with other rows."""
     updated, deleted = UPDATES * total // CHANGES, DELETES * total // CHANGES
     with servers.source(DATABASE) as source:
         source.execute("SET synchronous_commit = off")

@@ -16,23 +16,23 @@ import psutil
 
 PROGRAMS = Path(sys.executable).parent
 SAMPLE_SECONDS = 0.5
-"""Between two looks at the memory."""
+"""The seconds between two samples of the memory."""
 
 
 @dataclass
 class Memory:
-    """The most that a process has held, in MiB: what is resident, pages shared with other processes included."""
+    """The peak memory of a process in MiB: its resident set, including pages shared with other processes."""
 
     peak: float = 0
 
     def sample(self, process: psutil.Process) -> None:
-        """Look at the process."""
+        """Sample the memory of the process."""
         self.peak = max(self.peak, process.memory_info().rss / 2**20)
 
 
 @dataclass
 class Ended:
-    """What a command has printed, and what it took."""
+    """The output of a command that has ended, its time and its memory."""
 
     result: dict[str, Any]
     seconds: float
@@ -43,7 +43,7 @@ class Ended:
 def started(
     command: list[str], environment: Mapping[str, str], programs: Path = PROGRAMS
 ) -> Iterator[tuple[subprocess.Popen[str], Memory]]:
-    """A running command of the folder ``programs``, and its memory so far; it is ended at last."""
+    """A running command from the folder ``programs``, and its memory so far. It is stopped at the end."""
     process = subprocess.Popen(
         [str(programs / command[0]), *command[1:]],
         env={**os.environ, **environment},
@@ -72,7 +72,7 @@ def started(
 
 
 def run(command: list[str], environment: Mapping[str, str], programs: Path = PROGRAMS) -> Ended:
-    """Run a command to its end, which must be a good one."""
+    """Run a command to its end. It must succeed."""
     began = time.monotonic()
     with started(command, environment, programs) as (process, memory):
         output, log = process.communicate()

@@ -1,4 +1,4 @@
-"""The comparison of equal tables, beside the two servers' own full scans with a checksum."""
+"""The comparison of equal tables, compared with full scans by the two servers that compute a checksum."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,17 +12,17 @@ ROWS = 3_000_000
 TIMES_SCAN = 2
 DATABASE = "orders"
 COLUMNS = "order_id, user_id, order_date, total_amount, status, delivery_date"
-# Of the values of each row. MySQL's is what pt-table-checksum asks, the usual way to compare two MySQL servers.
+# Checksums of all values. MySQL's is that of pt-table-checksum, the usual tool to compare two MySQL servers.
 POSTGRES_SCAN = "SELECT sum(hashtextextended(orders::text, 0)) FROM orders"
 MYSQL_SCAN = (
     f"SELECT COUNT(*), BIT_XOR(CRC32(CONCAT_WS('#', {COLUMNS}, CONCAT(ISNULL(delivery_date))))) FROM orders"
 )
-# Of the rows as they are stored, which tells only a table of the same server from another one.
+# A checksum of the rows as they are stored, which can be compared only with one from the same server.
 MYSQL_STORED = "CHECKSUM TABLE orders"
 
 
 def measure_comparison(servers: Servers, repeat: int) -> Iterator[Measure]:
-    """The best of several runs in turns."""
+    """Measure the best of several runs in turns."""
     environment = servers.environment(DATABASE)
     servers.fresh_source(DATABASE)
     with servers.source(DATABASE) as source:

@@ -1,7 +1,7 @@
-"""Debezium with its JDBC sink beside the product: a snapshot and changes, on the same servers in the same run.
+"""The product compared with Debezium and its JDBC sink: a snapshot and changes, on the same servers.
 
-Kafka and Kafka Connect run as processes of this machine and stand ready before anything is measured: their start
-counts for nothing. The settings are those that made Debezium fastest; see :data:`SINK` and :data:`SOURCE`.
+Kafka and Kafka Connect run as local processes. They are ready before anything is measured, so their start does
+not count. The settings are those that made Debezium fastest; see :data:`SINK` and :data:`SOURCE`.
 """
 
 import json
@@ -72,7 +72,7 @@ SUMS = "SELECT COUNT(*), SUM(order_id), SUM(total_amount) FROM orders"
 
 
 def measure_debezium(servers: Servers, java_home: str, repeat: int) -> Iterator[Measure]:
-    """Seconds until MySQL has the rows, of whole commands for the product."""
+    """Measure the seconds until MySQL has the rows. For the product, these are whole commands."""
     shape = orders(ROWS)
     servers.fresh_source(DATABASE)
     with servers.source(DATABASE) as source:
@@ -141,7 +141,7 @@ def _of_sink(servers: Servers) -> dict[str, str]:
 
 
 class Connect:
-    """Kafka Connect and its broker, which run."""
+    """A running Kafka Connect, and its broker."""
 
     def __init__(self, address: str, processes: list["subprocess.Popen[bytes]"]) -> None:
         self._address = address
@@ -154,14 +154,14 @@ class Connect:
         ).raise_for_status()
 
     def is_ready(self) -> bool:
-        """Whether it takes connectors already."""
+        """Whether it already accepts connectors."""
         try:
             return httpx.get(f"{self._address}/connectors", timeout=5).is_success
         except httpx.HTTPError:
             return False
 
     def require_running(self) -> None:
-        """Raise :class:`RuntimeError` with what is said of a process or a connector that has failed."""
+        """Raise :class:`RuntimeError` with the reason if a process or a connector has failed."""
         for process in self._processes:
             if process.poll() is not None:
                 raise RuntimeError(f"Kafka or Kafka Connect has ended with status {process.returncode}")
@@ -174,13 +174,13 @@ class Connect:
                     raise RuntimeError(f"Debezium's {name} has failed: {task['trace']}")
 
     def memory(self) -> float:
-        """What both processes hold, in MiB."""
+        """The memory of both processes, in MiB."""
         return sum(psutil.Process(process.pid).memory_info().rss for process in self._processes) / 2**20
 
 
 @contextmanager
 def _connect(java_home: str) -> Iterator[Connect]:
-    """A broker and Kafka Connect with Debezium's plugins, in a folder that goes with them."""
+    """A broker and Kafka Connect with Debezium's plugins, in a folder that is removed with them."""
     with tempfile.TemporaryDirectory(prefix="martline-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         pinned = {part: [Artifact(**pin) for pin in pins] for part, pins in json.loads(PINS.read_text()).items()}
@@ -296,5 +296,5 @@ def _wait_until_equal(servers: Servers, connect: Connect) -> None:
                     return
             connect.require_running()
             if time.monotonic() > deadline:
-                raise RuntimeError(f"Debezium has not brought all rows in {ARRIVE_SECONDS} s")
+                raise RuntimeError(f"Debezium has not delivered all rows within {ARRIVE_SECONDS} s")
             time.sleep(LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""This program beside another installation of it, in turns on the same servers: has it become slower?"""
+"""This program compared with another installation of it, in turns on the same servers: has it become slower?"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ ROWS = 3_000_000
 SMALL_TABLES = 200
 SMALL_ROWS = 100
 IDLE_RUNS = 5
-"""With nothing to do, in place of each other run: one takes less than a second."""
+"""How many runs with nothing to do replace each other run, because one takes less than a second."""
 TIMES_EARLIER = 1.05
-"""At most so many times the seconds of the earlier program."""
+"""The largest allowed ratio to the seconds of the earlier program."""
 ORDERS = "orders"
 SMALL = "small"
 
 
 @dataclass(frozen=True)
 class Installation:
-    """A folder of commands, which replicates into a database of its own by a slot of its own."""
+    """A folder of commands, which replicate into a separate database with a separate slot."""
 
     programs: Path
     name: str
@@ -31,17 +31,17 @@ class Installation:
     spark: dict[str, str]
 
     def fresh_target(self) -> None:
-        """Forget what this one has replicated."""
+        """Remove what this installation has replicated."""
         self.servers.fresh_target(self.name)
 
     def seconds(self, command: str, source: str) -> float:
-        """Run the command for the database ``source`` of PostgreSQL, from its start to its exit."""
+        """The seconds of the command from its start to its exit, for PostgreSQL's database ``source``."""
         environment = {**self.servers.environment(source), "MYSQL_DATABASE": self.name, **self.spark}
         return run([command, "--slot", self.name], environment, self.programs).seconds
 
 
 def measure_earlier(servers: Servers, spark: dict[str, str], repeat: int, earlier: Path) -> Iterator[Measure]:
-    """Whole commands of both programs; ``earlier`` is the folder of the other one's commands."""
+    """Measure whole commands of both programs. ``earlier`` is the other program's folder of commands."""
     both = [
         Installation(folder, name, servers, spark) for folder, name in ((PROGRAMS, "now"), (earlier, "earlier"))
     ]

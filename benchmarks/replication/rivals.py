@@ -1,4 +1,4 @@
-"""What the snapshot is measured beside: plain pipes of the servers' own clients, and Spark's JDBC, tuned."""
+"""What the snapshot is compared with: plain pipes of the servers' own clients, and Spark's JDBC, tuned."""
 
 import os
 import subprocess
@@ -25,17 +25,17 @@ MYSQL_DRIVER = Artifact(
 
 
 def create_target(servers: Servers, database: str, definition: str) -> None:
-    """Make the table as the product made it, empty."""
+    """Create the empty table as the product creates it."""
     servers.fresh_target(database)
     with servers.target(database) as target, target.cursor() as cursor:
         cursor.execute(definition)
 
 
 def pipes(servers: Servers, database: str, shape: Shape, count: int) -> float:
-    """Copy with so many pipes ``psql COPY | mysql LOAD DATA`` at once; return the seconds.
+    """Copy with ``count`` pipes ``psql COPY | mysql LOAD DATA`` at once, and return the seconds.
 
-    Each reads its share of the table's pages. The session settings are those that the product uses. Like the
-    product, MySQL's client encrypts its connection where the server can.
+    Each pipe reads its share of the table's pages. The session settings are those of the product. Like the
+    product, MySQL's client encrypts its connection if the server can.
     """
     environment = {**os.environ, **servers.environment(database)}
     with servers.source(database) as source:
@@ -78,7 +78,7 @@ def pipes(servers: Servers, database: str, shape: Shape, count: int) -> float:
 
 
 def jdbc(servers: Servers, database: str, shape: Shape, spark: dict[str, str]) -> float:
-    """Copy with Spark's JDBC source and sink, tuned; return the seconds of the whole program."""
+    """Copy with Spark's JDBC source and sink, tuned, and return the seconds of the whole program."""
     download([POSTGRES_DRIVER, MYSQL_DRIVER], cache_folder())
     drivers = [cache_folder() / driver.path for driver in (POSTGRES_DRIVER, MYSQL_DRIVER)]
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The two servers that the benchmark replicates between, with nothing else in them; and their own clients."""
+"""The two servers between which the benchmark replicates, without other data, and their own clients."""
 
 import os
 import secrets
@@ -32,24 +32,24 @@ RELOAD_SECONDS = 1
 
 @dataclass
 class Servers:
-    """Where the servers are, as the environment of the commands has it."""
+    """The addresses of the servers, as the environment of the commands contains them."""
 
     postgres: dict[str, str]
     mysql: dict[str, str]
     psql: list[str] = field(default_factory=list)
-    """The command line of PostgreSQL's client; empty where there is none."""
+    """The command line of PostgreSQL's client; empty if there is none."""
     mysql_client: list[str] = field(default_factory=list)
     settings: list[str] = field(default_factory=list)
     certify: Callable[[], None] | None = None
-    """Lets PostgreSQL encrypt its connections; MySQL does so by itself. None where that is not at hand."""
+    """Makes PostgreSQL encrypt its connections; MySQL does so anyway. None if that is not available."""
 
     def environment(self, database: str) -> dict[str, str]:
-        """For the commands, in a database of that name on each side."""
+        """The environment of the commands, with a database of this name on each side."""
         return {**self.postgres, **self.mysql, "PGDATABASE": database, "MYSQL_DATABASE": database}
 
     @contextmanager
     def over_tls(self) -> Iterator[None]:
-        """Let the commands and the clients use encrypted connections only."""
+        """Make the commands and the clients use only encrypted connections."""
         assert self.certify
         self.certify()
         plain = self.postgres, self.mysql
@@ -76,14 +76,14 @@ class Servers:
         )
 
     def fresh_source(self, database: str) -> None:
-        """An empty database in PostgreSQL."""
+        """Create an empty database in PostgreSQL."""
         self.drop_slots(database)
         with self.source("postgres") as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
             connection.execute(f"CREATE DATABASE {database}")
 
     def drop_slots(self, database: str) -> None:
-        """Forget what is replicated from the database."""
+        """Drop the database's replication slots."""
         with self.source("postgres") as connection:
             connection.execute(
                 "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s",
@@ -91,7 +91,7 @@ class Servers:
             )
 
     def drop_slot(self, name: str) -> None:
-        """Drop one slot, if it is there."""
+        """Drop one slot, if it exists."""
         with self.source("postgres") as connection:
             connection.execute(
                 "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
@@ -99,7 +99,7 @@ class Servers:
             )
 
     def fresh_target(self, database: str) -> None:
-        """An empty database in MySQL."""
+        """Create an empty database in MySQL."""
         self.drop_slots(database)
         with self.target() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {database}")
@@ -107,7 +107,7 @@ class Servers:
         self.settle()
 
     def settle(self) -> None:
-        """Let both servers write what they hold changed: it is not to be on the next run's account."""
+        """Let both servers write their changed pages, so that this does not slow down the next run."""
         with self.source("postgres") as source:
             source.execute("CHECKPOINT")
         with self.target() as target, target.cursor() as cursor:
@@ -116,7 +116,7 @@ class Servers:
                 time.sleep(0.5)
 
     def described(self) -> dict[str, str]:
-        """The versions and the settings."""
+        """The versions and settings of the servers."""
         with self.source("postgres") as source, self.target() as target, target.cursor() as cursor:
             [(postgres,)] = source.execute("SELECT version()").fetchall()
             cursor.execute("SELECT CONCAT(@@version_comment, ' ', @@version)")
@@ -210,7 +210,7 @@ def _containers(folder: Path) -> Iterator[Servers]:
 
 
 def _address(container: str, port: int) -> tuple[str, str]:
-    """The container's own address where it can be reached, as here Docker's forwarding takes processor time."""
+    """The container's own address if it can be reached, because Docker's port forwarding takes processor time."""
     address = _run(
         ["docker", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container]
     )
@@ -219,16 +219,16 @@ def _address(container: str, port: int) -> tuple[str, str]:
         try:
             socket.create_connection((address, port), timeout=1).close()
         except ConnectionRefusedError:
-            pass  # it is reached; the server is about to start
+            pass  # the container can be reached, and the server is about to start
         except OSError:
-            time.sleep(0.1)  # its network is about to start, or can't be reached from here
+            time.sleep(0.1)  # the container's network is about to start, or can't be reached from here
             continue
         return address, str(port)
     return "127.0.0.1", _run(["docker", "port", container, f"{port}/tcp"]).split(":")[-1]
 
 
 def _certify(made: Servers, container: str, folder: Path) -> None:
-    """Give PostgreSQL a certificate, and let it take encrypted connections too."""
+    """Give PostgreSQL a certificate, so that it accepts encrypted connections too."""
     certificate = trustme.CA().issue_cert(made.postgres["PGHOST"])
     certificate.cert_chain_pems[0].write_to_path(folder / "server.crt")
     certificate.private_key_pem.write_to_path(folder / "server.key")
@@ -244,7 +244,7 @@ def _certify(made: Servers, container: str, folder: Path) -> None:
 
 
 def _client(container: str, name: str, folder: Path) -> list[str]:
-    """The command line of a client, taken out of its container with its libraries so that it runs here."""
+    """The command line of a client, which is copied from its container with its libraries to run here."""
     folder.mkdir()
     script = (
         f"program=$(readlink -f $(which {name})); case $program in *.pl|*/pg_wrapper) "

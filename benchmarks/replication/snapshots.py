@@ -1,4 +1,4 @@
-"""The snapshot: the whole command beside the best pipe and Spark's JDBC."""
+"""The snapshot: the whole command compared with the best pipe and Spark's JDBC."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ MORE_ROWS = 30_000_000
 MOST_PIPES = 4
 FEW_ROWS_SECONDS = 1.2
 TIMES_PIPE = {ROWS: 1.15, MORE_ROWS: 1.05}
-"""At most so many times the seconds of the best pipe."""
+"""The largest allowed ratio to the seconds of the best pipe, by number of rows."""
 TIMES_JDBC = 0.2
 MEMORY_MIB = 300
 IDLE_RUNS = 5
@@ -28,7 +28,7 @@ SMALL_TABLES_SECONDS = 10
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of the product and of the best pipe, the best of several runs in turns."""
+    """The seconds of the product and of the best pipe, each the best of several runs in turns."""
 
     product: float
     pipe: float
@@ -37,13 +37,13 @@ class Times:
 
 
 def measure_sizes(servers: Servers, spark: dict[str, str], more: bool, repeat: int) -> Iterator[Measure]:
-    """Orders at several sizes."""
+    """Measure several numbers of orders."""
     best_pipes = MOST_PIPES
     for rows in (*SIZES, *([MORE_ROWS] if more else [])):
         shape = orders(rows)
         name = f"snapshot of {rows:,} orders"
         _make(servers, shape)
-        # The largest takes minutes: once, with the pipes that are the best at the size before.
+        # The largest size takes minutes, so it runs once, with the best number of pipes of the size before.
         counts = range(1, MOST_PIPES + 1) if rows <= ROWS else [best_pipes]
         times = _in_turns(servers, shape, counts, repeat if rows <= ROWS else 1)
         best_pipes = times.best_pipes
@@ -58,9 +58,9 @@ def measure_sizes(servers: Servers, spark: dict[str, str], more: bool, repeat: i
 
 
 def measure_tls(servers: Servers, repeat: int) -> Iterator[Measure]:
-    """Orders over encrypted connections to both servers, of the product and of the pipes."""
+    """Measure orders over connections to both servers that the product and the pipes encrypt."""
     if servers.certify is None:
-        print("The connections over TLS are measured with Docker only", file=sys.stderr)
+        print("Connections over TLS are measured only with Docker", file=sys.stderr)
         return
     shape = orders(ROWS)
     _make(servers, shape)
@@ -73,7 +73,7 @@ def measure_tls(servers: Servers, repeat: int) -> Iterator[Measure]:
 
 
 def measure_shapes(servers: Servers, repeat: int) -> Iterator[Measure]:
-    """Narrow and wide rows, and long texts."""
+    """Measure narrow and wide rows, and long texts."""
     for shape in SHAPES:
         _make(servers, shape)
         times = _in_turns(servers, shape, range(1, MOST_PIPES + 1), repeat)
@@ -83,7 +83,7 @@ def measure_shapes(servers: Servers, repeat: int) -> Iterator[Measure]:
 
 
 def measure_small_tables(servers: Servers) -> Iterator[Measure]:
-    """Many small tables at once."""
+    """Measure many small tables at once."""
     database = "small"
     servers.fresh_source(database)
     with servers.source(database) as source:
@@ -96,7 +96,7 @@ def measure_small_tables(servers: Servers) -> Iterator[Measure]:
 
 
 def measure_idle(servers: Servers, repeat: int) -> Iterator[Measure]:
-    """A run with nothing to do."""
+    """Measure a run with nothing to do."""
     shape = orders(FEW_ROWS)
     _make(servers, shape)
     servers.fresh_target(shape.name)
@@ -114,7 +114,7 @@ def _make(servers: Servers, shape: Shape) -> None:
 
 
 def _in_turns(servers: Servers, shape: Shape, counts: Sequence[int], repeat: int) -> Times:
-    """Product and pipes one after the other, so that what else the machine does hits both."""
+    """Run the product and the pipes in turns, so that other load of the machine affects both."""
     product = []
     pipe: dict[int, list[float]] = {count: [] for count in counts}
     for _ in range(repeat):

@@ -1,4 +1,4 @@
-"""Airflow's LocalExecutor, for tasks that defer and are soon taken up again."""
+"""Airflow's LocalExecutor, for tasks that defer and soon resume."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ ENDED = ("success", "failed")
 
 
 class DeferringExecutor(LocalExecutor):
-    """Keeps to itself that a task's process has ended once the same try has another one.
+    """Does not report that a task's process has ended if the same try already has another process.
 
-    A process ends when its task defers, and the scheduler hears of it some seconds later. If the task runs again
-    by then, it would take that for the end of the task, and fail it (issues 67287 and 72716 of Airflow).
+    A process ends when its task defers, and the scheduler learns of it some seconds later. If the task runs again
+    by then, the scheduler would take that for the task's end, and fail it (issues 67287 and 72716 of Airflow).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -25,7 +25,7 @@ class DeferringExecutor(LocalExecutor):
         super()._process_workloads(workload_list)
 
     def change_state(self, key: Any, state: Any, info: Any = None, remove_running: bool = True) -> None:
-        """Note a process's state for the scheduler, unless it is the end of one that has a successor."""
+        """Report a process's state to the scheduler, unless the process has ended and has a successor."""
         if state in ENDED:
             self._processes[key] -= 1
             if self._processes[key] > 0:

@@ -1,8 +1,8 @@
 #!/opt/martline/bin/python
-"""Runs a command, or Spark's executor where Spark itself started the pod (`SPARK_MASTER=k8s://…`).
+"""Runs a command, or Spark's executor if Spark itself started the pod (`SPARK_MASTER=k8s://…`).
 
-For an executor, Spark gives the argument `executor` and the variables read here; they are those of the
-entrypoint of Spark's own image (kubernetes/dockerfiles/spark/entrypoint.sh in Spark's source).
+For an executor, Spark passes the argument `executor` and the environment variables that are read here, as the
+entrypoint of Spark's own image reads them (kubernetes/dockerfiles/spark/entrypoint.sh in Spark's source).
 """
 
 import base64
@@ -46,7 +46,7 @@ def executor() -> list[str]:
 
 
 def take_secret() -> None:
-    """Let the executor have the secret as its driver makes it of the same file (see Spark's SecurityManager)."""
+    """Set the executor's secret as its driver computes it from the same file (see Spark's SecurityManager)."""
     file = Path(os.environ["SPARK_CONF_DIR"], AUTHENTICATION)
     if file.exists():
         os.environ[AUTHENTICATION] = base64.b64encode(file.read_bytes()).decode()

@@ -10,7 +10,7 @@ Values = dict[str, Any]
 
 
 def _everywhere(change: Callable[[str, Any], Any | None]) -> Values:
-    """Values for the umbrella: what `change` makes of each value of each service's chart, None being left out."""
+    """Values for the umbrella: the result of `change` for each value of each service's chart; None is omitted."""
 
     def changed(values: Mapping[str, Any]) -> Values:
         result = {}

@@ -1,4 +1,4 @@
-"""The charts' tests need helm, and no cluster."""
+"""The charts' tests need helm, but no cluster."""
 
 import shutil
 

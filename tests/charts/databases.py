@@ -1,4 +1,4 @@
-"""The charts' databases as containers that run the rendered start script on a volume of Docker's."""
+"""The charts' databases as containers that run the rendered start script on a Docker volume."""
 
 import base64
 import subprocess
@@ -26,13 +26,13 @@ def docker(*arguments: str, given: str | None = None) -> str:
 
 
 def require_image(image: str) -> None:
-    """Skip where a container of the image can't be had."""
+    """Skip the test if no container can be started from the image."""
     try:
         docker("image", "inspect", image)
     except FileNotFoundError:
         pytest.skip(f"{image} needs Docker, which is not installed")
     except AssertionError as error:
-        pytest.skip(f"{image} is not at hand: `docker pull {image}` ({error})")
+        pytest.skip(f"{image} is not on this machine: `docker pull {image}` gets it ({error})")
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Volume:
         (self._server,) = self._pod.containers
         self.image = self._server["image"]
         require_image(self.image)
-        # In memory, where nothing waits for a disk; it is there as long as a container has it.
+        # In memory, so that nothing waits for a disk. The volume lasts as long as a container uses it.
         kind = "--opt=type=tmpfs", "--opt=device=tmpfs", f"--opt=o=size={size},mode=0777"
         docker("volume", "create", *kind, self.name)
         mount = "--volume", f"{self.name}:/volume", "--workdir", "/volume"
         docker("run", "--detach", "--name", self.name, *mount, "--entrypoint", "sleep", self.image, "infinity")
 
     def render(self, settings: Mapping[str, Any] | None = None) -> None:
-        """Take the chart with more settings, for what starts from now on; passwords stay."""
+        """Render the chart with more settings, for later starts. The passwords stay the same."""
         objects = rendered(self.chart, {"config": {**SMALL[self.chart], **(settings or {})}})
         secrets = {item["metadata"]["name"]: item for item in self.objects if item["kind"] == "Secret"}
         self.objects = [secrets.get(item["metadata"]["name"], item) for item in objects]
@@ -90,7 +90,7 @@ class Volume:
         return docker("exec", "--user", "0:0", self.name, "bash", "-euc", script)
 
     def take(self, other: "Volume") -> None:
-        """Take another volume's files, and the passwords that its data know."""
+        """Copy another volume's files, and the passwords of its data."""
         self.objects = other.objects
         self._write_secrets()
         both = "--volume", f"{other.name}:/from:ro", "--volume", f"{self.name}:/to"
@@ -101,7 +101,7 @@ class Volume:
         return self.shell("find . -type f -print0 | sort -z | xargs -0 -r sha256sum")
 
     def start(self) -> "Container":
-        """Start the server as its pod does: its user, its mounts, a file system that is read-only beside them."""
+        """Start the server as its pod does: with its user, its mounts, and otherwise a read-only file system."""
         command = [*self._server["command"]]
         variables = [f"--env={e['name']}={e['value']}" for e in self._server.get("env", [])]
         user = self._pod.spec["securityContext"]["runAsUser"]

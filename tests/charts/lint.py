@@ -1,4 +1,4 @@
-"""Has checkov judge every case of the charts; `.checkov.yaml` answers what it finds. Run by `make lint-charts`."""
+"""Checks every case of the charts with checkov (`make lint-charts`). `.checkov.yaml` lists accepted findings."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What Helm makes of the charts, as Python sees it. No cluster is asked."""
+"""The charts as Helm renders them, as Python objects. No cluster is needed."""
 
 import functools
 import shutil
@@ -51,11 +51,11 @@ def built() -> Path:
 
 
 class _Loader(yaml.CSafeLoader):  # type: ignore[misc]
-    """YAML in which no map has a key twice: of two, Kubernetes takes one."""
+    """YAML in which no map may have a key twice, because Kubernetes would silently ignore one of the two."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        assert len(keys) == len(set(keys)), f"a key stands twice:\n{keys}"
+        assert len(keys) == len(set(keys)), f"a key occurs twice:\n{keys}"
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
 
@@ -66,7 +66,7 @@ def default_values(chart: str) -> dict[str, Any]:
 
 def rendered(chart: str, values: Mapping[str, Any] | None = None) -> list[Object]:
     """The objects of a release of the chart."""
-    # With an operator in the cluster, so that all that a chart can make is judged.
+    # As in a cluster with KEDA, so that all objects that a chart can make are tested.
     where = "--namespace", NAMESPACE, "--api-versions", "keda.sh/v1alpha1"
     command = "template", RELEASE, str(built() / chart), *where, "--values", "-"
     documents = yaml.load_all(helm(*command, given=yaml.safe_dump(dict(values or {}))), _Loader)
@@ -75,7 +75,7 @@ def rendered(chart: str, values: Mapping[str, Any] | None = None) -> list[Object
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod, or the template of one, and the object that holds it."""
+    """A pod or a pod template, and the object that contains it."""
 
     owner: Object
     metadata: Object
@@ -94,7 +94,7 @@ class Pod:
 
     @property
     def servers(self) -> list[Object]:
-        """The containers that run on, sidecars among them."""
+        """The containers that keep running, including sidecars."""
         if self.owner["kind"] not in ("Deployment", "StatefulSet", "DaemonSet"):
             return []
         sidecars = [c for c in self.spec.get("initContainers", []) if c.get("restartPolicy") == "Always"]

@@ -18,7 +18,7 @@ MARKER = {"postgres": "first-start", "mysql": "state/first-start"}
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Volume]]:
-    """A volume of each database with a row of the shop's."""
+    """A volume of each database, with a row that the shop's user has written."""
     with ExitStack() as stack:
         made = {}
         for chart in FOLDER:
@@ -36,13 +36,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Volume]:
 
 @pytest.fixture
 def copy(store: Volume, filled: dict[str, Volume]) -> Volume:
-    """A volume with a row, and who knows its passwords."""
+    """A volume with a row, and with the passwords of its data."""
     store.take(filled[store.chart])
     return store
 
 
 def sql(store: Volume, container: Container, statements: str) -> str:
-    """What the shop's own user is answered."""
+    """The server's answer to the shop's own user."""
     if store.chart == "postgres":
         password = store.secret("postgres-client", "PGPASSWORD")
         command = [
@@ -64,7 +64,7 @@ def sql(store: Volume, container: Container, statements: str) -> str:
 
 
 def mysql(store: Volume, container: Container, user: str, statements: str) -> str:
-    """What a user of MySQL's is answered: root by the socket, others by TCP."""
+    """MySQL's answer to a user: root connects through the socket, others over TCP."""
     names = {"root": "mysql-admin", "shop": "mysql-client", "dashboard": "mysql-dashboard"}
     way = "--socket=/var/run/mysqld/mysqld.sock" if user == "root" else "--host=127.0.0.1"
     password = f"MYSQL_PWD={store.secret(names[user], 'MYSQL_PWD')}"
@@ -75,7 +75,7 @@ def mysql(store: Volume, container: Container, user: str, statements: str) -> st
 
 
 def psql(store: Volume, container: Container, user: str, statements: str) -> str:
-    """What a role of PostgreSQL's is answered in the shop's database."""
+    """PostgreSQL's answer to a role in the shop's database."""
     names = {"postgres": "postgres-admin", "shop": "postgres-client", "dashboard": "postgres-dashboard"}
     password = f"PGPASSWORD={store.secret(names[user], 'PGPASSWORD')}"
     client = (
@@ -94,7 +94,7 @@ def psql(store: Volume, container: Container, user: str, statements: str) -> str
 
 
 def refused(store: Volume, container: Container, user: str, statement: str) -> str:
-    """Why a role of PostgreSQL's may not."""
+    """PostgreSQL's reason for refusing a role's statement."""
     with pytest.raises(AssertionError) as failed:
         psql(store, container, user, statement)
     return str(failed.value)
@@ -111,7 +111,7 @@ def assert_the_row_is_there(store: Volume) -> None:
 
 
 def assert_refused_untouched(store: Volume, *words: str) -> None:
-    """The start is refused for a reason with these words, also when it is repeated, and no file changes."""
+    """The start is refused with a reason that contains these words, even when repeated, and no file changes."""
     before = store.files()
     for _ in range(2):
         ended = store.run_to_its_end()
@@ -386,7 +386,7 @@ def test_a_volume_of_an_earlier_version_gets_the_role_in_postgresql_with_the_pas
 ) -> None:
     with copy.serving() as server:
         psql(copy, server, "postgres", "DROP OWNED BY dashboard; DROP ROLE dashboard; DROP SCHEMA shop CASCADE")
-        server.kill()  # what its log holds is recovered first
+        server.kill()  # so that the next start begins with a recovery
     with copy.serving() as server:
         assert psql(copy, server, "dashboard", "SELECT 5") == "5"
     awkward = 'it\'s a \\ "pass`word" # % of $HOME two\nlines'

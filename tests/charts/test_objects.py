@@ -1,4 +1,4 @@
-"""What the charts' objects have to do with each other, with default and with unusual values."""
+"""How the charts' objects fit together, with default and with unusual values."""
 
 import base64
 import re
@@ -31,7 +31,7 @@ LABELS = {
     "helm.sh/chart",
 }
 SECRET_KEYS = re.compile(r"PASSWORD|PWD|TOKEN|KEY|SECRET", re.IGNORECASE)
-# Made by the other charts of the platform, where a chart is installed alone.
+# Objects of the platform's other charts, for a chart that is installed by itself.
 ANOTHER_CHARTS = {
     "postgres-client",
     "postgres-dashboard",
@@ -44,7 +44,7 @@ ANOTHER_CHARTS = {
     "spark-auth",
     "spark-conf",
 }
-# Secrets that the user makes, where the values say that they exist.
+# Secrets that the user creates, if the values say so.
 THE_USERS = {
     "pull",
     "postgres-client",
@@ -88,7 +88,7 @@ def test_no_two_objects_have_the_same_name(objects: list[Object]) -> None:
 
 def test_every_reference_resolves(name: str, objects: list[Object]) -> None:
     there = {(item["kind"], item["metadata"]["name"]) for item in objects}
-    there.add(("ServiceAccount", "default"))  # which every namespace has
+    there.add(("ServiceAccount", "default"))  # every namespace has it
     alone = CASES[name][0] != UMBRELLA
     given = ANOTHER_CHARTS if alone else THE_USERS if name == "Secrets that exist" else {"pull"}
     for pod in pods(objects):
@@ -236,7 +236,7 @@ def _claims(objects: list[Object]) -> list[Object]:
 
 
 def _references(pod: Pod) -> set[tuple[str, str]]:
-    """The kinds and names of all that a pod's spec asks for."""
+    """The kinds and names of all objects that a pod's spec refers to."""
     found = {("ServiceAccount", pod.spec["serviceAccountName"])}
     found |= {("Secret", secret["name"]) for secret in pod.spec.get("imagePullSecrets", [])}
     for volume in pod.spec.get("volumes", []):

@@ -5,7 +5,7 @@ import yaml
 from tests.charts.cases import CASES, REGISTRY, case
 from tests.charts.rendering import Object, Pod, named, of_kind, pods, rendered
 
-# What the `restricted` Pod Security Standard lets a pod mount.
+# The kinds of volumes that the `restricted` Pod Security Standard allows.
 VOLUMES = {
     "configMap",
     "csi",
@@ -16,7 +16,7 @@ VOLUMES = {
     "projected",
     "secret",
 }
-# The objects from which a pod takes the settings of a service, and that service.
+# The objects from which a pod takes the settings of a service, with the name of that service.
 CLIENTS = {
     "postgres-client": "postgres",
     "postgres-dashboard": "postgres",

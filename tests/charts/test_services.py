@@ -1,4 +1,4 @@
-"""What the charts of PostgreSQL, MySQL, ZooKeeper and Kafka promise, each for itself."""
+"""What each of the services' charts promises by itself."""
 
 import base64
 import re
@@ -197,7 +197,7 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
         (
             "postgres",
             {"auth": {"dashboard": {"user": "airflow"}}},
-            "auth.dashboard.user is another account's too",
+            "auth.dashboard.user is also the name of another account",
         ),
         ("postgres", {"auth": {"dashboard": {"user": "pg_read_all_data"}}}, "auth.dashboard.user is pg_read_all"),
         ("airflow", {"login": {"user": "dashboard"}}, "login.user and login.dashboard.user are the same"),
@@ -206,14 +206,14 @@ def test_what_is_no_digest_is_refused(digest: str) -> None:
         ("postgres", {"auth": {"airflow": {"user": "public"}}}, "auth.airflow.user is public, a name"),
         ("postgres", {"auth": {"shop": {"user": "pg_shop"}}}, "auth.shop.user is pg_shop, a name"),
         ("postgres", {"auth": {"shop": {"database": "template1"}}}, "auth.shop.database is template1, a name"),
-        ("postgres", {"auth": {"shop": {"user": "é" * 32}}}, "auth.shop.user is no valid name"),
+        ("postgres", {"auth": {"shop": {"user": "é" * 32}}}, "auth.shop.user is not a valid name"),
         ("mysql", {"auth": {"user": "root"}}, "auth.user is root, a name"),
         ("mysql", {"auth": {"user": "mysql.sys"}}, "auth.user is mysql.sys, a name"),
         ("mysql", {"auth": {"dashboard": {"user": "root"}}}, "auth.dashboard.user is root, a name"),
         ("mysql", {"auth": {"user": "one", "dashboard": {"user": "one"}}}, "auth.dashboard.user are the same"),
         ("mysql", {"auth": {"database": "Performance_Schema"}}, "auth.database is Performance_Schema, a name"),
-        ("mysql", {"auth": {"user": "u" * 33}}, "auth.user is no valid name"),
-        ("mysql", {"auth": {"database": "a/b"}}, "auth.database is no valid name"),
+        ("mysql", {"auth": {"user": "u" * 33}}, "auth.user is not a valid name"),
+        ("mysql", {"auth": {"database": "a/b"}}, "auth.database is not a valid name"),
     ],
 )
 def test_a_name_that_the_first_start_could_not_use_is_refused(
@@ -246,9 +246,9 @@ def test_a_name_that_the_first_start_could_not_use_is_refused(
         ("zookeeper", {"config": {"dataDir": "/tmp"}}, "config.dataDir cannot be set"),
         ("zookeeper", {"config": {"sample": "bell\u0007"}}, "config.sample contains a control character"),
         ("spark", {"config": {"spark.authenticate.secret": "known"}}, "config.spark.authenticate.secret cannot"),
-        ("airflow", {"settings": {"AIRFLOW__CORE__FERNET_KEY": "known"}}, "the Secret airflow-keys has it"),
-        ("airflow", {"settings": {"PGHOST": "elsewhere"}}, "the Secret airflow-metadata has it"),
-        ("airflow", {"settings": {"SHOP.USERS": 1}}, "settings.SHOP.USERS is no valid name"),
+        ("airflow", {"settings": {"AIRFLOW__CORE__FERNET_KEY": "known"}}, "the Secret airflow-keys sets it"),
+        ("airflow", {"settings": {"PGHOST": "elsewhere"}}, "the Secret airflow-metadata sets it"),
+        ("airflow", {"settings": {"SHOP.USERS": 1}}, "settings.SHOP.USERS is not a valid name"),
         ("airflow", {"extraDags": {"helm_test.py": ""}}, "extraDags has helm_test.py"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The charts' values: each explained, each checked."""
+"""Every value of the charts is explained and checked."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from tests.charts.rendering import CHARTS, SOURCE, Refused, built, default_values, helm, rendered
 
 Place = tuple[str, ...]
-# Kubernetes' own forms, which its API server checks.
+# Values in Kubernetes' own format, which its API server checks.
 FREE_FORM = "affinity", "tolerations", "extraFrom"
 
 
@@ -77,7 +77,7 @@ def test_helm_names_a_misspelt_value_of_a_service_in_the_platform() -> None:
 @pytest.mark.parametrize("chart", CHARTS)
 def test_a_misspelt_value_is_refused_at_every_place(chart: str) -> None:
     values = default_values(chart)
-    # A map of settings, or one that is empty by itself, takes any name.
+    # A map of settings, or a map that is empty by default, accepts any name.
     closed = [p for p in places(values, dict) if "config" not in p and (not p or _at(values, p))]
     assert [p for p in closed if not is_refused(chart, with_value(values, (*p, "misspelt"), 1))] == []
 

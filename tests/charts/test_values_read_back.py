@@ -1,7 +1,7 @@
 """
-Every value of every chart comes out as it went in: read back by the program that it is for, or by its format's parser.
+Every value of every chart arrives unchanged: its program, or a parser of its format, reads it back.
 
-The values are those that the schemas allow, so that a new one is covered as soon as its schema names it.
+The values come from the schemas, so a new value is covered as soon as its schema has it.
 """
 
 import base64
@@ -27,7 +27,7 @@ from martline.embedded.java import java_home
 
 Place = tuple[str, ...]
 TEXT = 'it\'s "quoted" \\t \\ %d # $$ $(HOME) ${x} {{ y }}; é: <&> \t end'
-# What a value may be, each place having one of its own.
+# The kinds of values. Each place gets a different value of a kind.
 KINDS = {
     "an integer above 2^24": lambda number: 2**24 + 1 + number,
     "an integer above 2^32": lambda number: 2**40 + number,
@@ -38,7 +38,7 @@ KINDS = {
     "a line of awkward characters": lambda number: f"{number} {TEXT}",
     "a digest": lambda number: f"sha256:{number:064x}",
 }
-# Settings that any name may have.
+# The name of a setting for each chart's map of settings.
 SETTING = {
     "postgres": "martline.sample",
     "mysql": "init_connect",
@@ -48,7 +48,7 @@ SETTING = {
     "airflow": "MARTLINE_SAMPLE",
 }
 NAMES = {"extraDags": "sample.py", "nodeSelector": "sample"}
-# A value may have an effect with some others alone: each is rendered with all of these, one after the other.
+# Some values have an effect only together with others, so each value is rendered with each of these in turn.
 OWN_TAG_BLANK = {"image": {"tag": ""}}
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "postgres": [OWN_TAG_BLANK, {"enabled": False, "external": {"host": "elsewhere"}}],
@@ -62,12 +62,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"autoscaling": {"maxReplicas": 3, "consumerGroup": "sample"}},
     ],
 }
-# Helm gives `global` to every chart, and to the library: these three have no volumes, the library no objects.
+# Helm passes `global` to all charts, but these three have no volumes, and the library has no objects.
 WITHOUT_EFFECT = re.compile(r"common\.|(dashboard|spark|shop)\.global\.storageClass$")
 
 
 def places(chart: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:
-    """Where a chart takes a value, and the schema of it. A list has one element, a free map one name."""
+    """The places of a chart's values, with their schemas. A list has one element, and a free map one name."""
     whole = schema(chart)
 
     def walk(node: Mapping[str, Any], place: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]:
@@ -117,14 +117,14 @@ def java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[py4j.java_gateway
 
 
 class Readers:
-    """How each file is read by what it is for."""
+    """Reads each file as the program that it is for does."""
 
     def __init__(self, java: py4j.java_gateway.JavaGateway, folder: Path) -> None:
         self._java = java
         self._folder = folder
 
     def properties(self, text: str) -> dict[str, str]:
-        """As Kafka and ZooKeeper read it, bytes being characters of ISO 8859-1."""
+        """As Kafka and ZooKeeper read it, in ISO 8859-1."""
         read = self._java.jvm.java.util.Properties()
         read.load(self._java.jvm.java.io.ByteArrayInputStream(text.encode()))
         return {name: read.getProperty(name) for name in read.stringPropertyNames()}
@@ -136,7 +136,7 @@ class Readers:
         return {name: read.getProperty(name) for name in read.stringPropertyNames()}
 
     def postgres(self, text: str) -> dict[str, str]:
-        """What PostgreSQL says that each setting is."""
+        """The value that PostgreSQL reports for each setting."""
         file = self._folder / "postgresql.conf"
         file.write_text(text)
         names = re.findall(r"^([\w.]+) = ", text, re.MULTILINE)
@@ -144,14 +144,14 @@ class Readers:
 
     def _setting(self, file: Path, name: str) -> str:
         program = postgres_programs(18) / "postgres"
-        # Asked for a setting first, it does not mind who asks.
+        # With -C first, PostgreSQL answers even when root runs it.
         command = [str(program), "-C", name, "-D", str(self._folder), "-c", f"config_file={file}"]
         run = subprocess.run(command, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
         return run.stdout.removesuffix("\n")
 
     def mysql(self, text: str) -> dict[str, str]:
-        """What MySQL's programs take from the file."""
+        """The values that MySQL's programs read from the file."""
         image = "mysql:9.7"
         require_image(image)
         file = self._folder / "martline.cnf"
@@ -179,7 +179,7 @@ def readers(java: py4j.java_gateway.JavaGateway, tmp_path: Path) -> Readers:
 
 
 def scalars(value: Any) -> Iterator[Any]:
-    """What is in a tree, names included; JSON in a text is a part of the tree."""
+    """All scalars in a tree, including names and those in texts that are JSON."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield name
@@ -194,7 +194,7 @@ def scalars(value: Any) -> Iterator[Any]:
 
 
 def read_back(objects: list[Object], readers: Readers) -> Iterator[Any]:
-    """Every scalar of the objects as it reaches what it is for."""
+    """Every scalar of the objects as it reaches its program."""
     for item in objects:
         if item["kind"] == "Secret":
             yield from (base64.b64decode(value).decode() for value in item["data"].values())
@@ -216,7 +216,7 @@ def read_back(objects: list[Object], readers: Readers) -> Iterator[Any]:
 
 
 def is_there(value: Any, found: list[Any]) -> bool:
-    """Whether the value is one that was found, of its own type, or stands in a text."""
+    """Whether the value was found, with the same type, or is part of a text."""
     texts = [text for text in found if isinstance(text, str)]
     return any(value == other and type(value) is type(other) for other in found) or any(
         str(value) in text for text in texts
@@ -224,7 +224,7 @@ def is_there(value: Any, found: list[Any]) -> bool:
 
 
 def accepted(chart: str, make: Any) -> dict[Place, Any]:
-    """A value of a kind for each place that may have one."""
+    """A value of this kind for each place whose schema allows it."""
     values = {}
     for number, (place, node) in enumerate(places(chart)):
         value = make(number)
@@ -236,7 +236,7 @@ def accepted(chart: str, make: Any) -> dict[Place, Any]:
 
 
 def missing(chart: str, values: Mapping[Place, Any], readers: Readers) -> dict[Place, Any]:
-    """The values that came out otherwise, the chart being rendered with all of them at once."""
+    """The values that do not arrive unchanged when the chart is rendered with all of them at once."""
     found = []
     for variant in VARIANTS.get(chart, [{}]):
         tree: Any = {}
@@ -247,7 +247,7 @@ def missing(chart: str, values: Mapping[Place, Any], readers: Readers) -> dict[P
 
 
 def refusal(chart: str, place: Place, value: Any, readers: Readers) -> str | None:
-    """Why the chart does not take a value at a place, or nothing if the value came out as it went in."""
+    """Why the chart refuses a value at a place, or None if the value arrives unchanged."""
     try:
         assert missing(chart, {place: value}, readers) == {}
     except Refused as refused:
@@ -262,7 +262,7 @@ def test_every_value_comes_out_as_it_went_in_or_is_refused_by_its_name(
 ) -> None:
     values = accepted(chart, KINDS[kind])
     try:
-        # One of two values may hide the other, as a part's goes before the chart's.
+        # One value may hide another, for example the value of a part that of the chart.
         alone = missing(chart, values, readers)
     except Refused:
         alone = values

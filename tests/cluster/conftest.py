@@ -1,4 +1,4 @@
-"""A cluster of the tests' own, with the platform of a copy of this checkout in it."""
+"""A separate cluster for the tests, with the platform from a copy of this checkout."""
 
 import base64
 import os
@@ -41,7 +41,7 @@ class Platform:
             shutil.copy(CHECKOUT / name, folder)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start `martline-cluster` in a process group of its own."""
+        """Start `martline-cluster` in a separate process group."""
         return subprocess.Popen(
             [str(PROGRAM), *arguments],
             cwd=self.folder,
@@ -61,7 +61,7 @@ class Platform:
         return subprocess.CompletedProcess(arguments, process.returncode, output, log)
 
     def get(self, *what: str) -> Any:
-        """What `kubectl get` finds."""
+        """The result of `kubectl get`."""
         return programs.read_json(*self.cluster.kubectl("get", *what, "--output", "json"))
 
     def pods(self, selector: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ class Platform:
         return {key: base64.b64decode(value).decode() for key, value in self.get("secret", name)["data"].items()}
 
     def secrets(self) -> set[str]:
-        """Every password, key and token that the namespace keeps."""
+        """Every password, key and token in the namespace's Secrets."""
         kept = [secret["data"] for secret in self.get("secrets")["items"] if secret["type"] == "Opaque"]
         public = {"PGHOST", "PGPORT", "PGUSER", "PGDATABASE"}
         public |= {"MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_USER", "MYSQL_DATABASE"}
@@ -105,7 +105,7 @@ class Platform:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The platform, up. MARTLINE_TEST_CLUSTER names a cluster to use and to keep."""
+    """The running platform. MARTLINE_TEST_CLUSTER names a cluster to use and to keep."""
     try:
         programs.require_programs()
     except Failure as failure:

@@ -1,4 +1,4 @@
-"""What an API server says of the charts' objects, whatever the values."""
+"""A real API server validates the charts' objects, with all values of the tests."""
 
 import pytest
 import yaml
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 @pytest.fixture(scope="session")
 def namespace(platform: Platform) -> str:
-    """Where no release is, so that no object is another one's."""
+    """A namespace without a release, so that no object belongs to another release."""
     declaration = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     programs.apply(platform.cluster.kubectl("apply", "--filename", "-"), declaration)
     return NAMESPACE

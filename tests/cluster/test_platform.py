@@ -50,7 +50,7 @@ PAGES = {
 }
 
 
-# What no consumer can store.
+# Sends messages that no consumer can store.
 SEND_TWO = """
 from confluent_kafka import Producer
 producer = Producer({"bootstrap.servers": "kafka:9092"})
@@ -128,7 +128,7 @@ def test_the_dashboard_shows_the_numbers_of_the_marts_to_whoever_has_its_passwor
         }
 
         def shown() -> dict[str, tuple[str, str]]:
-            """Revenue and orders of the days that have orders, as the dashboard has them."""
+            """Revenue and orders of the days that have orders, as the dashboard shows them."""
             revenue, orders = (
                 list(csv.DictReader(browser.get(f"/shop/{name}.csv?from={first}&to={last}").text.splitlines()))
                 for name in ("revenue", "orders")
@@ -243,7 +243,7 @@ def test_ports_that_are_taken_are_named(platform: Platform) -> None:
             taken.bind(("127.0.0.1", access.AIRFLOW.local_port))
             taken.listen()
         except OSError:
-            pass  # by another program: as good
+            pass  # another program has taken it, which serves as well
         ended = platform.run("ui", check=False)
     assert ended.returncode == 1
     assert f"{access.AIRFLOW.local_port} (for Airflow)" in ended.stderr
@@ -371,9 +371,9 @@ def test_a_large_table_is_copied_by_the_workers_of_spark(platform: Platform) -> 
         platform.replica(ports) as replica,
     ):
         source.autocommit = True
-        source.execute("SET search_path = public")  # its user has a schema of its own name
+        source.execute("SET search_path = public")  # a schema has the same name as the user
         source.execute("CREATE TABLE large (id int PRIMARY KEY, t text)")
-        # 180 MB: threads of the program's own would copy less than 128.
+        # 180 MB, because the program copies less than 128 MB with threads instead of Spark.
         source.execute("INSERT INTO large SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 260000) n")
         run = DagRun("replicate", f"test-{time.time_ns()}")
         airflow.trigger(run, {})

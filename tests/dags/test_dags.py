@@ -51,7 +51,7 @@ print(json.dumps({
 }))
 """
 
-# What the chart of Airflow puts into the folder of MARTLINE_WORKLOADS, in short.
+# A short form of the files that Airflow's chart puts into the folder MARTLINE_WORKLOADS.
 WORKLOADS = {
     name: {
         "image": f"martline/{name}:1",
@@ -77,7 +77,7 @@ spec:
 
 @pytest.fixture(scope="module", params=["embedded", "cluster"])
 def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    """Run a program in Airflow's environment in one of the profiles; returns what it prints as JSON at its end."""
+    """Run a program in Airflow's environment in one of the profiles, and return the JSON that it prints last."""
     home = tmp_path_factory.mktemp("airflow")
     (home / "workloads.json").write_text(json.dumps(WORKLOADS))
     (home / "pod.yaml").write_text(POD)

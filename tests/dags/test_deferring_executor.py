@@ -44,7 +44,7 @@ print("late", executor.get_event_buffer())
 
 
 def run_twice(module: str, name: str, home: Path) -> str:
-    """Let a task's try have two processes, of which the first has ended when the second begins."""
+    """Give a try of a task two processes, of which the first has ended when the second begins."""
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(module=module, name=name)],
         env={"PYTHONPATH": str(FOLDER), "AIRFLOW_HOME": str(home), "PATH": os.environ["PATH"]},
@@ -61,7 +61,7 @@ def run_twice(module: str, name: str, home: Path) -> str:
     ("module", "name", "early"),
     [
         ("deferring_executor", "DeferringExecutor", "{}"),
-        # What is mended: once this fails, Airflow's own will do.
+        # The fault of Airflow's own executor. Once this case fails, that executor can be used again.
         ("airflow.executors.local_executor", "LocalExecutor", "{('dag', 'task'): ('success', None)}"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``build-marts`` killed at the moments that matter."""
+"""``build-marts`` is killed at critical moments."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The source is put back, promoted, emptied, made anew or exchanged: refused and nothing touched, or equal."""
+"""The source is restored, promoted, emptied, recreated or exchanged: it is refused, or the replica ends equal."""
 
 import random
 import time
@@ -19,7 +19,7 @@ TABLES = ("a", "b", "c", "d", "e")
 
 
 class Source:
-    """Two servers with a database of the same name, of which one stands at the address of the replica."""
+    """Two servers with a database of the same name. The replica is set to the address of the first one."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.chance = chance
@@ -48,14 +48,14 @@ class Source:
                 )
 
     def change(self, most: int) -> None:
-        """So many transactions at most, each over rows of one table."""
+        """Run fewer than ``most`` transactions, each on rows of one table."""
         with self.connect() as connection:
             for _ in range(self.chance.randrange(most)):
                 table = self.chance.choice(TABLES)
                 low = self.chance.randrange(300)
                 if self.chance.random() < 0.3:
                     connection.execute(f"DELETE FROM {table} WHERE id BETWEEN {low} AND {low + 20}")
-                elif self.chance.random() < 0.1:  # log without a change
+                elif self.chance.random() < 0.1:  # WAL without a change
                     connection.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))")
                 else:
                     connection.execute(
@@ -64,7 +64,7 @@ class Source:
                         " ON CONFLICT (id) DO UPDATE SET value = excluded.value"
                     )
 
-    # --- what befalls it; before a call everything has been replicated ---
+    # --- what happens to the source; before each call, everything has been replicated ---
 
     def is_restarted(self) -> None:
         self.servers[0].kill()

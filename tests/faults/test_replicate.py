@@ -1,4 +1,4 @@
-"""`replicate` and both servers, killed at random moments: always equal in the end, nothing lost, nothing twice."""
+"""`replicate` and both servers are killed at random moments: in the end, nothing is lost or doubled."""
 
 import random
 import threading
@@ -24,7 +24,7 @@ Connect = Callable[[], Any]
 
 @pytest.fixture
 def servers(pair: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
-    """A PostgreSQL and a MySQL server of the test's own, so that they can be killed."""
+    """A PostgreSQL and a MySQL server for this test only, so that it can kill them."""
     with ExitStack() as stack:
         opened = []
         for name in pair:
@@ -99,14 +99,14 @@ def test_killed_in_a_large_transaction_it_goes_on_and_loses_and_doubles_nothing(
             run("replicate", env=settings)
             with connection.transaction():
                 connection.execute("INSERT INTO t SELECT n, repeat('x', 2000) FROM generate_series(1, 30000) n")
-                # Done twice, they would leave other rows.
+                # If these were applied twice, other rows would be left.
                 connection.execute("UPDATE t SET id = id + 100000 WHERE id % 3 = 0")
                 connection.execute("INSERT INTO t SELECT n, 'again' FROM generate_series(3, 30000, 3) n")
                 deleted = connection.execute("DELETE FROM t WHERE id % 7 = 0").rowcount
         process = start("replicate", mode, env=settings)
         while rows_under_way(mysql) < 5000 and rows(target, "t", "COUNT(*)") == [(0,)]:
             assert process.poll() is None
-            time.sleep(0.2)  # MariaDB tells nothing new to who asks more often than every 0.1 s
+            time.sleep(0.2)  # MariaDB updates this information only every 0.1 s
         if not transactional:
             while rows(target, "t", "COUNT(*)") == [(0,)]:
                 assert process.poll() is None
@@ -122,14 +122,14 @@ def test_killed_in_a_large_transaction_it_goes_on_and_loses_and_doubles_nothing(
 
 
 def rows_under_way(mysql: Any) -> int:
-    """How many rows the largest open transaction of MySQL's has written."""
+    """How many rows the largest open transaction in MySQL has written."""
     with mysql.admin() as admin, admin.cursor() as cursor:
         cursor.execute("SELECT COALESCE(MAX(trx_rows_modified), 0) FROM information_schema.innodb_trx")
         return int(cursor.fetchone()[0])
 
 
 def connectors(settings: dict[str, str]) -> tuple[Connect, Connect]:
-    """How to connect to PostgreSQL and to MySQL, each statement being a transaction."""
+    """How to connect to PostgreSQL and to MySQL. Each statement is a transaction."""
     return partial(to_postgres, settings), partial(to_mysql, settings)
 
 
@@ -140,7 +140,7 @@ def rows(connect: Connect, table: str, columns: str = "*", condition: str = "1 =
 
 
 def create_accounts(source: Connect) -> None:
-    """Two tables between which money moves; the sum over both is always the same."""
+    """Create two tables between which money moves. The sum over both is always the same."""
     with source() as connection:
         for table in ("checking", "saving"):
             connection.execute(
@@ -161,7 +161,7 @@ def create_table(source: Connect, number: int) -> str:
 
 
 def change(source: Connect, tables: list[str], chance: random.Random) -> None:
-    """A few transactions over all tables: inserts, updates, also of keys and beside large values, deletes."""
+    """Run a few transactions on all tables: inserts, deletes, updates, even of keys and beside large values."""
     with source() as connection:
         for _ in range(chance.randrange(1, 8)):
             with connection.transaction():
@@ -183,7 +183,7 @@ def change(source: Connect, tables: list[str], chance: random.Random) -> None:
 
 
 def move_money(source: Connect, seed: int, stopped: threading.Event) -> None:
-    """Small transactions over both tables, as long as PostgreSQL lets us; it is killed now and then."""
+    """Run small transactions on both tables whenever PostgreSQL is up; it is killed now and then."""
     chance = random.Random(seed)
     while not stopped.is_set():
         with suppress(psycopg.Error), source() as connection:
@@ -199,7 +199,7 @@ def move_money(source: Connect, seed: int, stopped: threading.Event) -> None:
 
 
 def watch_money(target: Connect, stopped: threading.Event) -> None:
-    """A reader of MySQL never sees half a transaction, and never goes back in time."""
+    """Check that a reader of MySQL never sees half a transaction, and never goes back in time."""
     both = "SELECT SUM(amount), MAX(moved) FROM {}"
     last = 0
     ended = False
@@ -220,7 +220,7 @@ def watch_money(target: Connect, stopped: threading.Event) -> None:
 
 @contextmanager
 def background(work: Callable[..., None], *arguments: object) -> Iterator[None]:
-    """Do the work beside the block until that ends; its failure is the block's."""
+    """Do the work in a thread until the block ends. If the work fails, the block fails."""
     stopped = threading.Event()
     failures: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""A follower that is killed at random moments, while tables come and change: the next one ends equal."""
+"""A follower is killed at random moments while tables are created and changed: both sides end equal."""
 
 import random
 import time

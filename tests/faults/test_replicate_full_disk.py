@@ -1,4 +1,4 @@
-"""A full disk of either server: a sentence, nothing wrong, and equal once there is room again."""
+"""The disk of a server is full: a sentence says so, no data is wrong, and both sides end equal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.timeout(0)
 ROWS = 400_000
 FOLDERS = {"postgres": "/var/lib/postgresql/data", "mysql": "/var/lib/mysql"}
 FREE_MEGABYTES = {"postgres": 0, "mysql": 8}
-"""So much room is left: MySQL can still tell the run that the disk is full."""
+"""The room that is left, with which MySQL can still tell the run that its disk is full."""
 
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Both servers, with their data on small file systems of their own."""
-    open_server("postgresql-17", tmp_path / "asked")  # skips the test where the image is not at hand
+    """Both servers, each with its data on a separate small file system."""
+    open_server("postgresql-17", tmp_path / "asked")  # skips the test if the image is missing
     open_server("mysql-9.7", tmp_path / "asked too")
     for name in ("postgres", "mysql"):
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""`replicate` over a network that cuts, half-closes and delays connections: a sentence, and equal in the end."""
+"""The network cuts, half-closes and delays connections: errors are sentences, and both sides end equal."""
 
 import random
 import signal
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.pairs, pytest.mark.timeout(0)]
 ROUNDS = 6
 ROWS = 50_000
 LONGEST = 150
-"""Seconds in which each run must end: it may wait for a lock that a lost session holds."""
+"""Seconds within which each run must end. It may have to wait for a lock that a lost session holds."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def chance() -> random.Random:
 
 @pytest.fixture
 def proxies(servers: dict[str, str], chance: random.Random) -> Iterator[dict[str, Proxy]]:
-    """A proxy before each server, by the name of the variable that says its port."""
+    """A proxy in front of each server, by the name of the variable for its port."""
     with ExitStack() as stack:
         made = {name: Proxy(int(servers[name]), chance) for name in ("PGPORT", "MYSQL_TCP_PORT")}
         for proxy in made.values():
@@ -79,7 +79,7 @@ def change(source: psycopg.Connection, tables: list[str], number: int, chance: r
 
 
 def require_sentence(process: "subprocess.Popen[str]") -> None:
-    """It ends in time, and if not well then with a sentence."""
+    """The process ends in time, and if it fails, its error is a sentence."""
     _, log = process.communicate(timeout=LONGEST)
     # A second signal ends a program that has lost its connections in the meantime.
     assert process.returncode in (0, 1, -signal.SIGTERM), log

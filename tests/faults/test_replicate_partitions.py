@@ -1,4 +1,4 @@
-"""Random trees of partitions, whose rows and partitions change between runs, end equal after each run."""
+"""Random trees of partitions, whose rows and partitions change between runs, are equal after each run."""
 
 import random
 from collections.abc import Callable
@@ -19,7 +19,7 @@ SCHEMAS = ["public", "elsewhere"]
 
 @dataclass
 class Part:
-    """A partition that is there, or was: ``bounds`` say which rows it takes."""
+    """A partition that exists or has existed. ``bounds`` say which rows it takes."""
 
     name: str
     parent: str
@@ -41,7 +41,7 @@ class Tree:
         self._chance = chance
         self._names = 0
         self._young: set[str] = set()
-        """Made in this transaction. PostgreSQL does not tell of a TRUNCATE there that takes rows away again."""
+        """Made in this transaction. PostgreSQL does not report a TRUNCATE of them that removes rows again."""
         self._root = Part(name, "", "", range(IDS), chance.choice(["range", "list", "hash"]))
         self._run(f"CREATE TABLE {name} (id int PRIMARY KEY, v text) PARTITION BY {self._root.split} (id)")
         self._fill(self._root)
@@ -150,7 +150,7 @@ class Tree:
     def _attach(self, parent: Part, bounds: str, ids: range) -> None:
         part = Part(self._table_name(), parent.name, bounds, ids)
         self._run(f"CREATE TABLE {part.name} (LIKE {self.name} INCLUDING ALL)")
-        # Which rows a partition takes is known here, unless a hash says it, the parent's or that of its parent.
+        # The rows that a partition takes are known here, unless its parent or the root is partitioned by hash.
         if "hash" not in (parent.split, self._root.split) and self._chance.random() < 0.7:
             numbers = ", ".join(f"({number}, 'attached')" for number in ids)
             self._run(f"INSERT INTO {part.name} (id, v) VALUES {numbers}")
@@ -174,7 +174,7 @@ class Tree:
                 self._create(parent, bounds, ids)
 
     def _missing(self, parent: Part) -> list[tuple[str, range]]:
-        """The bounds of the partitions that the parent could have and has not."""
+        """The bounds of the partitions that the parent could have but does not."""
         there = {part.bounds for part in parent.children}
         return [(bounds, ids) for bounds, ids in self._possible(parent) if bounds not in there]
 
@@ -188,7 +188,7 @@ class Tree:
         return [(f"FOR VALUES FROM ({ids.start}) TO ({ids.stop})", ids) for ids in parts]
 
     def _holds(self, parent: Part, number: int) -> bool:
-        """Whether some partition surely takes a row with this key."""
+        """Whether some partition takes a row with this key for certain."""
         if parent.split is None:
             return number in parent.ids
         if parent.split == "hash":

@@ -1,4 +1,4 @@
-"""Tables that change their columns while their rows change, and are followed meanwhile, end equal."""
+"""Tables whose columns and rows change while they are followed are equal in the end."""
 
 import random
 import re
@@ -39,7 +39,7 @@ VALUES: dict[str, Callable[[random.Random], object]] = {
 
 @dataclass
 class Table:
-    """A table with a key ``id``; ``columns`` are the types of the others."""
+    """A table with the key ``id``; ``columns`` are the types of the other columns."""
 
     name: str
     columns: dict[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Shop:
         self._names = 0
 
     def step(self) -> None:
-        """Change a table's rows, now and then its columns, seldom the tables."""
+        """Change mostly a table's rows, now and then its columns, and seldom the tables."""
         if len(self.tables) < 2 or self._chance.random() < 0.04:
             self.create_table()
             return
@@ -70,7 +70,7 @@ class Shop:
             change = self._chance.choice(
                 [self.add_column, self.drop_column, self.rename_column, self.widen_column, self.add_index]
             )
-            # Changes of a transaction that alters the table, too.
+            # Rows change in the transaction that alters the table, too.
             with self._source.transaction():
                 self.change_row(table)
                 change(table)
@@ -199,8 +199,8 @@ def test_columns_and_tables_that_change_while_changes_stream_end_equal(
     follower.send_signal(signal.SIGTERM)
     follower.communicate(timeout=120)
     ended = run("replicate", env=servers, check=False)
-    # The catalogue does not tell all of a column that was renamed or added, and of rows that were then written
-    # anew, between two looks at it.
+    # The catalogue does not say everything if a column was renamed or added, and all rows were then rewritten,
+    # between two looks at it.
     uncertain = re.findall(
         r"(t\d+): PostgreSQL (?:may have computed the column|has written all rows anew since the column)",
         ended.log,

@@ -1,4 +1,4 @@
-"""Random settings of both servers: what arrives is right, or a sentence says why nothing does."""
+"""With random settings of both servers, the right values arrive, or a sentence says why none do."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ POSTGRES_TEXTS = {
 }
 POSTGRES_LEFT_OUT = (
     "debug_discard_caches",  # each statement takes minutes
-    "jit",  # the same, where each is compiled
-    "max_stack_depth",  # PostgreSQL's own queries need more than the least
+    "jit",  # the same, if each statement is compiled
+    "max_stack_depth",  # PostgreSQL's own queries need more than the minimum
     "temp_file_limit",
-    "tcp_",  # of the network, not of a session
+    "tcp_",  # settings of the network, not of a session
     "log_",  # they fill the disk
     "debug_print",
-    "lc_monetary",  # part of what a value of money is
+    "lc_monetary",  # changes the value of money
     "allow_in_place_tablespaces",
     "default_tablespace",
 )
@@ -70,19 +70,19 @@ MYSQL_NUMBERS = [
     "range_optimizer_max_mem_size", "eq_range_index_dive_limit", "optimizer_search_depth",
 ]  # fmt: skip
 MYSQL_SWITCHES_LEFT_OUT = (
-    "offline_mode",  # lets nobody in
-    "read_only",  # a sentence, which other tests hold
+    "offline_mode",  # refuses all connections
+    "read_only",  # other tests check the sentence about it
     "super_read_only",
-    "partial_revokes",  # changes what is granted
+    "partial_revokes",  # changes the granted privileges
     "performance_schema", "gtid", "enforce_gtid", "innodb_", "log_", "slow_", "general_", "binlog", "replica", "slave",
     "rpl_", "sync", "relay", "master", "source", "keyring", "aria", "myisam", "wsrep", "ssl", "tls", "userstat",
-    "skip_grant", "require_secure", "create_admin",  # of the server, not of a session
+    "skip_grant", "require_secure", "create_admin",  # settings of the server, not of a session
 )  # fmt: skip
 
 
 @pytest.fixture
 def servers(pair: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Any]]:
-    """A PostgreSQL and a MySQL server of the test's own, as the settings of all of it are changed."""
+    """A PostgreSQL and a MySQL server for this test only, because it changes settings of the whole servers."""
     with ExitStack() as stack:
         opened = []
         for name in pair:
@@ -112,7 +112,7 @@ def test_whatever_is_set_what_arrives_is_right_or_a_sentence_says_why_nothing_do
                 ):
                     replicate(run, settings, cases, 2)
                     insert(source, 3, literals(source))
-                    # A value that is kept apart, and does not come with a change beside it.
+                    # The large value is stored separately, so a change of another column does not contain it.
                     source.execute("UPDATE large SET n = 2")
                     replicate(run, settings, cases, 3)
                 run("replicate", env=settings)
@@ -133,7 +133,7 @@ def create(source: psycopg.Connection) -> None:
 
 
 def replicate(run: Callable[..., Any], settings: dict[str, str], cases: list[Case], rows: int) -> None:
-    """Run; what it says that it has done must be true."""
+    """Run `replicate`, and check that what it reports is true."""
     ended = run("replicate", env=settings, check=False)
     assert ended.status in (0, 1, 2)
     assert "--debug shows the traceback" not in ended.log
@@ -146,11 +146,11 @@ def replicate(run: Callable[..., Any], settings: dict[str, str], cases: list[Cas
 
 
 def require_values(settings: dict[str, str], cases: list[Case], rows: int) -> None:
-    """MySQL has what is expected of each type, read by a plain client."""
+    """A plain client reads the expected value of each type from MySQL."""
     with to_mysql(settings) as target, target.cursor() as cursor:
         cursor.execute("SET SESSION sql_mode = '', SESSION sql_select_limit = 1000, SESSION sql_big_selects = 1")
         cursor.execute("SET NAMES utf8mb4")
-        with suppress(pymysql.MySQLError):  # MariaDB has it under another name
+        with suppress(pymysql.MySQLError):  # MariaDB has another name for it
             cursor.execute("SET SESSION max_execution_time = 0")
         cursor.execute("SELECT * FROM t ORDER BY id")
         found = cursor.fetchall()
@@ -178,7 +178,7 @@ def random_settings_of_postgres(server: Any, database: str, chance: random.Rando
                 "enum": chance.choice(labels or [""]),
                 "string": chance.choice(POSTGRES_TEXTS.get(name, [""])),
             }.get(kind) or (chance.choice([least, most, "1"]) if kind in ("integer", "real") else "")
-            with suppress(psycopg.Error):  # out of bounds, or of a transaction alone
+            with suppress(psycopg.Error):  # out of range, or only for a transaction
                 admin.execute(
                     sql.SQL("ALTER DATABASE {} SET {} = {}").format(
                         sql.Identifier(database), sql.SQL(name), sql.SQL(sql.Literal(value).as_string(admin))
@@ -210,7 +210,7 @@ def random_settings_of_mysql(server: Any, chance: random.Random) -> Iterator[Non
                 new = "OFF" if value == "ON" else "ON"
             else:
                 continue
-            with suppress(pymysql.MySQLError):  # read-only, or of a session alone
+            with suppress(pymysql.MySQLError):  # read-only, or only for a session
                 cursor.execute(f"SET GLOBAL {name} = {new}")
                 drawn[name] = new
             if len(drawn) == SETTINGS_AT_ONCE:
@@ -222,7 +222,7 @@ def random_settings_of_mysql(server: Any, chance: random.Random) -> Iterator[Non
             for name in drawn:
                 value = before[name]
                 number = value.replace(".", "", 1).isdecimal()
-                # An empty name of an engine is the default, and no name.
+                # An empty name of a storage engine means the default, and is not a valid value.
                 empty = "DEFAULT" if name.endswith("storage_engine") else "''"
                 old = value if number else repr(value) if value else empty
                 cursor.execute(f"SET GLOBAL {name} = {old}")

@@ -1,4 +1,4 @@
-"""Events while consumers, PostgreSQL and Kafka are killed at random moments: each counts once, none is missing."""
+"""Consumers, PostgreSQL and Kafka are killed at random moments: each event takes effect exactly once."""
 
 import json
 import random
@@ -18,16 +18,16 @@ from tests.shop_events import Broker
 
 pytestmark = pytest.mark.timeout(0)
 EVENTS = 10_000
-"""Of one ``--scale``: the long form is to have 200,000."""
+"""The number of events with ``--scale 1``. With 20, it is 200,000."""
 CONSUMERS = 3
 LONGEST = 240
-"""Seconds that the consumers may need when nothing is killed any more."""
+"""Seconds that the consumers may need once nothing is killed any more."""
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PostgreSQL, KafkaServer]]:
-    """Servers of the test's own, so that they can be killed."""
+    """Servers for this test only, so that it can kill them."""
     with ExitStack() as stack:
         postgres = open_server("postgresql-18", tmp_path_factory.mktemp("postgres"))
         stack.callback(postgres.remove)
@@ -58,7 +58,7 @@ def test_whatever_is_killed_each_event_counts_once(
         )
         logs = Logs()
         consumers = [logs.follow(start("shop-consume", env=settings)) for _ in range(CONSUMERS)]
-        wait_until_stored(settings, 1, logs)  # from here on the producer needs Kafka alone
+        wait_until_stored(settings, 1, logs)  # from here on, the producer needs only Kafka
         ends = time.monotonic() + seconds
         while time.monotonic() < ends or producer.poll() is None:
             time.sleep(chance.uniform(0.5, 2.5))
@@ -95,7 +95,7 @@ def test_whatever_is_killed_each_event_counts_once(
 
 
 class Logs:
-    """What consumers log; a pipe that nobody reads would stop them."""
+    """The logs of the consumers. They are read continuously, because a full pipe would block the consumers."""
 
     def __init__(self) -> None:
         self._lines: dict[int, list[str]] = {}

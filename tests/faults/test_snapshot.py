@@ -1,4 +1,7 @@
-"""The snapshot killed at random moments, alone or on a cluster of Spark's: tables are whole or not there, and the next run ends it."""
+"""
+The snapshot is killed at random moments, with threads or on a Spark cluster: tables are complete or absent, and
+the next run completes them.
+"""
 
 import os
 import random
@@ -55,10 +58,10 @@ def test_a_killed_copy_leaves_whole_tables_and_nothing_that_the_next_run_does_no
         else:
             assert process.returncode == 0, process.stderr.read()
         process.wait()
-        # Not those that are gone in PostgreSQL: MySQL may be dropping one for the killed program.
+        # Not the tables that PostgreSQL has dropped: MySQL may still be dropping one for the killed program.
         for name in of_the_users(query) & set(made):
             assert query(f"SELECT COUNT(*) FROM {name}") == [(ROWS,)]
-    # More are gone at once than a run drops without having been told, as killed runs have dropped none.
+    # The killed runs have dropped no table, so more are gone than a run drops without confirmation.
     run("replicate", "--drop-gone", number, env=servers)
     assert of_the_users(query) == set(made)
     for name in made:
@@ -108,7 +111,7 @@ def test_a_killed_executor_is_no_harm_and_what_a_killed_driver_leaves_the_next_r
 def wait_for_workers(process: Any) -> list[psutil.Process]:
     """The processes below the command, once all of Spark's Python workers are there.
 
-    While Spark still starts one, it makes up for a daemon that is killed, and the run goes on.
+    While Spark is still starting a worker, it replaces a killed daemon, and the run continues.
     """
     deadline = time.monotonic() + 120
     while True:

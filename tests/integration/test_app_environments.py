@@ -1,4 +1,4 @@
-"""Each app runs with what it names as its needs, as the images install it: nothing else of the workspace is there."""
+"""Each app runs with only the dependencies that it names, as the images install it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The dashboard on a real server: its numbers are compared with SQL on the marts, asked by another driver."""
+"""The dashboard on a real server: its numbers are compared with SQL on the marts, through another driver."""
 
 import csv
 import io
@@ -60,7 +60,7 @@ COLUMNS = {
 
 @pytest.fixture
 def ask(mysql: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
-    """Ask MySQL by another driver than the dashboard's."""
+    """Query MySQL with a driver that the dashboard does not use."""
     connection = to_mysql_by_another_driver(mysql)
 
     def ask(query: str) -> list[tuple[Any, ...]]:
@@ -73,7 +73,7 @@ def ask(mysql: dict[str, str]) -> Iterator[Callable[[str], list[tuple[Any, ...]]
 
 
 def _text(value: Any) -> str:
-    """MySQL's driver has some texts of the catalogue as bytes."""
+    """A value as a text; the driver returns some texts of the catalogue as bytes."""
     return value.decode() if isinstance(value, bytes | bytearray) else str(value)
 
 

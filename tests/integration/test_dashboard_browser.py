@@ -1,4 +1,4 @@
-"""The dashboard in a browser: looks, widths, languages, keyboard, accessibility. Screenshots stay with the run."""
+"""The dashboard in a browser: themes, widths, languages, keyboard, accessibility. The run keeps screenshots."""
 
 import csv
 import shutil
@@ -31,13 +31,13 @@ FIRST = LAST_DAY - timedelta(days=89)
 @pytest.fixture
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # Without its sandbox it runs as root too; it sees the pages of this test alone.
+        # Without its sandbox, it also runs as root. It opens only the pages of this test.
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.fixture
 def address(start: Start, role: dict[str, str], owner: Any) -> str:
-    """Where a dashboard is that shows a small shop."""
+    """The address of a dashboard that shows a small shop."""
     add_marts(owner)
     add(owner, REPLICATION + LINEAGE)
     return str(open_pages(start, role).base_url).rstrip("/")
@@ -60,7 +60,7 @@ def require_fitting(page: Page) -> None:
 
 
 SLOW_4G = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 90_000}
-"""As Lighthouse has it: 150 ms until an answer begins, 1.6 Mbit/s."""
+"""Lighthouse's slow network: 150 ms until an answer begins, 1.6 Mbit/s."""
 
 
 @pytest.mark.parametrize("path", ["/", "/pipeline"])
@@ -70,7 +70,7 @@ def test_something_is_seen_soon_on_a_slow_network(browser: Browser, address: str
     page.goto(address + path)
     page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     [milliseconds] = page.evaluate("performance.getEntriesByName('first-contentful-paint').map(e => e.startTime)")
-    # 1,000 is asked for, and half of it measured; machines of tests are busy.
+    # The goal is 1,000, and half of that is measured, but machines that run tests are busy.
     assert milliseconds < 3000
 
 

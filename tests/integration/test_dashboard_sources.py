@@ -1,4 +1,4 @@
-"""The dashboard's sources besides MySQL, on real servers: each number beside SQL, Kafka or Airflow's API."""
+"""The dashboard's sources besides MySQL, on real servers: each number is compared with the source's own."""
 
 import re
 import secrets
@@ -26,7 +26,7 @@ from martline.command import Failure
 def looker(
     server: Callable[[str], Any], postgres: dict[str, str], pair: tuple[str, str], run: Callable[..., Any]
 ) -> Iterator[dict[str, str]]:
-    """The settings of the dashboard's role in PostgreSQL, which is made before there are tables, as a platform does."""
+    """The settings of the dashboard's role in PostgreSQL, which is created before the tables, as in real use."""
     database_server = server(pair[0])
     assert isinstance(database_server, PostgreSQL)
     role, password = f"looker_{secrets.token_hex(4)}", secrets.token_hex(8)
@@ -47,7 +47,7 @@ def looker(
 def broker(
     run: Callable[..., Any], owner: Any, servers: dict[str, str], looker: dict[str, str], kafka: dict[str, str]
 ) -> Broker:
-    """The broker, with the topics of a shop whose tables and marts are there; the role was there before them."""
+    """The broker, with the topics of a shop. Its tables and marts are made after the dashboard's role."""
     add_marts(owner)
     run("shop-init", env=servers)
     made = Broker(kafka)
@@ -196,7 +196,7 @@ def test_while_kafka_is_away_its_last_state_is_shown_with_its_age(
         broker.send(TOPICS[0], *(new_user() for _ in range(7)))
         client = open_pages(start, {**role, **looker, **settings})
         _require_away_and_back(client, "Kafka", own.kill, own.start, f"Waiting in {TOPICS[0]}")
-        # A broker needs a moment until it tells of its topics again.
+        # A restarted broker needs a moment until it reports its topics again.
         wait_for(lambda: f"<dt>Waiting in {TOPICS[0]}</dt><dd>7</dd>" in client.get("/pipeline?lang=en").text)
     finally:
         own.remove()
@@ -223,7 +223,7 @@ def _require_away_and_back(
 
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
-    """Airflow's API server, with two DAGs and no scheduler: what is known of runs is what a test writes."""
+    """Airflow's API server with two DAGs and no scheduler. It knows only the runs that a test writes."""
     server = AirflowServer(tmp_path_factory.mktemp("airflow"))
     try:
         server.start()

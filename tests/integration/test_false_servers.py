@@ -1,4 +1,4 @@
-"""A server that is not the one meant, or is not the owner's any more, gets neither files nor the password."""
+"""A false server, or one that an attacker controls, gets neither files nor the password."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_a_postgresql_without_tls_that_asks_for_the_password_in_clear_does_not_g
             ({"PGSSLMODE": "prefer"}, "PGSSLMODE=require"),
             ({"PGSSLMODE": "disable", "PGREQUIREAUTH": "password"}, "PGSSLMODE=require"),
             ({"PGSSLMODE": "disable", "PGREQUIREAUTH": "!md5,!none"}, "PGSSLMODE=require"),
-            # Said in the environment, it counts more than what the service says.
+            # The environment has precedence over the service file.
             ({"PGSSLMODE": "require", "PGSERVICEFILE": str(service), "PGSERVICE": "shop"}, "SSL"),
         ]:
             ended = run("replication-status", env={**login, **more}, check=False)

@@ -34,7 +34,7 @@ TABLES = {
     " created_at DATETIME(6)",
 }
 NIGHT_WITHOUT_HALF_PAST_TWO = datetime(2026, 3, 8, 2, 30, 0, 123456)
-"""In New York; every night has one in UTC."""
+"""The time that New York skipped when its clocks changed. In UTC, it exists."""
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -72,7 +72,7 @@ def few_rows() -> Rows:
 
 
 def many_rows() -> Rows:
-    """Seeded rows with what is easily got wrong: nothing at all, ties, averages just under a tie, big tables."""
+    """Seeded rows with difficult cases: users who did nothing, ties, averages just under a tie, big tables."""
     chance = random.Random(7)
 
     def moment() -> datetime:
@@ -113,7 +113,7 @@ def many_rows() -> Rows:
     cents = [Decimal("0.01")] * 10_000 + [Decimal(0)] * 10_001
     rows["orders"] += [(10_000 + n, 9001, moment(), cent, "Returned", None) for n, cent in enumerate(cents)]
     rows["orders"] += [(99_999, 9001, NIGHT_WITHOUT_HALF_PAST_TWO, 1, "Shipped", NIGHT_WITHOUT_HALF_PAST_TWO)]
-    # Midnight belongs to the day that begins; a product of the same category twice is one order.
+    # Midnight belongs to the day that begins. Two details of one category are one order.
     rows["orderdetails"] += [(9000, 99_999, 1, 1, 1, 1), (9001, 99_999, 1, 1, 1, 2)]
     rows["orders"] += [(99_998, 9001, datetime(2026, 3, 29), 3, "Shipped", None)]
     rows["orderdetails"] += [(9002, 99_998, 1, 1, 1, 3)]
@@ -217,7 +217,7 @@ def expected_customer_rfm(rows: Rows) -> list[tuple[Any, ...]]:
 
 
 def fifths(values: list[Any]) -> list[Any]:
-    """The least values that at least 20, 40, 60, 80 percent of the values do not exceed."""
+    """The smallest values that are not exceeded by at least 20, 40, 60 and 80 percent of the values."""
     ordered = sorted(values)
     return [ordered[-(-len(ordered) * percent // 100) - 1] for percent in (20, 40, 60, 80)] if ordered else []
 
@@ -275,7 +275,7 @@ def tables_of(database: Any) -> set[str]:
 
 
 def old_marts(database: Any) -> None:
-    """Marts of another shape, as if an earlier version had built them."""
+    """Make marts with other columns, as if an earlier version had built them."""
     for mart in MARTS:
         database.execute(f"CREATE TABLE {mart} AS SELECT 'old' AS version")
 
@@ -383,7 +383,7 @@ def test_marts_are_built_over_tls_with_an_authority_of_ones_own(tmp_path: Path, 
                 fill(cursor, few_rows())
             built = run("build-marts", env=checked | {"MYSQL_SSL_CA": str(trusted)})
             assert built.result["marts"]["mart_user_activity"] == 2
-            # The command itself reaches MySQL, what reads the tables does not.
+            # The command itself reaches MySQL, but the reader of the tables does not.
             refused = run("build-marts", env=checked | {"MYSQL_SSL_CA": str(untrusted)}, check=False)
             assert refused.status == 1
             assert "certificate verify failed" in refused.log
@@ -457,7 +457,7 @@ def test_a_mart_that_cannot_be_written_is_named_with_the_cause_and_the_old_marts
 
 @contextmanager
 def reading(mysql: dict[str, str], query: str) -> Iterator[list[Any]]:
-    """Run the query over and over in another connection; yields what it returned, each change once."""
+    """Repeat the query on another connection, and yield its results, each change once."""
     seen: list[Any] = []
     done = threading.Event()
 

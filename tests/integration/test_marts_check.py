@@ -15,7 +15,7 @@ from martline.marts.reading.moment import Moment
 from martline.marts.runs import Run
 
 COMPUTED = ibis.schema(dict.fromkeys(("amount_spent", "monetary", "revenue"), "decimal(22, 2)"))
-"""The columns whose digits follow from the sources, as they would be computed."""
+"""The columns whose precision depends on the sources, with the types that a computation would give them."""
 SOURCES = """
     CREATE TABLE users (user_id BIGINT PRIMARY KEY);
     CREATE TABLE orders (order_id BIGINT PRIMARY KEY);
@@ -49,7 +49,7 @@ ROWS = {
     "mart_customer_rfm": 2,
     "mart_cohort_retention": 1,
 }
-"""As they are built in the healthy state."""
+"""The number of rows of each healthy mart."""
 
 DEFECTS = {
     "mart_user_activity fails key_is_unique_and_set: 1 offending rows, such as user_id 1": (

@@ -1,4 +1,4 @@
-"""``build-marts`` that reads only what has changed: it leaves what a full build leaves, whatever has happened.
+"""``build-marts`` that reads only what has changed leaves the same marts as a full build, whatever has happened.
 
 PostgreSQL and MySQL are read by drivers that the commands do not use.
 """
@@ -35,7 +35,7 @@ class Shop:
         self.run("replicate", env=self.settings)
 
     def build(self, *arguments: str) -> dict[str, Any]:
-        """Build the marts; return what the command says."""
+        """Build the marts, and return the result of the command."""
         result: dict[str, Any] = self.run("build-marts", *arguments, env=self.settings).result
         return result
 
@@ -48,7 +48,7 @@ class Shop:
             require_marts(source, target)
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask MySQL."""
+        """Query MySQL."""
         with closing(to_mysql_by_another_driver(self.settings)) as target:
             return rows(target, query)
 
@@ -72,7 +72,7 @@ def shop(servers: dict[str, str], run: Callable[..., Any], tmp_path: Path) -> Sh
 
 
 def change(source: psycopg.Connection, chance: random.Random, number: int) -> None:
-    """Change some rows of any table in any way: late ones, moved ones, deleted ones."""
+    """Change some rows of any table in any way: some are late, some are moved, some are deleted."""
     statements = [
         "INSERT INTO users (first_name, last_name, email, registration_date, loyalty_status)"
         f" VALUES ('Анна', 'O''Нил', 'new{number}@x.y', '2026-02-03 04:05', 'Gold')",
@@ -315,7 +315,7 @@ def test_a_reader_sees_one_version_of_all_marts_while_they_change(
 
 
 def leftovers(shop: Shop) -> list[str]:
-    """The tables that a run makes beside the marts."""
+    """The temporary tables of a run that still exist."""
     return [name for (name,) in shop.ask("SHOW TABLES") if name.startswith(("_run_", "_staging_"))]
 
 

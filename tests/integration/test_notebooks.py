@@ -1,4 +1,4 @@
-"""The notebooks, executed on real servers, and what a reader sees of them."""
+"""The notebooks are executed on real servers, and show what a reader should see."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ SECONDS_A_CELL = 240
 def shop(
     platform: Platform, server: Callable[[str], Server], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """What a notebook finds in its environment: a shop with rows, its replica and its marts."""
+    """The environment of a notebook, with a shop that has rows, a replica and marts."""
     with server("postgresql-18").database() as source, server("mariadb-11.4").database() as replica:
         home = tmp_path_factory.mktemp("home")
         environment = {**platform.environment(), **source, **replica, "IPYTHONDIR": str(home)}
@@ -65,11 +65,11 @@ def test_a_mart_is_tried_on_a_cluster_without_sparks_log_in_the_notebook(
 
 
 def require_runs_without_a_warning(file: Path, shop: dict[str, str]) -> None:
-    """Execute the notebook; it shows a chart, and changes no table."""
+    """Execute the notebook, and check that it shows a chart and changes no table."""
     before = tables(shop)
     notebook = nbformat.read(file, 4)
     client = nbclient.NotebookClient(notebook, timeout=SECONDS_A_CELL)
-    # Its first error ends it, and with it the test.
+    # The first error ends the notebook and fails the test.
     client.execute(env=shop)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert [output["text"] for output in outputs if output.get("name") == "stderr"] == []

@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parent.parent.parent
 PACKAGE = CHECKOUT / "apps" / "pg-to-mysql"
 UV = CHECKOUT / ".tools" / "bin" / "uv"
 EXTRAS = {"cli": "command_line", "metrics": "operation.metrics", "spark": "snapshot.spark"}
-"""What the extras are for."""
+"""The module that each extra is for."""
 IMPORT_ALL = """
 import importlib, pathlib, sys
 import pg_to_mysql
@@ -29,7 +29,7 @@ for file in folder.rglob("*.py"):
 
 
 def uv(*arguments: object) -> str:
-    """Run uv; what it has downloaded before it need not download again."""
+    """Run uv, with its usual cache of downloads."""
     ended = subprocess.run([UV, *map(str, arguments)], cwd=CHECKOUT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -37,7 +37,7 @@ def uv(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that has the wheel and what it names as its needs, in the locked versions."""
+    """An environment with the wheel and its dependencies, in the locked versions."""
     folder = tmp_path_factory.mktemp("package")
     uv("build", "--wheel", "--package", "pg-to-mysql", "--out-dir", folder / "dist")
     needs = folder / "needs.txt"
@@ -53,7 +53,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(environment: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the environment's Python with nothing of this one's."""
+    """Run the environment's Python, isolated from this one."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [environment / "bin" / "python", "-I", *arguments],
@@ -106,7 +106,7 @@ def test_the_readmes_example_replicates(
 
 
 def example(servers: Mapping[str, str]) -> str:
-    """The README's program, with these servers in the place of its own."""
+    """The README's program, with these servers instead of those that it names."""
     found = re.search(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
     assert found
     conninfo = "postgresql://{PGUSER}:{PGPASSWORD}@{PGHOST}:{PGPORT}/{PGDATABASE}".format_map(servers)

@@ -1,4 +1,4 @@
-"""Who may do what on the embedded platform, asked of its servers."""
+"""Who may do what on the embedded platform, tried on its servers."""
 
 import subprocess
 from pathlib import Path
@@ -91,7 +91,7 @@ def test_what_the_servers_write_is_for_its_owner_alone(platform: Platform) -> No
     open_to_others = [
         path
         for path in (folder, *folder.rglob("*"))
-        # PostgreSQL's own folder belongs to another user where namespaces can't be made.
+        # PostgreSQL's own folder belongs to another user if user namespaces can't be created.
         if not path.is_symlink() and path.is_file() and path.stat().st_mode & 0o007
     ]
     assert open_to_others == []

@@ -1,4 +1,4 @@
-"""Every built-in type of PostgreSQL: the column that it becomes in MySQL, and a value in it, copied and changed."""
+"""Every built-in type of PostgreSQL: its column in MySQL, and a value that arrives by copy and by change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ SENDS_GENERATED, HAS_VIRTUAL = 180_000, 180_000
 
 @dataclass(frozen=True)
 class Case:
-    """A type, a literal of it, and the type and the value that MySQL has; the literal itself unless given."""
+    """A type, a literal of it, and the type and value in MySQL. By default, the value is the literal itself."""
 
     type: str
     literal: str
     target_type: str
     value: Any = None
     since: int = 0
-    """The first version of PostgreSQL that has it."""
+    """The first version of PostgreSQL that has the type."""
 
     @property
     def expected(self) -> Any:
@@ -109,7 +109,7 @@ CASES = [
 
 
 def cases_of(source: psycopg.Connection) -> list[Case]:
-    """Those that this server has."""
+    """The cases whose types this server has."""
     return [case for case in CASES if case.since <= source.info.server_version]
 
 
@@ -128,7 +128,7 @@ def insert(source: psycopg.Connection, identity: int, values: list[str | None]) 
 def test_every_type_and_its_values_arrive_by_copy_and_by_change_alike(
     servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
 ) -> None:
-    # MySQL has no time zone, and money the currency of the session that writes it.
+    # MySQL stores no time zone, and money is written in the currency of the session.
     source.execute("SET timezone = 'UTC'; SET lc_monetary = 'C'")
     source.execute(MAKE_TYPES)
     cases = cases_of(source)

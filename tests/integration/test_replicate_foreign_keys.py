@@ -1,4 +1,4 @@
-"""What users have added to the replica's tables in MySQL: their own tables that point to them lose nothing."""
+"""Users' own tables in MySQL with foreign keys to the replica's tables lose nothing."""
 
 import time
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_a_table_to_which_a_foreign_key_points_is_neither_replaced_nor_dropped(
     assert "its copy is not dropped" in run("replicate", env=servers).log
     assert query("SELECT * FROM t") == [(1,)]
     assert query("SELECT * FROM u") == [(1,)]
-    query("INSERT INTO notes VALUES (1)")  # the key is whole
+    query("INSERT INTO notes VALUES (1)")  # the foreign key still holds
     query("DROP TABLE notes")
     run("replicate", env=servers)
     assert ("t",) not in query("SHOW TABLES")

@@ -1,4 +1,4 @@
-"""The journal in MySQL: who has noted its newest id learns later which rows have changed since."""
+"""The journal in MySQL: a reader that has noted its newest id learns later which rows have changed since."""
 
 import random
 import signal
@@ -60,17 +60,17 @@ class Reader:
         self._noted = 0
 
     def note(self) -> None:
-        """Note the newest id, which there is."""
+        """Note the newest id; the journal must not be empty."""
         [(newest,)] = self._query("SELECT MAX(id) FROM _replication_changes")
         assert newest is not None
         self._noted = newest
 
     def goes_on(self) -> bool:
-        """Whether the row is still there whose id was noted."""
+        """Whether the row with the noted id still exists."""
         return bool(self._query(f"SELECT 1 FROM _replication_changes WHERE id = {self._noted}"))
 
     def changes(self) -> dict[str, list[str] | None]:
-        """The texts of the keys of each table that has changed since; None where any row may have."""
+        """The texts of the changed keys of each table that has changed since; None if any row may have."""
         assert self.goes_on()
         rows = self._query(f"SELECT name, changed FROM _replication_changes WHERE id > {self._noted} ORDER BY id")
         changes: dict[str, list[str] | None] = {}
@@ -83,7 +83,7 @@ class Reader:
         return changes
 
     def keys(self, name: str, width: int = 1) -> set[tuple[str, ...]] | None:
-        """The keys of the rows of a table that have changed since, of ``width`` values each."""
+        """The keys of a table's rows that have changed since, each of ``width`` values; None for any row."""
         texts = self.changes().get(name, [])
         return None if texts is None else {tuple(texts[i : i + width]) for i in range(0, len(texts), width)}
 
@@ -315,7 +315,7 @@ def test_killed_after_a_statement_that_mysql_commits_by_itself_the_journal_tells
     journal.note()
     source.execute("DROP TABLE t")
     with to_mysql(mysql) as other, other.cursor() as cursor:
-        # The state can't be written after the table is dropped.
+        # This lock prevents the state from being written after the table is dropped.
         cursor.execute("START TRANSACTION")
         cursor.execute("SELECT * FROM _replication_tables FOR UPDATE")
         process = start("replicate", env=servers)
@@ -353,7 +353,7 @@ def test_the_oldest_rows_are_deleted_beyond_the_bound_but_never_the_newest(
             assert keys is not None
             assert len(keys) == 4000
     assert noted > 0
-    # More than the whole journal, in one transaction: its newest row alone says that there is one.
+    # One transaction that is larger than the whole journal leaves only the newest row.
     journal.note()
     source.execute("INSERT INTO t SELECT repeat('y', 200) || n FROM generate_series(1, 20000) n")
     run("replicate", env=servers)
@@ -461,7 +461,7 @@ Rows = dict[tuple[str, ...], tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Look:
-    """What a reader has seen at one moment."""
+    """The state of the replica that a reader has seen at one moment."""
 
     newest: int
     tables: dict[str, Rows]
@@ -469,7 +469,7 @@ class Look:
 
 
 def look(mysql: dict[str, str]) -> Look:
-    """Look at the replica and the newest id of its journal, without keeping the replicator from anything."""
+    """Look at the replica and the newest id of its journal, without blocking the replicator."""
     while True:
         with to_mysql(mysql) as connection, connection.cursor() as cursor, suppress(pymysql.MySQLError):
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
@@ -477,7 +477,7 @@ def look(mysql: dict[str, str]) -> Look:
             [(newest,)] = cursor.fetchall()
             cursor.execute("SHOW TABLES")
             names = [name for (name,) in cursor.fetchall() if not name.startswith("_replication")]
-            # A table that was replaced since the moment makes a statement fail: that was no look at one moment.
+            # If a table was replaced meanwhile, a statement fails, and the look is repeated.
             return Look(newest, {name: _rows(cursor, name) for name in names})
 
 
@@ -492,7 +492,7 @@ def _rows(cursor: Any, name: str) -> Rows:
 
 
 def assert_told(query: Query, before: Look, after: Look) -> None:
-    """What differs between the two is in the journal."""
+    """Check that the journal lists all rows that differ between the two looks."""
     assert query(f"SELECT 1 FROM _replication_changes WHERE id = {before.newest}")
     told: dict[str, set[tuple[str, ...]] | None] = {}
     for name, changed in query(
@@ -542,7 +542,7 @@ def test_whatever_happens_the_rows_that_differ_between_two_looks_are_among_those
         print(number, event)
         if event == "repair":
             query(f"UPDATE {chance.choice([*TABLES])} SET v = -v - 1 WHERE v % 5 = 0")
-            before = look(mysql)  # of what others write the journal does not tell
+            before = look(mysql)  # the journal does not list what others write
             run("replication-compare", "--repair", env=servers)
         elif event in ("run", "pieces", "recopy"):
             options = {"pieces": ["--no-transactional"], "recopy": ["--recopy", chance.choice([*TABLES])]}
@@ -554,7 +554,7 @@ def test_whatever_happens_the_rows_that_differ_between_two_looks_are_among_those
             process.communicate(timeout=60)
         after = look(mysql)
         assert_told(query, before, after)
-        if chance.random() < 0.7:  # else the next look tells of more than one run
+        if chance.random() < 0.7:  # otherwise the next comparison covers several runs
             before = after
     run("replicate", env=servers)
     assert_told(query, before, look(mysql))

@@ -1,4 +1,4 @@
-"""Servers of MySQL that take upper and lower case in the names of tables for the same."""
+"""MySQL servers that do not distinguish upper and lower case in the names of tables."""
 
 from collections.abc import Callable
 from pathlib import Path

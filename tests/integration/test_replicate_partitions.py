@@ -1,4 +1,4 @@
-"""Partitioned tables, inherited children, and what a published table may do to the source's own statements."""
+"""Partitioned tables, inherited children, and statements of the source that a publication could make fail."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +39,7 @@ def test_partitions_that_are_created_are_followed_beside_other_changes(
         source.execute("CREATE TABLE rest PARTITION OF ev (w DEFAULT 7) DEFAULT PARTITION BY HASH (id)")
         source.execute("CREATE TABLE elsewhere.rest_0 PARTITION OF rest FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
         source.execute("INSERT INTO ev (id, d) SELECT n, '2030-01-01' FROM generate_series(11, 19) n")
-    # An empty one that is attached brings nothing, either.
+    # Attaching an empty partition causes no copy, either.
     source.execute("CREATE TABLE ev_4 (LIKE ev INCLUDING ALL)")
     source.execute("ALTER TABLE ev ATTACH PARTITION ev_4 FOR VALUES FROM ('2024-04-01') TO ('2024-05-01')")
     assert run("replicate", env=servers).result["copied"] == {}
@@ -164,7 +164,7 @@ def test_inherited_children_are_published_only_as_tables_of_their_own(
     assert published(source) == {"vehicle"}
     source.execute(run("replication-roles", "postgresql", "--role", servers["PGUSER"], env=servers).output)
     source.execute("UPDATE car SET doors = 3; INSERT INTO vehicle VALUES (1, 'v')")
-    # As an earlier version put it in.
+    # As an earlier version did.
     source.execute(f"ALTER PUBLICATION replication_{servers['PGDATABASE']} ADD TABLE car")
     run("replicate", "vehicle", env=servers)
     source.execute("UPDATE car SET doors = 2")

@@ -1,7 +1,7 @@
 """Whatever the tables and the transactions are, MySQL ends equal to PostgreSQL.
 
-Hypothesis makes tables over all types and transactions of all kinds. Both sides are read with plain clients and
-compared by this file's own idea of which values are equal, which shares nothing with the replication.
+Hypothesis makes tables with all types, and transactions of all kinds. Both sides are read with plain clients.
+This file itself defines which values are equal, and shares no code for that with the replication.
 """
 
 import json
@@ -28,7 +28,7 @@ FOLLOWED_SECONDS = 60
 
 @dataclass(frozen=True, repr=False)
 class Kind:
-    """A type of PostgreSQL, values for it, and what they mean: of PostgreSQL's text, and of MySQL's value."""
+    """A type of PostgreSQL, values for it, and the meaning of PostgreSQL's text and of MySQL's value."""
 
     type: str
     values: st.SearchStrategy[Any]
@@ -77,7 +77,7 @@ json_values = st.recursive(
     max_leaves=6,
 ).map(json.dumps)
 json_values_without_nul = json_values.filter(lambda text: "\\u0000" not in text and "\\ud" not in text)
-# PostgreSQL 14 reads no number of microseconds beyond 31 bits.
+# PostgreSQL 14 can't read more than 31 bits of microseconds.
 spans = st.builds(
     "{} months {} days {} seconds {} microseconds".format,
     *(integers(16), integers(16), integers(30), st.integers(0, 999_999)),
@@ -134,7 +134,7 @@ CREATE TYPE mood AS ENUM ('sad', 'so, so', 'happy');
 CREATE DOMAIN price AS numeric(10, 2) CHECK (value >= 0);
 CREATE TYPE place AS (x integer, y text);
 """
-# What MySQL's clients give as something else than text, and has one obvious meaning.
+# Types other than text in which MySQL's client returns values whose meaning is obvious.
 TARGET_TYPES: dict[type, Callable[[Any], Any]] = {timedelta: lambda v: v, datetime: lambda v: v}
 
 
@@ -148,7 +148,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table to make; ``identity`` is how PostgreSQL names the old row of a change."""
+    """A table to make; ``identity`` is its replica identity in PostgreSQL."""
 
     name: str
     columns: tuple[Column, ...]
@@ -158,7 +158,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Step:
-    """One statement: ``row`` is the number of the row that it is about, modulo how many there are."""
+    """One statement. ``row``, modulo the number of rows, is the row that it changes."""
 
     what: str
     table: int
@@ -168,7 +168,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Transaction:
-    """Steps; those from ``undone`` on are rolled back to a savepoint, or the whole of it where that is 0."""
+    """Steps. Those from ``undone`` on are rolled back to a savepoint; if it is 0, the whole transaction is."""
 
     steps: tuple[Step, ...]
     undone: int | None
@@ -182,7 +182,7 @@ class Chapter:
     mode: tuple[str, ...]
 
 
-# MySQL's names have characters of the Basic Multilingual Plane, and do not end with a blank.
+# MySQL's names contain only characters of the Basic Multilingual Plane, and do not end with a space.
 name_starts = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["C", "Z"]), max_size=10) | (
     st.sampled_from(
         ["select", "Order", 'quo"te', "quo`te", "two words", "per%cent", "{}", "back\\slash", "'", "Имя"]
@@ -196,12 +196,12 @@ def tables(draw: st.DrawFn, number: int) -> Table:
     others = draw(st.lists(st.sampled_from(KINDS), max_size=8))
     parts = draw(st.permutations([(kind, True) for kind in keys] + [(kind, False) for kind in others]))
     columns = tuple(
-        # Numbered, as MySQL's column names that differ in case or accents alone are the same.
+        # Numbered, because MySQL takes column names for the same if they differ only in case or accents.
         Column(f"{draw(name_starts)}{i}", kind, key, not key and draw(st.booleans()))
         for i, (kind, key) in enumerate(parts)
     )
     identity = draw(st.sampled_from(["DEFAULT", "FULL", "INDEX"]))
-    partitioned = identity == "DEFAULT" and draw(st.booleans())  # a partition has an identity of its own
+    partitioned = identity == "DEFAULT" and draw(st.booleans())  # partitions have their own identities
     return Table(f"{draw(name_starts)}{number}", columns, identity, partitioned)
 
 
@@ -258,7 +258,7 @@ def test_mysql_ends_equal_whatever_the_tables_and_the_transactions_are(
         deadline=None,
         database=None,
         print_blob=True,
-        # Against servers, making an example smaller would take longer than reading it.
+        # With real servers, shrinking an example would take longer than reading it.
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
@@ -281,7 +281,7 @@ def test_mysql_ends_equal_whatever_the_tables_and_the_transactions_are(
                     wait_until_equal(made, source, mysql, follower)
                     follower.send_signal(signal.SIGTERM)
                     _, log = follower.communicate(timeout=60)
-                    # It may still have been in its first run, which a signal just ends.
+                    # It may still be in its first run, which a signal ends at once.
                     assert follower.returncode in (0, -signal.SIGTERM), log
                 run("replication-compare", env=environment)
 
@@ -293,7 +293,7 @@ def connect_to_source(postgres: dict[str, str]) -> psycopg.Connection:
 
 
 def create(source: psycopg.Connection, made: Sequence[Table]) -> list[Table]:
-    """Make the tables; return them as they could be made."""
+    """Make the tables, and return them as they were made."""
     source.execute(TYPES)
     try:
         source.execute("SELECT '<a/>'::xml")
@@ -346,7 +346,7 @@ def create(source: psycopg.Connection, made: Sequence[Table]) -> list[Table]:
 
 
 def without_xml(table: Table) -> Table:
-    """Where PostgreSQL was built without XML."""
+    """The table for a PostgreSQL that was built without XML."""
     columns = tuple(
         Column(column.name, Kind("text", column.kind.values), column.key, column.nullable)
         if column.kind.type == "xml"
@@ -357,7 +357,7 @@ def without_xml(table: Table) -> Table:
 
 
 def tell(source: psycopg.Connection, made: Sequence[Table], chapter: Chapter) -> None:
-    """Run the chapter's transactions. A step that would make a key twice is undone on its own."""
+    """Run the chapter's transactions. A step that would duplicate a key is undone by itself."""
     for transaction in chapter.transactions:
         with source.transaction(force_rollback=transaction.undone == 0):
             last = len(transaction.steps) if transaction.undone is None else transaction.undone
@@ -403,7 +403,7 @@ Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
 
 def source_rows(source: psycopg.Connection, table: Table) -> Rows:
-    # As the type's output function shows it, which a cast to text does not always.
+    # The output of the type's output function, from which a cast to text sometimes differs.
     columns = [
         sql.SQL("CASE WHEN {0} IS NOT NULL THEN format('%s', {0}) END").format(sql.Identifier(column.name))
         for column in table.columns

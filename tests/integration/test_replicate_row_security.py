@@ -1,4 +1,4 @@
-"""Row level security hides no row: a table of which it would is refused, by the copy and by the comparison."""
+"""Row level security hides no row: the copy and the comparison refuse a table whose rows it would hide."""
 
 from collections.abc import Callable
 from typing import Any

@@ -29,7 +29,7 @@ def test_columns_that_are_added_renamed_widened_and_dropped_between_changes_are_
     source.execute("UPDATE t SET c = 'gone soon' WHERE id = 1; ALTER TABLE t DROP c")
     source.execute("ALTER TABLE t RENAME a TO \"A, the first\"; INSERT INTO t VALUES (7, 'new', 7, 7, 'e7')")
     assert run("replicate", env=servers).result["copied"] == {}
-    # PostgreSQL writes all rows anew here, and then does not tell any more what the columns added had in them.
+    # PostgreSQL rewrites all rows here, and then no longer says which values the added columns had.
     source.execute("ALTER TABLE t ALTER b TYPE bigint, ALTER d TYPE numeric(10, 2)")
     run("replicate", env=servers)
     source.execute(

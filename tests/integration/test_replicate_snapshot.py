@@ -1,4 +1,4 @@
-"""The snapshot: by ranges of pages, in threads or on a cluster of Spark's, each row once."""
+"""The snapshot copies ranges of pages, in threads or on a Spark cluster, and each row once."""
 
 import contextlib
 import threading
@@ -167,7 +167,7 @@ def test_rows_that_move_while_they_are_copied_are_copied_once(
 def copying(
     servers: dict[str, str], source: psycopg.Connection, query: Any
 ) -> Iterator[Callable[[], tuple[Worker, list[Range]]]]:
-    """Makes the worker of a snapshot, and the ranges of all tables; a table's rows go to ``staging_`` and its name."""
+    """Makes a snapshot's worker and the ranges of all tables. The rows of ``t`` are copied into ``staging_t``."""
     settings = mysql_from_environment(servers)
     with ExitStack() as stack:
 

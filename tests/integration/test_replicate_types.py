@@ -1,4 +1,4 @@
-"""Types and the values that MySQL's can't hold, between real servers."""
+"""Types, and values that MySQL can't hold, between real servers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ FITTING = {
         (True, "DEFAULT", "'small'"),
         (False, "DEFAULT", "'small'"),
         (False, "FULL", "'small'"),
-        # A large value that stays is not in the change.
+        # A change does not contain a large value that stays the same.
         (False, "DEFAULT", "body"),
         (False, "FULL", "body"),
     ],
@@ -66,7 +66,7 @@ def test_a_value_that_mysql_cannot_hold_is_told_with_table_column_and_key(
 
 
 def make_unfit(source: psycopg.Connection) -> int:
-    """A table whose rows have one value each that MySQL can't hold, and one row that it can; how many."""
+    """Make a table of rows with one value each that MySQL can't hold, and one other row; return their number."""
     definitions = ", ".join(f"{name} {kind}" for name, (kind, _) in UNFIT.items())
     source.execute(
         f"CREATE TABLE IF NOT EXISTS t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {definitions})"

@@ -1,4 +1,4 @@
-"""What is unique in PostgreSQL, was so, or is made so in MySQL, loses no row there, between real servers."""
+"""Unique constraints in PostgreSQL (present or dropped) or only in MySQL cause no loss of rows in MySQL."""
 
 from collections.abc import Callable
 from typing import Any

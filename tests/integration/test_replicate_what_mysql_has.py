@@ -1,4 +1,4 @@
-"""What MySQL can't have of one table, or has otherwise, stays with this table: the others are replicated."""
+"""If MySQL can't represent something of one table, or changes it, the other tables are still replicated."""
 
 from collections.abc import Callable
 from typing import Any
@@ -115,7 +115,7 @@ def test_the_rules_of_a_run_do_not_reach_tables_that_it_did_not_name(
     run("replicate", "old", env=servers)
     assert run("replicate", "m", env=servers, check=False).status == 1
     assert run("replicate", "u", "--unfit", "null", env=servers).result["copied"] == {"u": 1}
-    # A table that is there already keeps its rules, also for columns that are added, and when it is copied again.
+    # An existing table keeps its rules, even for added columns, and when it is copied again.
     source.execute("ALTER TABLE old ADD f float8; INSERT INTO old VALUES (1, 'NaN')")
     refused = run("replicate", "u", "--unfit", "null", env=servers, check=False)
     assert refused.status == 1

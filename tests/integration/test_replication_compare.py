@@ -17,7 +17,7 @@ KEYS = {
     "uuids": ("a uuid", "lpad(n::text, 32, '0')::uuid", "00000000-0000-0000-0000-{0:012}"),
     "moments": ("a timestamptz", "timestamptz '2024-01-01Z' + n * interval '1 day'", "2024-01-{2:02} 00:00:00"),
 }
-"""Tables with the columns of their keys, the key of row ``n``, and how it is shown with n, n modulo 7, the day."""
+"""For each table: its key columns, the key of row ``n``, and how it is shown (from n, n modulo 7, the day)."""
 
 
 def make_tables(source: psycopg.Connection, rows: int) -> None:
@@ -58,7 +58,7 @@ def test_thousands_of_differences_are_found_and_repaired(
     for table in KEYS:
         query(f"UPDATE {table} SET v = 'other' WHERE n BETWEEN 1001 AND 3000")
         query(f"DELETE FROM {table} WHERE n > 7000")
-    # The keys that rows have here are no others' in PostgreSQL.
+    # These rows get keys that PostgreSQL does not have.
     query("UPDATE integers SET a = a + 1000000 WHERE n BETWEEN 4001 AND 4500")
     query("UPDATE texts SET a = CONCAT(a, ' ') WHERE n BETWEEN 4001 AND 4500")
     query("UPDATE pairs SET b = b + 1000000 WHERE n BETWEEN 4001 AND 4500")
@@ -120,12 +120,12 @@ def test_values_whose_text_depends_on_how_it_is_made_are_equal_after_a_copy_and_
 
 
 PACKET = 4 << 20
-"""Bytes. Another test that runs beside can do with it."""
+"""Bytes. It is enough for other tests that run at the same time."""
 
 
 @pytest.fixture
 def small_packets(server: Callable[[str], MySQL], pair: tuple[str, str]) -> Iterator[None]:
-    """Let MySQL's sessions make no text that is larger than PACKET."""
+    """Limit the texts that MySQL's sessions can make to PACKET."""
     with server(pair[1]).admin() as admin, admin.cursor() as cursor:
         cursor.execute("SET @before = @@GLOBAL.max_allowed_packet")
         cursor.execute(f"SET GLOBAL max_allowed_packet = {PACKET}")
@@ -140,7 +140,7 @@ LARGE_ROWS = {
     4: ("''", "NULL", "NULL"),
     5: ("NULL", "''", "''"),
 }
-"""Rows whose texts are larger than MySQL's packets, single values that are, and such as may be taken for them."""
+"""Rows and values whose texts are larger than MySQL's packets, and rows that could be confused with them."""
 
 
 def test_rows_that_are_larger_than_a_packet_of_mysql_are_compared_and_repaired(
@@ -154,7 +154,7 @@ def test_rows_that_are_larger_than_a_packet_of_mysql_are_compared_and_repaired(
     assert run("replication-compare", env=servers).result["rows_compared"] == 5
     query("UPDATE large SET a = INSERT(a, 1, 1, 'H') WHERE id IN (1, 3)")
     query("UPDATE large SET a = '', b = NULL, c = INSERT(c, 1, 1, 'H') WHERE id = 2")
-    # Whose text is too large, beside NULL.
+    # A row whose text is too large, and one with NULL.
     query(f"UPDATE large SET c = REPEAT('x', {PACKET - 100}) WHERE id = 4")
     query("UPDATE large SET c = NULL WHERE id = 5")
     compared = run("replication-compare", env=servers, check=False)

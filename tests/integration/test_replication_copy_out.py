@@ -1,4 +1,4 @@
-"""Rows as PostgreSQL sends them: how they end, and that the connection can be used again."""
+"""Rows that PostgreSQL sends: how the copy ends, and that the connection can be used again."""
 
 import io
 import os
@@ -21,7 +21,7 @@ ROWS = b"COPY (SELECT n, repeat('x', 100) FROM generate_series(1, %d) n) TO STDO
 
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLContainer]:
-    """A server that lets in nobody without TLS."""
+    """A server that refuses connections without TLS."""
     server = open_server("postgresql-17", tmp_path_factory.mktemp("encrypted"))
     assert isinstance(server, PostgreSQLContainer)
     try:
@@ -49,7 +49,7 @@ def reader(settings: dict[str, str]) -> Iterator[psycopg.Connection]:
 
 
 def copied(reader: psycopg.Connection, rows: int) -> list[int]:
-    """The numbers of the rows that MySQL would take from what is written."""
+    """Copy the rows, and return their numbers as MySQL would read them."""
     stream = io.BytesIO()
     assert copy_out(reader, ROWS % rows, stream) == rows
     lines = re.fullmatch(rb"(?:\d+,x{100}\n)*", stream.getvalue())

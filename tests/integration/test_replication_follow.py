@@ -1,4 +1,4 @@
-"""`replicate --follow` goes on over what passes, and says what it waits for."""
+"""`replicate --follow` continues after temporary failures, and says what it waits for."""
 
 import signal
 import subprocess
@@ -19,7 +19,7 @@ SECONDS = 40
 
 
 class Follower:
-    """A `replicate --follow` under way, and its log."""
+    """A running `replicate --follow`, and its log."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -36,7 +36,7 @@ class Follower:
         return "".join(self.lines)
 
     def says(self, words: str, times: int = 1) -> str:
-        """The line with these words that is number ``times``, once it is there."""
+        """Wait for line number ``times`` of those with these words, and return it."""
         wait_for(lambda: sum(words in line for line in self.lines) >= times, f"{words!r} in the log", self)
         return [line for line in self.lines if words in line][times - 1]
 
@@ -57,7 +57,7 @@ def wait_for(is_so: Callable[..., bool], what: str, follower: Follower, seconds:
 
 @pytest.fixture
 def follow(servers: dict[str, str], start: Callable[..., Any]) -> Callable[..., Follower]:
-    """Start to follow, and wait until it does."""
+    """Start a follower, and wait until it follows."""
 
     def follow(*arguments: object, env: dict[str, str] | None = None) -> Follower:
         return followed(start, *arguments, env=env or servers)
@@ -73,7 +73,7 @@ def followed(start: Callable[..., Any], *arguments: object, env: dict[str, str])
 
 @contextmanager
 def transaction(settings: dict[str, str], statement: str) -> Iterator[psycopg.Connection]:
-    """An open transaction of PostgreSQL that has done this."""
+    """An open transaction in PostgreSQL that has run this statement."""
     with to_postgres(settings, application_name="a long report") as connection, connection.transaction():
         connection.execute(statement)
         yield connection

@@ -1,4 +1,4 @@
-"""A replica belongs to one source: any other one is refused, and nothing is dropped, skipped or copied."""
+"""A replica belongs to one source. Any other source is refused, and nothing is dropped, skipped or copied."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ FIRST_STATE = (
         PRIMARY KEY (slot, name)
     ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin""",
 )
-"""The state's tables as the first version of the program made them."""
+"""The state tables as the first version of the program created them."""
 
 
 def as_the_first_version(query: Any) -> None:
@@ -128,7 +128,7 @@ def test_a_database_that_was_dropped_and_made_anew_is_refused_until_one_starts_o
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[PostgreSQLProcess]:
-    """A PostgreSQL server of the test's own, whose folder can be copied while it is stopped."""
+    """A PostgreSQL server for this test only, whose folder can be copied while it is stopped."""
     server = PostgreSQLProcess(18, tmp_path)
     server.start()
     yield server
@@ -180,7 +180,7 @@ def test_a_source_is_refused_that_was_put_back_to_a_moment_after_the_last_transa
         own.kill()
         own.keep()
         own.start()
-        with to_postgres(settings) as source:  # nothing of it is replicated
+        with to_postgres(settings) as source:  # none of this is replicated
             source.execute("CREATE TEMPORARY TABLE u (n int); CREATE UNLOGGED TABLE v (n int)")
             source.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 10000000))")
         assert run("replicate", env=env).result["changes"] == 0
@@ -250,7 +250,7 @@ def test_many_tables_that_are_gone_are_dropped_only_if_their_number_is_confirmed
         assert "no longer has 4 of the tables that MySQL has copies of: b, c, d, e" in refused.log
         assert "--drop-gone 4" in refused.log
     assert copies(query) == {"b", "c", "d", "e", "f"}
-    assert query("SELECT COUNT(*) FROM f") == [(3,)]  # what is left goes on
+    assert query("SELECT COUNT(*) FROM f") == [(3,)]  # the remaining table is still replicated
     run("replication-compare", env=servers)
     run("replicate", env={**servers, "REPLICATION_DROP_GONE": "4"})
     assert copies(query) == {"f"}
@@ -310,7 +310,7 @@ def test_two_replicas_in_one_database_do_not_take_each_others_tables(
     )
     source.execute("ALTER TABLE crm.leads ADD PRIMARY KEY (id)")
     run("replicate", env=servers)
-    query("DROP TABLE orders")  # it is the first replica's all the same
+    query("DROP TABLE orders")  # it still belongs to the first replica
     crm = ("--schema", "crm", "--slot", "crm")
     refused = run("replicate", *crm, env=servers, check=False)
     assert refused.status == 1

@@ -29,7 +29,7 @@ def test_a_slot_over_the_limit_is_warned_of_and_dropped_and_the_tables_are_copie
     assert "keeps" in warned.log
     assert "run `replicate`" in warned.log
     assert run("replication-status", "--drop-slot-over", "1G", env=servers).result["slot_state"] == "ready"
-    # The source's disk is saved also when MySQL is away.
+    # The source's disk is protected even while MySQL is down.
     dropped = run(
         "replication-status", "--drop-slot-over", "1MB", env={**servers, "MYSQL_TCP_PORT": "1"}, check=False
     )
@@ -57,7 +57,7 @@ def test_a_follower_tells_its_state_as_metrics(
     assert abs(told - committed) < 5
     assert wait_for(port, 'replication_table_state{state="copied",table="t"}', lambda value: value == 1)
     assert wait_for(port, "replication_slot_retained_wal_bytes", lambda value: value > 0)
-    # While another connection holds the table, nothing arrives, and the lag says so.
+    # While another connection locks the table, nothing arrives, and the lag shows it.
     with to_mysql(servers) as connection, connection.cursor() as cursor:
         cursor.execute("LOCK TABLES t WRITE")
         source.execute("INSERT INTO t VALUES (6)")
@@ -66,7 +66,7 @@ def test_a_follower_tells_its_state_as_metrics(
 
 
 def wait_for(port: int, name: str, is_right: Callable[[float], bool]) -> float:
-    """The metric's value, once it is right."""
+    """Wait until the metric's value is right, and return it."""
     deadline = time.monotonic() + 60
     value = None
     while time.monotonic() < deadline:
@@ -163,7 +163,7 @@ def test_both_servers_are_reached_over_tls_and_their_certificates_are_checked(tm
                 source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
             assert run("replicate", env=checked).result["copied"] == {"t": 1}
             run("replication-compare", env=checked)
-            # An address is not the name in the certificate.
+            # The address differs from the name in the certificate.
             for change, sentence in [
                 ({"PGSSLMODE": "disable"}, "PostgreSQL can't be reached"),
                 ({"PGSSLROOTCERT": str(untrusted)}, "certificate verify failed"),
@@ -186,7 +186,7 @@ def test_both_servers_are_reached_over_tls_and_their_certificates_are_checked(tm
 def test_a_new_password_is_exchanged_without_tls(
     pair: tuple[str, str], servers: dict[str, str], run: Run
 ) -> None:
-    # MySQL's caching_sha2_password then asks for RSA, as the server does not know the password yet.
+    # MySQL's caching_sha2_password then uses RSA, because the server has not cached the password yet.
     result = run("replication-status", env={**servers, "MYSQL_SSL_MODE": "DISABLED"}).result
     assert result["slot_state"] == "missing"
 
@@ -219,7 +219,7 @@ def test_metrics_without_a_follower_and_wrong_sizes_are_refused(servers: dict[st
 def test_a_fault_of_postgresql_itself_is_told_in_a_sentence(
     servers: dict[str, str], source: psycopg.Connection, run: Run
 ) -> None:
-    # With such costs PostgreSQL makes no plan for some of the queries of its catalogue.
+    # With such costs, PostgreSQL can't plan some queries on its catalogue.
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
     for setting in ("cpu_operator_cost = 1.79769e+308", "geqo_threshold = 2", "enable_seqscan = off"):
         source.execute(f"ALTER DATABASE {servers['PGDATABASE']} SET {setting}")

@@ -1,4 +1,4 @@
-"""A publication that publishes less than all is mended and the tables copied again, or refused with a sentence."""
+"""An incomplete publication is completed and the tables are copied again, or it is refused with a sentence."""
 
 import time
 from collections.abc import Callable
@@ -102,7 +102,7 @@ def test_tables_are_copied_again_whose_publication_was_altered_also_for_a_while_
 def as_role(
     servers: dict[str, str], source: psycopg.Connection, admin: psycopg.Connection, run: Run
 ) -> dict[str, str]:
-    """Run the SQL of ``replication-roles``; the settings of the role that it makes."""
+    """Run the SQL of ``replication-roles``, and return the settings of the role that it creates."""
     script = run("replication-roles", "postgresql", "--role", f"r_{servers['PGDATABASE']}", env=servers).output
     admin.execute(script)
     admin.execute(f"ALTER ROLE r_{servers['PGDATABASE']} PASSWORD 'pw'")

@@ -1,4 +1,4 @@
-"""The embedded servers do their work."""
+"""The embedded servers work."""
 
 from collections.abc import Mapping
 

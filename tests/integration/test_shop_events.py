@@ -1,4 +1,4 @@
-"""Events through Kafka: each counts once, and what can't be stored is put aside with the reason."""
+"""Events through Kafka: each takes effect once, and those that can't be stored become dead letters."""
 
 import json
 import time
@@ -40,7 +40,7 @@ def broker(shop: dict[str, str]) -> Broker:
 
 @pytest.fixture
 def consume(shop: dict[str, str], run: Callable[..., Any]) -> Consume:
-    """Store what is there; a review waits for its user for no longer than a test likes to."""
+    """Store the events that are in Kafka. By default, a review does not wait for its user."""
 
     def consume(*options: object) -> dict[str, Any]:
         arguments = ("--until-caught-up", "--wait-for-user", 0, *options)
@@ -350,7 +350,7 @@ def test_a_topic_that_is_gone_is_not_made_anew(
 def test_events_that_kafka_has_removed_unread_are_not_passed_over(
     shop: dict[str, str], run: Callable[..., Any], broker: Broker, consume: Consume
 ) -> None:
-    consume()  # from here on, what is removed is missed
+    consume()  # from here on, removed messages are missed
     broker.send(USERS, *(new_user() for _ in range(5)))
     broker.remove_before(USERS, 3)
     refused = run("shop-consume", "--until-caught-up", env=shop, check=False)
@@ -385,7 +385,7 @@ def test_consumers_share_the_partitions_and_take_them_over(
     consumers[0].kill()
     run("shop-produce", "--users", 3000, "--seed", 6, env=shop)
     wait_until(lambda: query(shop, "SELECT count(*) FROM users") == [(6009,)])
-    # Every tool that shows lag reads what the group is told.
+    # Tools that show the lag read the group's offsets.
     wait_until(lambda: broker.committed(name, USERS) == 6000)
     consumers[1].terminate()
     assert consumers[1].wait(30) == 0
@@ -394,7 +394,7 @@ def test_consumers_share_the_partitions_and_take_them_over(
 def test_a_consumer_that_was_overtaken_rolls_back(
     shop: dict[str, str], run: Callable[..., Any], start: Callable[..., Any], broker: Broker
 ) -> None:
-    """Two groups, so that Kafka gives both all partitions: only PostgreSQL keeps them apart."""
+    """The two groups make Kafka give all partitions to both consumers, so only PostgreSQL fences them off."""
     first, second = (
         start("shop-consume", env={**shop, "KAFKA_CONSUMER_GROUP": f"{shop['KAFKA_TOPIC_PREFIX']}{name}"})
         for name in ("one", "two")

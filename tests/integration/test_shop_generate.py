@@ -1,4 +1,4 @@
-"""The generator: consistent rows, the same for the same seed, added once; files; defects; a shop that lives."""
+"""The generator: consistent rows, which depend on the seed and are added once; files; defects; a live shop."""
 
 import csv
 import json
@@ -279,7 +279,7 @@ def test_a_batch_that_is_killed_leaves_no_row_and_no_process(
             time.sleep(0.02)
         generating.send_signal(signal.SIGKILL)
         generating.wait()
-        # What it has started ends by itself, and with it what holds the other end of its output.
+        # This waits until the processes that it has started have ended too, because they hold its output open.
         generating.communicate(timeout=30)
         while connection.execute(backend).fetchall():
             time.sleep(0.02)

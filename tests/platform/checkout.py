@@ -1,4 +1,4 @@
-"""Checkouts of a test's own, whose whole platform is started as a user starts it."""
+"""A separate checkout for each test, whose whole platform is started as a user starts it."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ MARTLINE = Path(sys.executable).with_name("martline")
 
 
 class Checkout:
-    """A folder with what `martline` needs of a checkout, and the commands run in it."""
+    """A folder with the parts of a checkout that `martline` needs. Commands run in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class Checkout:
         self.environment = {name: value for name, value in os.environ.items() if name != "MARTLINE_HOME"}
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start `martline` in a process group of its own."""
+        """Start `martline` in a separate process group."""
         return subprocess.Popen(
             [*self.program, *arguments],
             cwd=self.folder,
@@ -47,7 +47,7 @@ class Checkout:
         return subprocess.CompletedProcess(arguments, process.returncode, output, log)
 
     def processes(self) -> list[psutil.Process]:
-        """The platform's processes: those that carry its mark, or whose session's first process did."""
+        """The platform's processes: those with its mark, or with a session whose first process had the mark."""
         mark = str(self.folder / ".martline")
         session = self.folder / ".martline" / "run" / "session"
         known = int(session.read_text()) if session.exists() else None
@@ -61,7 +61,7 @@ class Checkout:
         return found
 
     def remove(self) -> None:
-        """Stop what runs and remove its state as a user does, then the folder."""
+        """Stop the platform and remove its state as a user does, and then remove the folder."""
         self.environment["YES"] = "1"
         self.martline("clean")
         assert self.processes() == []
@@ -70,5 +70,5 @@ class Checkout:
 
 
 def interrupt(process: "subprocess.Popen[str]") -> None:
-    """What Ctrl-C does: the signal goes to the whole process group."""
+    """Send the signal to the whole process group, as Ctrl-C does."""
     os.killpg(process.pid, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""`martline demo` end to end, its numbers checked by other means than the code that made them."""
+"""`martline demo` end to end. Its numbers are checked without the code that made them."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ from martline.airflow_client import FINISHED, AirflowClient, DagRun
 from martline.embedded import airflow as embedded_airflow
 from martline.embedded.platform import Platform
 
-# Every character that has a meaning in somebody's settings or lists, and more bytes than a socket's path may have.
+# Characters that have a meaning in the settings of some program, and more bytes than a socket's path may have.
 FOLDER = "Кириллица 👍, #1; 50% of \"x\" $HOME='y'\\n:z=~ !&*?[]{}()|<>^` " + "long" * 20
 FOREIGN = {
     **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9"),
@@ -94,7 +94,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """A demo where its folder's name and the caller's environment are as unkind as they may be."""
+    """A demo in a folder with a difficult name, started from a difficult environment."""
     checkout = Checkout(tmp_path_factory.mktemp("demo") / FOLDER)
     checkout.environment |= FOREIGN
     try:
@@ -203,7 +203,7 @@ def wait_for(condition: Any, seconds: float = 120) -> None:
 
 def test_no_password_is_in_a_log_a_command_line_or_a_rendered_template(demo: Demo) -> None:
     secrets = demo.platform.state.secrets
-    # These open a database or the web interface; the demo shows those of people at its end.
+    # These give access to a database or to the web interface. At its end, the demo shows those for people.
     passwords = [secret.encode() for name, secret in secrets.items()]
     logs = [file for file in demo.platform.state.logs.rglob("*") if file.is_file()]
     assert len(logs) > 10

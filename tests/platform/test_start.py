@@ -1,4 +1,4 @@
-"""How the platform starts and stops where things are not as usual."""
+"""How the platform starts and stops under unusual conditions."""
 
 import os
 import shutil
@@ -77,11 +77,11 @@ def test_a_full_disk_is_named(checkout: Checkout) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the other tests are run by an ordinary user already")
 def test_an_ordinary_user_can_start_it(checkout: Checkout) -> None:
-    # In a user namespace root is an ordinary user, to whom root's files belong.
+    # In this user namespace, root is an ordinary user who owns root's files.
     checkout.program = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *checkout.program]
     checkout.martline("up")
     assert checkout.martline("run", "id", "-u").stdout == "1000\n"
-    # Only root needs to become somebody else for PostgreSQL.
+    # Only root must become another user for PostgreSQL.
     commands = [process.cmdline() for process in checkout.processes()]
     assert any("postgres" in command[0] for command in commands if command)
     assert not any("unshare" in command[0] or "setpriv" in command[0] for command in commands if command)

@@ -1,4 +1,4 @@
-"""What the client does when Airflow's API fails. The API is a real HTTP server on loopback that fails as it is told."""
+"""What the client does when Airflow's API fails. The API is a real HTTP server that fails on request."""
 
 import json
 import threading
@@ -12,11 +12,11 @@ from martline.airflow_client import AirflowClient, AirflowLogin, DagRun
 from martline.command import Failure
 
 CUT = 0
-"""Instead of a status: the connection is closed without an answer."""
+"""Used instead of a status: the connection is closed without an answer."""
 
 
 class Api:
-    """Knows runs by name, and fails as ``failures`` says, before or after it has done what was asked."""
+    """Knows runs by name, and fails as ``failures`` says, before or after it has done the requested work."""
 
     def __init__(self) -> None:
         self.failures: list[int] = []

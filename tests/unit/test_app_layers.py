@@ -1,4 +1,4 @@
-"""The platform's apps depend on each other in one direction, as the table of CONTRIBUTING.md says."""
+"""The platform's apps depend on each other in one direction, as CONTRIBUTING.md says."""
 
 import ast
 import tomllib
@@ -24,7 +24,7 @@ MAY_USE = {
 
 
 def imported_apps(file: Path) -> Iterator[str]:
-    """The apps that a file imports from, its own too."""
+    """The apps that a file imports from, including its own."""
     for node in ast.walk(ast.parse(file.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:

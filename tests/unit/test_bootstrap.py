@@ -1,4 +1,4 @@
-"""A checkout that was copied or moved does not go on with the other folder's packages."""
+"""A checkout that was copied or moved does not keep using the packages of the other folder."""
 
 import importlib.util
 import shutil

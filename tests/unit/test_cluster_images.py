@@ -1,4 +1,4 @@
-"""Tags of images: the hash of what goes in, as each Dockerfile says itself."""
+"""The tag of an image is a hash of all files that go into it, as its Dockerfile says."""
 
 import shutil
 from pathlib import Path
@@ -25,7 +25,7 @@ def tags(checkout: Path) -> dict[str, str]:
 
 
 def changed(checkout: Path, file: str) -> set[str]:
-    """The images whose tag a change of this file changes."""
+    """The images whose tag changes with this file."""
     before = tags(checkout)
     path = checkout / file
     content = path.read_bytes() if path.exists() else None

@@ -1,4 +1,4 @@
-"""What is shown of the charts' own tests; helm and kubectl are small scripts here, tests/cluster has the real ones."""
+"""What is shown of the charts' own tests. Here helm and kubectl are scripts; tests/cluster uses the real ones."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The dashboard without servers: words, addresses, sums, charts and who is let in."""
+"""The dashboard without servers: texts, addresses, sums, charts and logins."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Charts are valid Vega-Lite, which Altair asks of a chart that a notebook shows."""
+"""Charts are valid Vega-Lite, which Altair requires of a chart that a notebook shows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import unescape

@@ -1,4 +1,4 @@
-"""What is written for other programs to read is read back by them, or by a parser of their format."""
+"""Files for other programs are read back by these programs, or by a parser of their format."""
 
 import configparser
 import shlex

@@ -1,4 +1,4 @@
-"""The settings file: what is read, and the sentence for what is wrong."""
+"""The settings file: what is read from it, and the errors about what is wrong in it."""
 
 import re
 from pathlib import Path

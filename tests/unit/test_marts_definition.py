@@ -1,4 +1,4 @@
-"""What the marts declare."""
+"""The definitions of the marts are consistent."""
 
 import pytest
 

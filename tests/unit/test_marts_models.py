@@ -1,4 +1,4 @@
-"""Each mart of a few rows, with an answer that was found by hand. No server is needed."""
+"""Each mart, computed from a few rows and compared with an answer found by hand. No server is needed."""
 
 from datetime import date, datetime
 from decimal import Decimal

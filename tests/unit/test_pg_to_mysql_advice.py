@@ -1,4 +1,4 @@
-"""What the command line adds to an error: its own names of the settings that the error speaks of."""
+"""What the command line adds to an error: its own names of the settings that the error is about."""
 
 import logging
 

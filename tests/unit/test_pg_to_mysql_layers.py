@@ -1,4 +1,4 @@
-"""The replicator's folders depend on each other in one direction, and only its command line on the process."""
+"""The replicator's folders depend on each other in one direction; only its command line uses the process."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ LAYERS = (
     {"__init__"},
     {"command_line"},
 )
-"""Each may know those before it, and none beside it."""
+"""Each part may import from those before its set, and from no other part of its set."""
 OPTION_OR_VARIABLE = re.compile(r"--[a-z]|\bPG[A-Z]{3,}|\b(MYSQL|REPLICATION)_[A-Z]*|\bPG settings")
 FILES = sorted(PACKAGE.rglob("*.py"), key=str)
 
@@ -66,7 +66,7 @@ def test_nothing_below_the_command_line_uses_the_environment_or_the_terminal(wor
 
 
 def texts(file: Path) -> Iterator[str]:
-    """The file's strings that are no docstrings."""
+    """The file's strings that are not docstrings."""
     tree = ast.parse(file.read_text())
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""Where PostgreSQL is: what a connection string says, what libpq takes from its variables, and what nobody sees."""
+"""The source's settings: a password is not shown, and not sent in plain text over an unencrypted connection."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A fold of changes has the effect of the changes one by one."""
+"""A fold of changes has the same effect as the changes one by one."""
 
 import random
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pg_to_mysql.postgres.pgoutput import SPARE, UNCHANGED, Messages
 Row = list[bytes | None]
 Table = dict[bytes, Row]
 SAME = object()
-"""A large value that an update leaves as it is, and that PostgreSQL does not send."""
+"""A large value that an update does not change, and that PostgreSQL therefore does not send."""
 
 
 def _value(value: object) -> bytes:
@@ -23,7 +23,7 @@ def _value(value: object) -> bytes:
 
 
 def tuple_data(row: Sequence[object]) -> bytes:
-    """*TupleData* of PostgreSQL's documentation."""
+    """A row as *TupleData* (PostgreSQL's documentation, "Logical Replication Message Formats")."""
     values = (_value(value) for value in row)
     return len(row).to_bytes(2, "big") + b"".join(values)
 
@@ -48,7 +48,7 @@ def folded(messages: list[bytes], columns: int, key: Sequence[int]) -> tuple[Fol
 
 
 def effect(fold: Fold, text: bytes, table: Table) -> Table:
-    """What writing the fold makes of a table; see `pg_to_mysql.changes.write`."""
+    """The table after the fold has been written to it; see `pg_to_mysql.changes.write`."""
 
     def row(number: int, base: bytes | None = None) -> Row:
         values: Row = []
@@ -73,7 +73,7 @@ def effect(fold: Fold, text: bytes, table: Table) -> Table:
 
 
 def change(chance: random.Random, table: Table) -> bytes | None:
-    """One change: made to the table, and as PostgreSQL would send it."""
+    """Make one change to the table, and return it as PostgreSQL would send it."""
     key, other = (chance.choice(b"abcdef").to_bytes(1, "big") for _ in range(2))
     small = None if chance.random() < 0.2 else chance.randbytes(2)
     large = chance.randbytes(chance.randrange(4))
@@ -130,5 +130,5 @@ def test_a_large_key_that_an_update_does_not_send_is_taken_from_the_old_key() ->
 def test_rows_are_written_in_the_order_of_a_whole_number() -> None:
     numbers = [b"12", b"100000000007", b"9", b"100000000006", b"11", b"-5"]
     result, _ = folded([insert([number, b"x", None]) for number in numbers], 3, (0,))
-    # Eight digits count, and the order of the changes beyond.
+    # Only the first eight digits count; beyond them, rows stay in the order of the changes.
     assert [numbers[row] for row in result.rows] == [b"9", b"-5", b"11", b"12", b"100000000007", b"100000000006"]

@@ -1,4 +1,4 @@
-"""How tables follow PostgreSQL's catalogue, and where the values of older messages belong."""
+"""How tables follow PostgreSQL's catalogue, and to which columns the values of older messages belong."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The messages of a slot are cut into pieces that end a transaction wherever that is possible."""
+"""The messages of a slot are cut into pieces, at the end of a transaction wherever possible."""
 
 import random
 
@@ -18,7 +18,7 @@ def transaction(chance: random.Random) -> list[bytes]:
 
 
 def blocks(messages: list[bytes], chance: random.Random) -> list[list[memoryview]]:
-    """The messages as PostgreSQL's binary COPY has them, some at once."""
+    """The messages as PostgreSQL's binary COPY sends them, several in a block."""
     rows = [b"\0\x01" + len(message).to_bytes(4, "big") + message for message in messages] + [END_OF_DATA]
     result = []
     while rows:
@@ -42,6 +42,6 @@ def test_pieces_have_each_message_once_and_are_complete_where_they_end_a_transac
         lengths = [int.from_bytes(piece.messages.data[start - 4 : start], "big") for start in starts]
         read += [piece.messages.data[start : start + n] for start, n in zip(starts, lengths, strict=True)]
         assert piece.complete == read[-1].startswith(b"C")
-        # What follows the last transaction of a piece is held, and becomes too much with the next block.
+        # What follows the last transaction of a piece is held back, and exceeds the limit with the next block.
         assert sum(lengths) + PREFIX * len(lengths) <= most + 2 * BLOCK_ROWS * (PREFIX + LONGEST)
     assert read == messages

@@ -1,4 +1,4 @@
-"""MySQL's types for PostgreSQL's, and what becomes of the texts of changes."""
+"""MySQL's types for PostgreSQL's types, and how the texts in changes are converted."""
 
 import pytest
 

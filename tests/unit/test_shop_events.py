@@ -1,4 +1,4 @@
-"""The events' form, and those that are made up."""
+"""The format of events, and generated events."""
 
 import json
 

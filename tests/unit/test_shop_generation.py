@@ -1,4 +1,4 @@
-"""The generated shop: the same bytes everywhere, and what holds between its rows."""
+"""The generated shop: the same bytes everywhere, and rows that are consistent with each other."""
 
 import hashlib
 import json
@@ -34,8 +34,8 @@ UNTIL = date(2026, 11, 28)
 END = datetime(2026, 11, 29)
 SMALL = Sizes(users=60, products=40, orders=3 * BLOCK, reviews=900, loyalty=3 * BLOCK)
 LARGE = Sizes(users=2000, products=1500, orders=20_000, reviews=15_000, loyalty=20_000)
-# Of each table of the small shop; they change with whatever changes a row, which breaks the promise to those who
-# keep a seed: change them with a reason only.
+# Checksums of the small shop's tables. Users expect the same rows from a seed, so change a checksum only for a
+# good reason.
 GOLDEN = {
     (1, "en_US"): {
         "users": "4c4699c912971eab",
@@ -81,7 +81,7 @@ def plan(sizes: Sizes = SMALL, seed: int = 1, locale: str = "en_US") -> Plan:
 
 
 def sums(maker: Maker, piece: int) -> dict[str, str]:
-    """The beginning of each table's SHA-256."""
+    """The first digits of each table's SHA-256."""
     found = {}
     for table in TABLES:
         digest = hashlib.sha256()
@@ -125,7 +125,7 @@ def test_any_range_of_rows_is_made_alone(table: str, data: st.DataObject) -> Non
 
 
 def test_the_numbers_are_those_of_splitmix() -> None:
-    """As SplitMix64's published implementation steps from one to the next."""
+    """Compare them with SplitMix64's published implementation, which steps from one number to the next."""
     state = int(column_key(7, "a column"))
 
     def step() -> Iterator[int]:

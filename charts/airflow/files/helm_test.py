@@ -1,4 +1,4 @@
-"""What `helm test` runs: a task that does next to nothing, in a pod."""
+"""The DAG that `helm test` runs: a task in a pod that does next to nothing."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Run the DAG helm_test by Airflow's API, and look at its result and its log."""
+"""Run the DAG helm_test through Airflow's API, and check its result and its log."""
 
 import sys
 import time
@@ -21,7 +21,7 @@ def ask(method: str, path: str, **options: Any) -> Any:
 login = {name: (Path("/run/secrets/login") / name).read_text() for name in ("username", "password")}
 http.headers["Authorization"] = f"Bearer {ask('POST', '/auth/token', json=login)['access_token']}"
 
-# A DAG of a release that has just been installed may not be read yet.
+# If the release has just been installed, Airflow may not have read the DAG yet.
 deadline = time.monotonic() + 300
 while http.get("/api/v2/dags/helm_test").status_code == 404 and time.monotonic() < deadline:
     time.sleep(2)

@@ -1,13 +1,13 @@
 {{/*
-A component's part: its own values, and those of `components` where it has none. A dict is text to Helm, so
-`include "airflow.values" (list . "scheduler") | fromYaml` gives the values back.
+The values of a component, with those of `components` as defaults. A helper returns text, so
+`include "airflow.values" (list . "scheduler") | fromYaml` gives the values.
 */}}
 {{- define "airflow.values" -}}
 {{- $root := index . 0 -}}
 {{- merge (dict) (get $root.Values (index . 1)) $root.Values.components | toYaml -}}
 {{- end }}
 
-{{/* What every component is configured by; PG… says where Airflow's own database is. */}}
+{{/* The configuration of every component. The variables PG… are those of Airflow's own database. */}}
 {{- define "airflow.environment" -}}
 envFrom:
   - configMapRef:
@@ -18,7 +18,7 @@ envFrom:
       name: airflow-metadata
 {{- end }}
 
-{{/* A pod that waits until the migration job has brought the database to this Airflow's schema. */}}
+{{/* A container that waits until the migration job has brought the database to this Airflow's schema. */}}
 {{- define "airflow.waitForMigration" -}}
 - name: wait-for-migration
   {{- include "common.container" . | nindent 2 }}
@@ -35,8 +35,8 @@ envFrom:
 {{- end }}
 
 {{/*
-Whether a component lives: whether it has written its heartbeat to Airflow's database. This is what
-`airflow jobs check` asks too, which takes three seconds of a core to start.
+A probe that checks whether a component has recently written its heartbeat to Airflow's database. `airflow jobs check`
+does the same, but takes three seconds of a core to start.
 */}}
 {{- define "airflow.heartbeat" -}}
 exec:
@@ -49,7 +49,7 @@ exec:
       sys.exit(psycopg.connect(connect_timeout=10).execute(query, ["{{ . }}", socket.getfqdn()]).rowcount == 0)
 {{- end }}
 
-{{/* What a component needs that reads the DAGs: those of values and charts, the workloads' images and pods. */}}
+{{/* Mounts for a component that reads the DAGs: the DAGs of the chart and its values, the workloads' images and pods. */}}
 {{- define "airflow.dagMounts" -}}
 - name: workloads
   mountPath: /etc/martline

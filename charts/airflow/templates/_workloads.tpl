@@ -9,7 +9,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The pod that every task's pod begins as. */}}
+{{/* The template of every task's pod. */}}
 {{- define "airflow.workloadPod" -}}
 apiVersion: v1
 kind: Pod
@@ -19,7 +19,7 @@ metadata:
     app.kubernetes.io/part-of: martline
 spec:
   {{- $spec := include "common.podSpec" (dict "root" . "component" "workload" "values" .Values.workloadPods) | fromYaml }}
-  {{- /* The account says whether there is a token: that of a Spark driver may have one. */}}
+  {{- /* The account decides whether there is a token: that of a Spark driver may have one. */}}
   {{- omit $spec "automountServiceAccountToken" | toYaml | nindent 2 }}
   restartPolicy: Never
   containers:
@@ -36,8 +36,8 @@ spec:
 {{- end }}
 
 {{/*
-How the operator reaches Kubernetes, and the container beside a task's own that hands over its result. That is of
-Airflow's image, as the settings that name it restart Airflow when they change.
+The connection by which the operator reaches Kubernetes, and the sidecar that hands over a task's result. The sidecar
+uses Airflow's image, because a change of this setting restarts Airflow.
 */}}
 {{- define "airflow.connection" -}}
 conn_type: kubernetes
@@ -45,7 +45,7 @@ extra:
   in_cluster: true
   namespace: {{ .Release.Namespace }}
   xcom_sidecar_container_image: {{ include "common.image" . | toJson }}
-  # Airflow reads these two as text.
+  # Airflow expects JSON in a text for these two.
   xcom_sidecar_container_resources: {{ dict "requests" (dict "cpu" "10m" "memory" "16Mi") "limits" (dict "cpu" "100m" "memory" "64Mi") | toJson | toJson }}
   xcom_sidecar_container_security_context: {{ include "common.containerSecurityContext" . | fromYaml | toJson | toJson }}
 {{- end }}

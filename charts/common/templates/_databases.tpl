@@ -1,14 +1,14 @@
 {{/*
-A bash script that starts a database's server on its data, and makes the data at the first start. It deletes nothing
-that may be data. The first start works in a folder of its own, which no server has ever served, and gives it the name
-of the data as its last step: data are there as a whole or not at all, whenever the script is killed. Whatever else
-is found where data are to be is refused. Input, a dict:
+A bash script that starts a database server on its data, and creates the data at the first start. It deletes nothing
+that may be data. The first start works in a separate folder, which no server has ever served, and gives it the name
+of the data folder as its last step. So the data is complete or absent, whenever the script is killed. If anything
+else is in the place of the data, the start is refused. Input, a dict:
   volume      where the volume is mounted
-  data        the name of the folder of the data in it
-  present     what data always hold, as in (list "PG_VERSION")
-  marker      a file by which earlier versions of the chart marked a first start that had not ended, in the volume
-  initialize  bash commands that make the data in the folder $unfinished, and leave no server running
-  prepare     bash commands before each start of the server, if there are any
+  data        the name of the data folder in the volume
+  present     what a data folder always contains, as in (list "PG_VERSION")
+  marker      the file in the volume by which earlier versions of the chart marked an unfinished first start
+  initialize  bash commands that create the data in the folder $unfinished, and leave no server running
+  prepare     bash commands to run before each start of the server, if any
   serve       the command that serves the data
 */}}
 {{- define "common.databaseStart" -}}
@@ -17,7 +17,7 @@ data=$volume/{{ .data }}
 unfinished=$data-unfinished
 marker=$volume/{{ .marker }}
 kept=5
-{{- /* Every sentence goes to standard error, as the servers' own do. */}}
+{{- /* All messages go to standard error, like those of the servers. */}}
 say() { echo "$*" >&2; }
 refuse() { say "Refused to start: $*"; exit 1; }
 missing() {
@@ -47,7 +47,7 @@ move_aside() {
 initialize() {
   {{- .initialize | trim | nindent 2 }}
 }
-{{- /* Not called in a condition, where bash goes on after a command that fails. */}}
+{{- /* `initialize` is not called in a condition, because bash would then go on after a command that fails. */}}
 if [ -n "$(missing)" ]; then
   require_no_data
   [ ! -e "$unfinished" ] || move_aside

@@ -1,19 +1,20 @@
 {{/*
-The input of every helper, called "the part" below, is either a chart's root context or, for a chart of
-several parts, a dict that is made once at the top of a template:
+The input of every helper, called "the part" below, is a chart's root context or, in a chart with several parts,
+a dict that is made once at the top of a template:
 
     {{- $part := dict "root" . "component" "master" "values" .Values.master }}
 
   root       the chart's root context
-  component  the part's name; left out in a chart of one part
-  values     the values of that part (resources, probes, persistence, ...); those of the chart if left out
+  component  the part's name; omitted in a chart with one part
+  values     the values of the part (resources, probes, persistence, ...); by default those of the chart
 
-A helper that wants more says so; add it with `merge (dict "more" 1) $part`.
+If a helper needs more input, its comment says so. Add it with `merge (dict "more" 1) $part`.
 
-Names are fixed, as programs look for `postgres-client` and `kafka:9092`: one platform to a namespace.
+Names are fixed, because programs look for `postgres-client` and `kafka:9092`. So a namespace can hold only one
+platform.
 */}}
 
-{{/* The name of the part's objects: the chart's, as in `kafka`, or with the component, as in `spark-master`. */}}
+{{/* The name of the part's objects: the chart's name (`kafka`), and the component if there is one (`spark-master`). */}}
 {{- define "common.name" -}}
 {{- $root := .root | default . -}}
 {{- if .component }}{{ $root.Chart.Name }}-{{ .component }}{{ else }}{{ $root.Chart.Name }}{{ end -}}
@@ -38,8 +39,8 @@ helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version }}
 {{- end }}
 
 {{/*
-The labels that let a pod in through services' NetworkPolicies, from a list of services' names:
-(list "postgres" "kafka"). Whoever starts pods of its own, as Airflow does, sets the same labels.
+The labels with which the NetworkPolicies of services let a pod in. Input: a list of the services' names, as in
+(list "postgres" "kafka"). A program that starts pods itself, such as Airflow, sets the same labels.
 */}}
 {{- define "common.clientLabels" -}}
 {{- range . }}

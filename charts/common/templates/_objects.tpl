@@ -1,4 +1,4 @@
-{{/* The part's ServiceAccount. It gives no token; a pod that needs one says so in common.podSpec. */}}
+{{/* The part's ServiceAccount. It mounts no token; a pod that needs one sets `token` in common.podSpec. */}}
 {{- define "common.serviceAccount" -}}
 apiVersion: v1
 kind: ServiceAccount
@@ -10,9 +10,9 @@ automountServiceAccountToken: false
 {{- end }}
 
 {{/*
-A Service for the part's pods. Beside the part:
+A Service for the part's pods. Input besides the part:
   ports     a dict of names and numbers; the container's ports have the same names
-  headless  true for one that gives each pod an address, also before it is ready; its name ends in -headless
+  headless  true for a Service that gives each pod an address, even before it is ready; its name ends in -headless
 */}}
 {{- define "common.service" -}}
 apiVersion: v1
@@ -37,10 +37,10 @@ spec:
 {{- end }}
 
 {{/*
-A NetworkPolicy that lets in the pods labelled `martline.io/client-NAME: "true"` and nothing else. Beside the part:
-  client     NAME; the chart's name if left out
-  ports      the ports that clients reach, as in (list "client"), by name or number
-  peerPorts  the ports that the part's own pods reach among themselves
+A NetworkPolicy that lets in only the pods labelled `martline.io/client-NAME: "true"`. Input besides the part:
+  client     NAME; by default the chart's name
+  ports      the ports that clients may reach, by name or number, as in (list "client")
+  peerPorts  the ports on which the part's own pods may reach each other
 From the part's values: networkPolicy.enabled, networkPolicy.extraFrom (more peers that may reach `ports`)
 */}}
 {{- define "common.networkPolicy" -}}
@@ -84,7 +84,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* A PodDisruptionBudget that lets one of several pods go at a time. Beside the part: replicas; of one there is none. */}}
+{{/* A PodDisruptionBudget that lets one of several pods be evicted at a time. Input besides the part: replicas. */}}
 {{- define "common.podDisruptionBudget" -}}
 {{- if gt (int .replicas) 1 -}}
 apiVersion: policy/v1
@@ -95,7 +95,7 @@ metadata:
     {{- include "common.labels" . | nindent 4 }}
 spec:
   maxUnavailable: 1
-  # A pod that is not ready anyway does not keep a node from being drained.
+  # A pod that is not ready anyway does not prevent a node from being drained.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
@@ -104,12 +104,12 @@ spec:
 {{- end }}
 
 {{/*
-A `helm test` pod. Beside the part:
-  test     what it tests, the end of its name
-  script   what its shell does (`sh -euc`); it fails by its exit code
+A `helm test` pod. Input besides the part:
+  test     what it tests; its name ends with this
+  script   the script that its shell runs (`sh -euc`); the test fails if the exit code is not 0
   clients  the services that it is a client of
   token    true if it talks to Kubernetes' API
-  env, envFrom, image, shell, resources, volumes, volumeMounts    if it needs them; `shell` is sh unless given
+  env, envFrom, image, shell, resources, volumes, volumeMounts    if it needs them; `shell` is sh by default
 */}}
 {{- define "common.testPod" -}}
 {{- $root := .root | default . -}}
@@ -126,7 +126,7 @@ metadata:
     helm.sh/hook-delete-policy: before-hook-creation
 spec:
   restartPolicy: Never
-  {{- /* A test without a token has the account that every namespace has, so that it can be checked before anything is installed. */}}
+  {{- /* A test without a token uses the account `default`, so that it can be validated before anything is installed. */}}
   {{- $account := .token | default false | ternary (include "common.name" .) "default" }}
   {{- include "common.podSpec" (merge (dict "account" $account) .) | nindent 2 }}
   containers:

@@ -1,8 +1,8 @@
 {{/*
-The metadata of a pod template. Beside the part:
+The metadata of a pod template. Input besides the part:
   clients    the services that the pod is a client of (see common.clientLabels)
-  checksums  the templates whose change restarts the pod, as in (list "configmap.yaml"); none that makes a
-             password, as each rendering makes another
+  checksums  the templates whose changes restart the pod, as in (list "configmap.yaml"), but none that generates a
+             password, because each rendering generates another one
 */}}
 {{- define "common.podMetadata" -}}
 {{- $root := .root | default . -}}
@@ -19,10 +19,10 @@ annotations:
 {{- end }}
 
 {{/*
-What the spec of each pod begins with: who it runs as, where, and how long it may take to stop. Beside the part:
+The beginning of each pod's spec: its user, its nodes, and how long it may take to stop. Input besides the part:
   token     true for a pod that talks to Kubernetes' API
-  account   its ServiceAccount, if it is not the part's own
-  replicas  more than 1 spreads the pods over the nodes
+  account   its ServiceAccount; by default the part's own
+  replicas  the number of pods; several are spread over the nodes
 From the chart's values: runAsUser. From the part's values: terminationGracePeriodSeconds, nodeSelector,
 tolerations, affinity.
 */}}
@@ -31,7 +31,7 @@ tolerations, affinity.
 {{- $values := .values | default $root.Values -}}
 serviceAccountName: {{ .account | default (include "common.name" .) }}
 automountServiceAccountToken: {{ .token | default false }}
-{{- /* Kubernetes' KAFKA_PORT and the like would be taken for settings. */}}
+{{- /* Programs would take variables that Kubernetes sets for Services, such as KAFKA_PORT, for their settings. */}}
 enableServiceLinks: false
 securityContext:
   {{- include "common.podSecurityContext" $root | nindent 2 }}
@@ -67,7 +67,7 @@ affinity:
 {{- end }}
 
 {{/*
-The pod's security context, which the `restricted` Pod Security Standard asks for. From the chart's values:
+The pod's security context, as the `restricted` Pod Security Standard requires it. From the chart's values:
 runAsUser, the numeric user and group of the image.
 */}}
 {{- define "common.podSecurityContext" -}}
@@ -90,9 +90,9 @@ capabilities:
 {{- end }}
 
 {{/*
-What each container begins with: image, security context, resources. Beside the part:
-  image      {repository, tag, digest, pullPolicy} if it is not that of the chart's values
-  resources  if they are not those of the part's values
+The beginning of each container: image, security context, resources. Input besides the part:
+  image      {repository, tag, digest, pullPolicy}; by default that of the chart's values
+  resources  by default those of the part's values
 */}}
 {{- define "common.container" -}}
 {{- $root := .root | default . -}}
@@ -108,8 +108,9 @@ resources:
 {{- end }}
 
 {{/*
-The image's reference, from `image` of the input or of the chart's values; global.imageRegistry goes in front.
-An image without a tag, as the project's own are, takes global.imageTag, or else the chart's appVersion.
+The reference of an image, which is `image` of the input, or else of the chart's values. It begins with
+global.imageRegistry. An image without a tag, such as the project's own, gets global.imageTag, or else the chart's
+appVersion.
 */}}
 {{- define "common.image" -}}
 {{- $root := .root | default . -}}
@@ -121,9 +122,9 @@ An image without a tag, as the project's own are, takes global.imageTag, or else
 {{- end }}
 
 {{/*
-The startup, readiness and liveness probes of a container. Beside the part:
-  handler    what is asked, as in (dict "exec" (dict "command" (list "pg_isready")))
-  readiness  what is asked for readiness, if something else
+The startup, readiness and liveness probes of a container. Input besides the part:
+  handler    the action of the probes, as in (dict "exec" (dict "command" (list "pg_isready")))
+  readiness  the action of the readiness probe, if it differs
 From the part's values: probes.{startup,readiness,liveness}.{periodSeconds,timeoutSeconds,failureThreshold}
 */}}
 {{- define "common.probes" -}}
@@ -137,7 +138,7 @@ livenessProbe:
   {{- merge (dict) .handler $values.probes.liveness | toYaml | nindent 2 }}
 {{- end }}
 
-{{/* The ports of a container or of a Service, from a dict of names and numbers: (dict "client" 2181). */}}
+{{/* The ports of a container. Input: a dict of names and numbers, as in (dict "client" 2181). */}}
 {{- define "common.containerPorts" -}}
 {{- range $name, $port := . }}
 - name: {{ $name }}
@@ -145,7 +146,7 @@ livenessProbe:
 {{- end }}
 {{- end }}
 
-{{/* The places that a container may write to beside its data: mounts of one emptyDir, from a list of paths. */}}
+{{/* The folders that a container may write to besides its data: mounts of one emptyDir. Input: a list of paths. */}}
 {{- define "common.scratchMounts" -}}
 {{- range . }}
 - name: scratch
@@ -154,7 +155,7 @@ livenessProbe:
 {{- end }}
 {{- end }}
 
-{{/* The volume of common.scratchMounts. Input: how big it may grow, as in "1Gi". */}}
+{{/* The volume of common.scratchMounts. Input: its maximum size, as in "1Gi". */}}
 {{- define "common.scratchVolume" -}}
 - name: scratch
   emptyDir:

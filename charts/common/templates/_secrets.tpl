@@ -1,11 +1,11 @@
 {{/*
-A Secret whose passwords are generated once and stay: over upgrades, as they are looked up in the cluster, and when
-the release goes, as the data that they open stay too. Beside the part:
+A Secret whose passwords are generated once and kept. An upgrade looks them up in the cluster. They outlive the
+release, because the data that they protect does too. Input besides the part:
   name       the Secret's name
   data       its other keys and values, in plain text
-  claim      the name of the volume's claim whose data know the generated values, if there is one: they are not
-             generated anew while it is there
-  generated  a dict of the keys to generate and of what a new value would be, as in
+  claim      the claim of the volume whose data depends on the generated values, if there is one: while it exists,
+             the values are not generated again
+  generated  a dict of the keys to generate, each with the value for a new Secret, as in
              (dict "PGPASSWORD" (randAlphaNum 32))
 */}}
 {{- define "common.secret" -}}
@@ -15,7 +15,7 @@ the release goes, as the data that they open stay too. Beside the part:
 {{- $kept := and $claim (lookup "v1" "PersistentVolumeClaim" $root.Release.Namespace $claim) -}}
 {{- range $key, $_ := .generated -}}
 {{- if and $kept (not (hasKey $present $key)) -}}
-{{- fail (printf "the Secret %s has no %s, but the claim %s is there, whose data was created with it: restore the Secret, or remove the claim with its data" $.name $key $claim) -}}
+{{- fail (printf "the Secret %s has no %s, but the claim %s is there, and its data was created with it: restore the Secret, or remove the claim with its data" $.name $key $claim) -}}
 {{- end -}}
 {{- end -}}
 apiVersion: v1

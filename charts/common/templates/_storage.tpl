@@ -1,6 +1,6 @@
 {{/*
-Where the part's data are: `persistence` of the part's values, {enabled, size, storageClass}. Switched off, they
-last as long as the pod. The volume's name is `data`.
+The volume of the part's data, from `persistence` of the part's values, {enabled, size, storageClass}. If
+persistence is off, the data is lost with the pod. The volume's name is `data`.
 */}}
 
 {{/* For a StatefulSet's spec: its volumeClaimTemplates, or nothing if persistence is off. */}}
@@ -45,7 +45,7 @@ volumeClaimTemplates:
   {{- end }}
 {{- end }}
 
-{{/* The claim of a Deployment, kept when the release goes, as a StatefulSet's are; nothing if persistence is off. */}}
+{{/* The claim of a Deployment, kept after the release like a StatefulSet's claims; nothing if persistence is off. */}}
 {{- define "common.persistentVolumeClaim" -}}
 {{- $root := .root | default . -}}
 {{- $values := .values | default $root.Values -}}

@@ -1,11 +1,11 @@
 {{/*
-How a value of the user's becomes text. Input of the first ones: (list NAME VALUE), the value's name being what an
-error calls it.
+Helpers that turn the user's values into text. Input of the first ones: (list NAME VALUE). Errors call the value
+NAME.
 */}}
 
 {{/*
-A value as it was written. Helm reads a number as one of floating point, and would show 268435456 as 2.68435456e+08; of
-what such a number does not hold, it no longer knows what was written.
+A value as it was written. Helm reads numbers as floating point, and would print 268435456 as 2.68435456e+08. A number
+that floating point can't represent exactly is refused, because Helm no longer knows how it was written.
 */}}
 {{- define "common.scalar" -}}
 {{- $name := index . 0 -}}
@@ -32,7 +32,7 @@ what such a number does not hold, it no longer knows what was written.
 {{- include "common.scalar" . | replace "$" "$$" | toJson -}}
 {{- end }}
 
-{{/* A value of a file that java.util.Properties reads, in whatever encoding: Kafka's, ZooKeeper's, Spark's. */}}
+{{/* A value in a file that java.util.Properties reads in any encoding, as Kafka, ZooKeeper and Spark do. */}}
 {{- define "common.propertyText" -}}
 {{- $text := include "common.scalar" . -}}
 {{- if regexMatch "[\\x{10000}-\\x{10ffff}]" $text -}}
@@ -44,7 +44,7 @@ what such a number does not hold, it no longer knows what was written.
 
 {{/*
 The lines of a properties file. Input, a dict:
-  name     what the values call the settings, as in "config"
+  name     the name of the settings in the chart's values, as in "config"
   values   the settings
   refused  the names that may not be set, and why, as in (dict "broker.id" "it follows from the pod's number")
 */}}
@@ -56,7 +56,7 @@ The lines of a properties file. Input, a dict:
 {{- end }}
 {{- end }}
 
-{{/* Refuse settings whose names no program would read as they are written. Input: that of common.propertyLines. */}}
+{{/* Refuse the `refused` settings, and names that no program would read as they are. Input: see common.propertyLines. */}}
 {{- define "common.requireSettings" -}}
 {{- $name := .name -}}
 {{- $refused := .refused | default dict -}}
@@ -71,8 +71,8 @@ The lines of a properties file. Input, a dict:
 {{- end }}
 
 {{/*
-Refuse two settings that a program takes for one. Input, a dict: name, values (see common.propertyLines), and hyphens,
-true where a hyphen in a name is an underscore.
+Refuse two spellings of one setting. Input, a dict: name, values (see common.propertyLines), and hyphens, which is true
+if the program reads a hyphen in a name as an underscore.
 */}}
 {{- define "common.requireDistinct" -}}
 {{- $name := .name -}}

@@ -1,4 +1,4 @@
-{{/* The services that the pages are made from, and where their settings come from. */}}
+{{/* The services that the dashboard reads, and the sources of its connection settings. */}}
 {{- define "dashboard.clients" -}}
 [mysql, postgres, kafka, airflow]
 {{- end }}

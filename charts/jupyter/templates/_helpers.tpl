@@ -1,4 +1,4 @@
-{{/* What a notebook takes its connections from, and Spark its configuration; see the charts of those services. */}}
+{{/* The sources of a notebook's connections and of Spark's configuration; see the charts of those services. */}}
 {{- define "jupyter.connections" -}}
 env:
   - name: SPARK_LOCAL_HOSTNAME

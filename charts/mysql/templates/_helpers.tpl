@@ -1,7 +1,7 @@
 {{/*
-The commands of common.databaseStart that make an empty database, the shop's user and its database. The statements
-reach the server by its socket, so that passwords stand in no command line; root has a password there as well. They
-use mysql.quoting.
+The commands of common.databaseStart that create an empty database, the shop's user and its database. The client reads
+the statements from its standard input, so that no command line contains a password. Root needs a password even at the
+socket. The commands use mysql.quoting.
 */}}
 {{- define "mysql.initialize" -}}
 mysqld --datadir="$unfinished" --initialize-insecure
@@ -26,15 +26,15 @@ SHUTDOWN;
 wait "$server"
 {{- end }}
 
-{{/* Bash functions: what a file holds, as a text in quotes and as a name in backticks, in one line. */}}
+{{/* Bash functions that print the content of a file on one line: as a text in quotes, and as a name in backticks. */}}
 {{- define "mysql.quoting" -}}
 text() { value=$(cat "/run/secrets/$1"); value=${value//\\/\\\\}; value=${value//$'\n'/\\n}; echo "'${value//\'/\'\'}'"; }
 name() { value=$(cat "/run/secrets/$1"); echo "\`${value//\`/\`\`}\`"; }
 {{- end }}
 
 {{/*
-What the dashboard may read, as apps/dashboard/src/martline/dashboard/tables.py says it; tests/charts/test_database_start.py
-compares both.
+The tables that the dashboard may read, as in apps/dashboard/src/martline/dashboard/tables.py;
+tests/charts/test_database_start.py compares the two.
 */}}
 {{- define "mysql.dashboardTables" -}}
 mart_average_check mart_cohort_retention mart_customer_rfm mart_product_rating mart_sales_daily mart_versions mart_lineage mart_runs mart_checks _replication _replication_tables
@@ -44,13 +44,14 @@ mart_user_activity
 {{- end }}
 
 {{/*
-The commands of common.databaseStart that write the statements for mysqld's init-file, one a line: they settle the
-dashboard's role at each start, before the server listens, so that a volume of an earlier version gets it as well. Rights
-on a table that is not there are granted together with CREATE alone, which is taken back. They use mysql.quoting.
+The commands of common.databaseStart that write mysqld's init-file, which has one statement per line. At each start,
+before the server listens, its statements create or correct the dashboard's role, so that a volume of an earlier version
+gets it too. MySQL grants rights on a missing table only together with CREATE, which is revoked again. The commands use
+mysql.quoting.
 */}}
 {{- define "mysql.prepareDashboard" -}}
 [ "$(text dashboard/MYSQL_USER)" != "$(text shop/MYSQL_USER)" ] || refuse "the Secrets mysql-dashboard and mysql-client" \
-  "name the same user, and the dashboard's loses every right but to read: name another one in mysql-dashboard."
+  "name the same user, but the dashboard's user may only read: name another one in mysql-dashboard."
 grant() {
   table=$(name shop/MYSQL_DATABASE).$2
   echo "GRANT $1, CREATE ON $table TO $role;"
@@ -67,7 +68,7 @@ dashboard_role() {
 (umask 077; dashboard_role > /tmp/dashboard.sql)
 {{- end }}
 
-{{/* The lines of my.cnf that the values ask for. A blank value makes a line of the name alone. */}}
+{{/* The lines of my.cnf from the values. A blank value makes a line with only the name. */}}
 {{- define "mysql.settings" -}}
 {{- $ours := "the chart's start script sets it" -}}
 {{- $refused := dict "datadir" $ours "init_file" $ours "init-file" $ours -}}
@@ -78,7 +79,7 @@ dashboard_role() {
 {{- $place := print "config." $name }}
 {{- $text := include "common.scalar" (list $place $value) }}
 {{- if kindIs "bool" $value }}
-{{- /* YAML reads ON as true, which not every setting of MySQL's takes. */}}
+{{- /* YAML reads ON as true, which not every setting of MySQL accepts. */}}
 {{- $text = $value | ternary "ON" "OFF" }}
 {{- end }}
 {{- if gt (len $text) 2000 }}
@@ -88,12 +89,12 @@ dashboard_role() {
 {{- end }}
 {{- end }}
 
-{{/* A text as it stands between quotes in my.cnf. */}}
+{{/* A text, escaped for a quoted value in my.cnf. */}}
 {{- define "mysql.escaped" -}}
 {{- . | replace "\\" "\\\\" | replace "\"" "\\\"" | replace "\n" "\\n" | replace "\r" "\\r" | replace "\t" "\\t" -}}
 {{- end }}
 
-{{/* Refuse names that the first start could not give to the user and the database that it makes. */}}
+{{/* Refuse names that the first start could not give to the user and the database that it creates. */}}
 {{- define "mysql.requireNames" -}}
 {{- $users := list "root" "mysql.sys" "mysql.session" "mysql.infoschema" "event_scheduler" -}}
 {{- $databases := list "mysql" "sys" "information_schema" "performance_schema" -}}
@@ -103,7 +104,7 @@ dashboard_role() {
 {{- fail (printf "%s is %s, a name that MySQL reserves: choose another name" $name $user) -}}
 {{- end -}}
 {{- if not (regexMatch "^[^\\x00-\\x1f\\x7f]{1,32}$" $user) -}}
-{{- fail (printf "%s is no valid name in MySQL: use at most 32 characters, and no control characters" $name) -}}
+{{- fail (printf "%s is not a valid name in MySQL: use at most 32 characters, and no control characters" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if eq .user .dashboard.user -}}
@@ -113,7 +114,7 @@ dashboard_role() {
 {{- fail (printf "auth.database is %s, a name that MySQL reserves: choose another name" .database) -}}
 {{- end -}}
 {{- if or (regexMatch "[\\x00-\\x1f\\x7f/\\\\]| $" .database) (not (regexMatch "^.{1,64}$" .database)) -}}
-{{- fail "auth.database is no valid name in MySQL: use at most 64 characters, no slash, backslash or control character, and no blank at the end" -}}
+{{- fail "auth.database is not a valid name in MySQL: use at most 64 characters, no slash, backslash or control character, and no space at the end" -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

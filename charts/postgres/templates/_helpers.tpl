@@ -1,12 +1,12 @@
 {{/*
-Where the server's settings are: beside the volume, so that those of the chart also count for data of an earlier
-version, whose own pg_hba.conf lets in everyone without a password.
+The server's settings are outside the volume, so that the chart's settings also apply to data of an earlier version,
+whose own pg_hba.conf lets in everyone without a password.
 */}}
 {{- define "postgres.options" -}}
 -c config_file=/etc/postgresql/postgresql.conf -c hba_file=/etc/postgresql/pg_hba.conf
 {{- end }}
 
-{{/* The commands of common.databaseStart that make an empty database, its roles and theirs. */}}
+{{/* The commands of common.databaseStart that create an empty database, the roles and their databases. */}}
 {{- define "postgres.initialize" -}}
 initdb --pgdata="$unfinished" --username=postgres --pwfile=/run/secrets/admin/PGPASSWORD --auth=scram-sha-256 \
   --encoding=UTF8 --data-checksums
@@ -17,19 +17,20 @@ pg_ctl --pgdata="$unfinished" --wait --mode=fast stop
 {{- end }}
 
 {{/*
-The commands of common.databaseStart that settle the dashboard's role at each start, before the server listens, so that
-a volume of an earlier version gets it as well: by the statements of apps/dashboard/src/martline/dashboard/tables.py,
-with which tests/charts/test_database_start.py compares what they make. The server's single-user mode takes a statement
-a line, and no password of the superuser's. Data that are being restored, or follow another server, are left to
-the server. The shop does not need that role: where it can't be made, the log says so, and the server starts.
+The commands of common.databaseStart that create or correct the dashboard's role at each start, before the server
+listens, so that a volume of an earlier version gets it too. The statements are those of
+apps/dashboard/src/martline/dashboard/tables.py; tests/charts/test_database_start.py compares the two. The server's
+single-user mode reads one statement per line, and needs no password of the superuser. Data that is being restored or
+that follows another server is not changed. The shop does not need the role: if it can't be created, the log says so,
+and the server starts.
 */}}
 {{- define "postgres.prepareDashboard" -}}
 text() { value=$(cat "/run/secrets/$1"); value=${value//\\/\\\\}; value=${value//$'\n'/\\n}; echo "E'${value//\'/\'\'}'"; }
 name() { value=$(cat "/run/secrets/$1"); echo "\"${value//\"/\"\"}\""; }
 role=$(name dashboard/PGUSER)
 for other in "$(name shop/PGUSER)" "$(name airflow/PGUSER)" '"postgres"'; do
-  [ "$role" != "$other" ] || refuse "the Secret postgres-dashboard names the role ${role//\"/}, which is another" \
-    "account's, and the dashboard's loses every right but to look: name another one there."
+  [ "$role" != "$other" ] || refuse "the Secret postgres-dashboard names the role ${role//\"/}, which another account" \
+    "uses, but the dashboard's role may only read: name another role there."
 done
 dashboard_role() {
   there="SELECT FROM pg_roles WHERE rolname = $(text dashboard/PGUSER)"
@@ -50,7 +51,7 @@ fi
 rm /tmp/dashboard.sql
 {{- end }}
 
-{{/* The lines of postgresql.conf that the values ask for. */}}
+{{/* The lines of postgresql.conf from the values. */}}
 {{- define "postgres.settings" -}}
 {{- $start := "the chart's start script sets it" -}}
 {{- $refused := dict "config_file" $start "data_directory" $start "hba_file" $start "include" $start "include_dir" $start "include_if_exists" $start -}}
@@ -62,12 +63,12 @@ rm /tmp/dashboard.sql
 {{- end }}
 {{- end }}
 
-{{/* A text as it stands between quotes in postgresql.conf. */}}
+{{/* A text, escaped for a quoted value in postgresql.conf. */}}
 {{- define "postgres.escaped" -}}
 {{- . | replace "\\" "\\\\" | replace "'" "''" | replace "\n" "\\n" | replace "\r" "\\r" -}}
 {{- end }}
 
-{{/* Refuse names that the first start could not give to the roles and databases that it makes. */}}
+{{/* Refuse names that the first start could not give to the roles and databases that it creates. */}}
 {{- define "postgres.requireNames" -}}
 {{- range $account := list "shop" "airflow" "dashboard" -}}
 {{- range $kind, $name := get $.Values.auth $account -}}
@@ -77,7 +78,7 @@ rm /tmp/dashboard.sql
 {{- fail (printf "%s is %s, a name that PostgreSQL reserves: choose another name" $place $name) -}}
 {{- end -}}
 {{- if or (gt (len $name) 63) (regexMatch "[\\x00-\\x1f\\x7f]" $name) -}}
-{{- fail (printf "%s is no valid name in PostgreSQL: use at most 63 bytes, and no control characters" $place) -}}
+{{- fail (printf "%s is not a valid name in PostgreSQL: use at most 63 bytes, and no control characters" $place) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -87,6 +88,6 @@ rm /tmp/dashboard.sql
 {{- end -}}
 {{- end -}}
 {{- if has .Values.auth.dashboard.user (list .Values.auth.shop.user .Values.auth.airflow.user) -}}
-{{- fail "auth.dashboard.user is another account's too: the dashboard's may look alone, so choose another" -}}
+{{- fail "auth.dashboard.user is also the name of another account, but the dashboard's role may only read: choose another name" -}}
 {{- end -}}
 {{- end }}

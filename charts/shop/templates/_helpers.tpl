@@ -1,4 +1,4 @@
-{{/* Something if KEDA sees to the number of consumers. */}}
+{{/* A text if KEDA sets the number of consumers, or else nothing. */}}
 {{- define "shop.scaled" -}}
 {{- if and (gt (int .Values.autoscaling.maxReplicas) 0) (.Capabilities.APIVersions.Has "keda.sh/v1alpha1") }}yes{{ end -}}
 {{- end }}

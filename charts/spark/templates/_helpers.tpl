@@ -1,7 +1,7 @@
-{{/* Whether there are a master and workers: text, or none. */}}
+{{/* A text if there are a master and workers, or else nothing. */}}
 {{- define "spark.standalone" -}}{{ if eq .Values.mode "standalone" }}true{{ end }}{{- end }}
 
-{{/* What drivers, executors, the master and the workers read; /etc/spark in each. */}}
+{{/* The configuration that drivers, executors, the master and the workers read in /etc/spark. */}}
 {{- define "spark.confVolume" -}}
 - name: spark-conf
   projected:
@@ -37,7 +37,7 @@ env:
         key: _SPARK_AUTH_SECRET
 {{- end }}
 
-{{/* The ports of drivers and executors: fixed, so that NetworkPolicies can name them, 16 for each kind. */}}
+{{/* The ports of drivers and executors. They are fixed, so that NetworkPolicies can name them; each kind has 16. */}}
 {{- define "spark.driverPort" -}}7100{{- end }}
 {{- define "spark.blockManagerPort" -}}7116{{- end }}
 {{- define "spark.lastPort" -}}7131{{- end }}

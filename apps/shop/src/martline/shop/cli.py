@@ -16,7 +16,7 @@ from martline.shop.source import connect, create_tables, require_tables
 if TYPE_CHECKING:
     from martline.shop.generation.request import Request
 
-# Products of a row's number and of weights stay below 2^63.
+# With this limit, the product of a row's number and a weight stays below 2^63.
 COUNT = click.IntRange(min=0, max=2**31 - 1)
 RATE = click.FloatRange(min=0, min_open=True)
 FOLDER = click.Path(path_type=Path)

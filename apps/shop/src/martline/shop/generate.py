@@ -58,7 +58,7 @@ def _next_seed(connection: psycopg.Connection) -> int:
 
 @dataclass(frozen=True)
 class _Known:
-    """What the database has of a batch."""
+    """The part of a batch that is already in the database."""
 
     plan: Plan | None
     tables: Sequence[str]
@@ -78,7 +78,7 @@ class _Known:
         if plan is None:
             return cls(None, TABLES)  # stored by an earlier version, which added all tables
         known = Plan.from_json(plan)
-        # It keeps its last day, because the same batch may be requested again on another day.
+        # The batch keeps its last day, because it may be requested again on another day.
         kept = {"locale": known.locale, "dirty": known.dirty}
         for name, found in kept.items():
             if (asked := getattr(request, name)) and asked != found:
@@ -218,7 +218,7 @@ class _Batch:
 
 @contextmanager
 def _in_a_sentence(table: str) -> Iterator[None]:
-    """Turn what the table's constraints refuse into a :class:`Failure`."""
+    """Turn violations of the table's constraints into a :class:`Failure`."""
     try:
         yield
     except psycopg.errors.ForeignKeyViolation as error:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
 MOST_AT_ONCE = 1000
-"""Changes in one transaction."""
+"""The maximum number of changes in one transaction."""
 LONGEST_PAUSE_SECONDS = 15
 RECENT_ORDERS = 2000
 """How many of the last orders are searched for one whose status may change."""
@@ -52,7 +52,7 @@ STATES = """(VALUES
 
 
 def _one_of(table: str, key: str, parameter: str) -> str:
-    """A row of a table; the parameter says how far between the first and the last key it is."""
+    """SQL for one row of a table. The parameter, from 0 to 1, is its place between the first and last key."""
     return (
         f"SELECT * FROM {table} WHERE {key} >= (SELECT min({key})"
         f" + (%({parameter})s * (max({key}) - min({key})))::bigint FROM {table}) ORDER BY {key} LIMIT 1"

@@ -62,10 +62,11 @@ CREATE TABLE IF NOT EXISTS loyaltypoints (
     created_at timestamp NOT NULL
 );
 
--- Bookkeeping, in a schema of its own so that it is not taken for the shop's data.
+-- Bookkeeping, in a separate schema so that it is not mistaken for the shop's data.
 CREATE SCHEMA IF NOT EXISTS shop;
 
--- What a batch's rows follow from, and which of its tables are there; null in a batch of an earlier version.
+-- Each batch's plan, which determines its rows, and its tables that were added. Both are null in a batch of an earlier
+-- version.
 CREATE TABLE IF NOT EXISTS shop.generated_batches (
     seed   bigint PRIMARY KEY,
     sizes  jsonb NOT NULL,
@@ -73,7 +74,7 @@ CREATE TABLE IF NOT EXISTS shop.generated_batches (
     tables text[]
 );
 
--- Asked for first, as a change waits for a batch that is being generated.
+-- Checked first, because ALTER TABLE waits while a batch is being generated.
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_attribute
                    WHERE attrelid = 'shop.generated_batches'::regclass AND attname = 'plan') THEN
@@ -81,7 +82,7 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- How far a live shop has come.
+-- The number of the next change of each live shop.
 CREATE TABLE IF NOT EXISTS shop.live_changes (
     seed        bigint PRIMARY KEY,
     next_change bigint NOT NULL
@@ -98,10 +99,11 @@ CREATE TABLE IF NOT EXISTS shop.consumer_offsets (
     PRIMARY KEY (topic, partition)
 );
 
--- Kafka's own id of the topic: one that was deleted and made anew has another. Null: stored by an earlier version.
+-- Kafka's own id of the topic. A topic that is deleted and created again gets a new one. Null if an earlier version
+-- stored the offset.
 ALTER TABLE shop.consumer_offsets ADD COLUMN IF NOT EXISTS topic_id text;
 
--- One row: by it the consumers of this database know each other.
+-- One row: the id of the group that all consumers of this database share.
 CREATE TABLE IF NOT EXISTS shop.consumer_group (
     name text PRIMARY KEY DEFAULT left(gen_random_uuid()::text, 8)
 );
@@ -127,7 +129,8 @@ CREATE TABLE IF NOT EXISTS shop.dead_letters (
 );
 CREATE INDEX IF NOT EXISTS dead_letters_waiting ON shop.dead_letters (waits_until) WHERE waits_until IS NOT NULL;
 
--- The bytes of a dead letter's key, value and headers, in pieces that need little memory. None: null in Kafka.
+-- The bytes of a dead letter's key, value and headers, in pieces that need little memory. A part without pieces was
+-- null in Kafka.
 CREATE TABLE IF NOT EXISTS shop.dead_letter_pieces (
     dead_letter_id bigint REFERENCES shop.dead_letters ON DELETE CASCADE,
     part           text,
@@ -136,7 +139,7 @@ CREATE TABLE IF NOT EXISTS shop.dead_letter_pieces (
     PRIMARY KEY (dead_letter_id, part, piece)
 );
 
--- For whoever is let into this schema, as the dashboard's role is: how far events are stored, and how many are dead
--- letters. Of these neither the bytes nor the reasons, which may quote what a person has written.
+-- Roles with access to this schema, such as the dashboard's, may see how far events are stored and how many dead letters
+-- there are. They see neither the bytes nor the reasons of these, because both may contain what a person has written.
 GRANT SELECT ON shop.consumer_offsets TO PUBLIC;
 GRANT SELECT (topic, put_aside_at, waits_until) ON shop.dead_letters TO PUBLIC;

@@ -1,4 +1,4 @@
-"""One piece of work that runs beside the caller's own."""
+"""Runs one function in the background."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Background(Generic[T]):
         self._thread.start()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it has ended; wait at most this long for it."""
+        """Wait at most this long for the function, and return whether it has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 

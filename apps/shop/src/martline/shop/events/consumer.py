@@ -105,7 +105,7 @@ class Consumer:
                 session.run(group, self._topics.kinds, stop, self._goal, self._count)
 
     def _bear(self, error: Exception, pause: float) -> None:
-        """Log why it pauses, or raise the error if it will not pass."""
+        """Log the error and the pause, or raise the error if waiting will not help."""
         cause = cause_of(error)
         away = time.monotonic() - self._went_on
         if cause is None or (self._options.until_caught_up and away > AWAY_SECONDS):

@@ -50,7 +50,7 @@ class DeadLetter:
     waits_until: datetime | None
 
     def as_result(self) -> dict[str, Any]:
-        """For people and programs."""
+        """The letter as JSON, for people and programs."""
         return {
             "id": self.id,
             "topic": self.topic,
@@ -69,7 +69,7 @@ class DeadLetter:
 def put_aside(
     connection: psycopg.Connection, rejected: Sequence[Rejected], identities: dict[str, str], patience: float
 ) -> None:
-    """Store messages, in the caller's transaction; those that wait may do so for ``patience`` seconds."""
+    """Store messages, in the caller's transaction. Those that wait do so for ``patience`` seconds at most."""
     for one in rejected:
         message = one.message
         row = connection.execute(
@@ -120,7 +120,7 @@ def list_letters(
 
 
 def count_letters(connection: psycopg.Connection) -> int:
-    """How many there are."""
+    """How many dead letters there are."""
     row = connection.execute("SELECT count(*) FROM shop.dead_letters").fetchone()
     return int(row[0]) if row else 0
 

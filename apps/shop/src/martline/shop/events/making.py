@@ -18,12 +18,12 @@ from martline.shop.generation.pool_files import read_pools
 USERS_OF_A_SEED = 2**24
 """How many user ids each seed has."""
 SMALL_SEEDS = 2**28
-"""Smaller seeds have their own ids; larger seeds share the same number of ids, by their hash."""
+"""Smaller seeds have ids of their own. Larger seeds share the remaining ids, by their hash."""
 LARGE_SEEDS = SMALL_SEEDS - FIRST_SENT_USER // USERS_OF_A_SEED
 LOYALTY = (b"Gold", b"Silver", b"Bronze")
 
 Maker = Callable[[range], Iterator[tuple[bytes, bytes]]]
-"""Makes the keys and the JSON of events from their numbers. They occur at the time of the call."""
+"""Makes the keys and the JSON of events from their numbers. The events occur at the time of the call."""
 
 
 def user_maker(seed: int) -> Maker:

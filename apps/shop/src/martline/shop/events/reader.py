@@ -30,15 +30,15 @@ LOOK_AGAIN = {
 }
 UNREADABLE = {KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG, KafkaError._INVALID_TYPE}
 SETTINGS: dict[str, str | int | float | bool] = {
-    # The offsets are in PostgreSQL. Kafka's group is told them once a second and at the end.
+    # The offsets are in PostgreSQL. They are committed to Kafka's group too, once a second and at the end.
     "enable.auto.offset.store": False,
     "enable.auto.commit": True,
     "auto.commit.interval.ms": 1000,
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
-    # The end of a partition also counts what is not a message: markers of transactions, and aborted messages.
+    # Reports the end of a partition even behind offsets without a message: transaction markers, aborted messages.
     "enable.partition.eof": True,
-    # The same partition numbers of each topic, so that one consumer gets a user's registration and reviews.
+    # Gives a consumer the same partition numbers of each topic, and so a user's registration and reviews.
     "partition.assignment.strategy": "range",
     # The brokers' minimum, after which another consumer takes over the partitions of a killed one.
     "session.timeout.ms": 6000,
@@ -49,7 +49,7 @@ SETTINGS: dict[str, str | int | float | bool] = {
     # This limits the memory for what is read ahead.
     "queued.max.messages.kbytes": 16 * 1024,
     "queued.min.messages": 20_000,
-    # Otherwise the client waits a whole second before it asks for more, once that much is read ahead.
+    # Otherwise the client, once it has read that much ahead, waits a whole second before it asks for more.
     "fetch.queue.backoff.ms": 5,
 }
 
@@ -176,14 +176,14 @@ class Reader:
     def _assigned(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             self._assignments += 1
-            self._settle()  # nobody else may use the connection to PostgreSQL meanwhile
+            self._settle()  # so that nothing else uses the connection to PostgreSQL meanwhile
             self._positions = self._start_at([(part.topic, part.partition) for part in partitions], self._edges)
             self._assign(self._positions)
             held = ", ".join(f"{topic} {number}" for topic, number in sorted(self._positions))
             log.info("reading %s", held or "nothing: other consumers have all partitions")
         except KafkaException as error:
             self._failure = unreachable(error)
-        except Exception as error:  # an error raised in librdkafka's callback reaches nobody
+        except Exception as error:  # librdkafka loses errors that its callbacks raise
             self._failure = error
 
     def _assign(self, positions: Mapping[Partition, int]) -> None:

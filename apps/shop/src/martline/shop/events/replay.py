@@ -1,4 +1,4 @@
-"""Tries dead letters again: those that are stored leave the list, the others get the new reason."""
+"""Tries dead letters again. Those that are stored leave the list, and the others get the new reason."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from martline.shop.events.schema import MAX_EVENT_BYTES, Event, too_long
 from martline.shop.events.store import store_rows
 
 AT_ONCE = 200
-"""Letters in a transaction."""
+"""The maximum number of letters in one transaction."""
 
 
 @dataclass
@@ -25,14 +25,14 @@ class Replayed:
     """The letters that failed again, with the reasons."""
 
     def add(self, other: "Replayed") -> None:
-        """Add up."""
+        """Add the counts and failures of ``other``."""
         self.stored += other.stored
         self.repeated += other.repeated
         self.failed += other.failed
 
     @property
     def tried(self) -> int:
-        """All of them."""
+        """How many letters were tried."""
         return self.stored + self.repeated + len(self.failed)
 
 
@@ -61,7 +61,7 @@ def try_again(
     for letter in letters:
         if letter.topic not in kinds:
             outcome.failed.append(
-                (letter, f"{letter.topic} is no topic of events: set KAFKA_TOPIC_PREFIX to its own")
+                (letter, f"{letter.topic} is not a topic of events: set KAFKA_TOPIC_PREFIX to its prefix")
             )
             continue
         if (letter.value_bytes or 0) > MAX_EVENT_BYTES:

@@ -28,9 +28,9 @@ UNKNOWN = {
 """A broker that has just started reports this for every topic, and then the client gives up queued messages."""
 SETTINGS: dict[str, str | int | float | bool] = {
     "acks": "all",
-    # A message that is sent again after a lost answer is stored once, and the order stays.
+    # A message that is sent again after a lost answer is stored once, and the order is kept.
     "enable.idempotence": True,
-    # The maximum: until then, a broker that does not know a topic is not believed.
+    # The maximum. Until then, the client does not believe a broker that says it does not know a topic.
     "topic.metadata.propagation.max.ms": 3_600_000,
     "linger.ms": 5,
     "compression.type": "lz4",

@@ -22,7 +22,7 @@ def client_settings() -> dict[str, str | int | float | bool]:
 
 
 def bootstrap_servers() -> str:
-    """``KAFKA_BOOTSTRAP_SERVERS``, a list of host:port with commas between."""
+    """``KAFKA_BOOTSTRAP_SERVERS``, a comma-separated list of host:port."""
     servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if not servers:
         raise WrongSettings("KAFKA_BOOTSTRAP_SERVERS is not set: set it to the brokers' host:port")
@@ -41,7 +41,7 @@ def group_name(database: str) -> str:
 
 
 def topic_partitions() -> int:
-    """``KAFKA_TOPIC_PARTITIONS``: the partitions of topics that are created."""
+    """``KAFKA_TOPIC_PARTITIONS``: the number of partitions of topics that are created."""
     text = os.environ.get("KAFKA_TOPIC_PARTITIONS") or "3"
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 10_000):
         raise WrongSettings(f"KAFKA_TOPIC_PARTITIONS is {text!r}: set it to a number from 1 to 10000")

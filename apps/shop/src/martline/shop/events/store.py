@@ -1,4 +1,4 @@
-"""Rows of events into the tables, each event once, in the caller's transaction.
+"""Stores the rows of events in their tables, each event once, in the caller's transaction.
 
 Most batches contain only new events that fit, so all events are copied straight into the tables. If PostgreSQL
 refuses that, queries for the whole batch sift out the events that are repeated or do not fit, and the rest is
@@ -31,7 +31,7 @@ class Stored:
     rejected: list[Rejected] = field(default_factory=list)
 
     def add(self, other: "Stored") -> None:
-        """Add up."""
+        """Add the counts and rejected messages of ``other``."""
         self.stored += other.stored
         self.repeated += other.repeated
         self.rejected += other.rejected
@@ -85,7 +85,7 @@ def _store_by_halves(connection: psycopg.Connection, target: Target, rows: Rows)
 
 
 def _sift(connection: psycopg.Connection, rows: Rows) -> tuple[Stored, Rows]:
-    """The events that need nothing more, and those that fit."""
+    """The outcome for events that are repeated or do not fit, and the rows of the others."""
     outcome, fitting = Stored(), []
     for place, misfit in enumerate(misfits(connection, rows)):
         if misfit is None:

@@ -153,4 +153,4 @@ PASSING = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.INVALID_REPLICATION_FACTOR,
 }
-"""Codes of passing errors. A cluster that has just started has too few brokers for a topic for a while."""
+"""Codes of passing errors. The last one occurs while too few brokers of a new cluster have started."""

@@ -1,1 +1,1 @@
-"""The generated shop: each cell follows from the batch's plan, the table, the column and the row's number."""
+"""The generated shop. Each value depends only on the batch's plan, the table, the column and the row's number."""

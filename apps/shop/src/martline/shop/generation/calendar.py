@@ -1,4 +1,4 @@
-"""When things happen: moments in ascending order, by the weight of each hour."""
+"""Gives rows their moments, in ascending order and in proportion to the weight of each hour."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -9,8 +9,8 @@ from martline.shop.generation.numbers import Integers, Rows
 
 HOUR, DAY = 3600, 86400
 TOTAL = 2**31
-"""The sum of all hours' weights, about: a product with a row's number stays below 2 to the power of 63."""
-# From Monday, from January and from midnight: evenings, week-ends and the weeks before New Year sell most.
+"""The approximate sum of the hours' weights. Its product with a row's number stays below 2^63."""
+# Weights from Monday, January and midnight on. Sales are highest in the evening, at weekends and before New Year.
 OF_WEEKDAY = (95, 92, 94, 100, 118, 126, 108)
 OF_MONTH = (88, 84, 94, 92, 96, 94, 89, 93, 100, 106, 136, 152)
 OF_HOUR = (30, 18, 11, 8, 7, 10, 20, 38, 55, 68, 78, 84, 88, 86, 84, 85, 88, 94, 104, 116, 124, 118, 92, 58)
@@ -18,7 +18,7 @@ EVEN = (1,)
 
 
 class Calendar:
-    """Spreads any number of rows over the days, in the order of their numbers. Moments are seconds since 1970."""
+    """Spreads rows over the days in the order of their numbers. Moments are seconds since 1970."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Calendar:
         self.total = int(self._starts[-1])
 
     def moments(self, rows: Rows, count: int, jitter: Integers) -> Integers:
-        """The moment of each row of ``count``; the jitter is below ``total``. Row 0 happens at the very first."""
+        """The moments of some of ``count`` rows. The jitter is below ``total``; row 0 gets the first moment."""
         positions = (rows * self.total + np.where(rows == 0, 0, jitter)) // count
         hours = np.searchsorted(self._starts, positions, side="right") - 1
         within = (positions - self._starts[hours]) * HOUR // self._weights[hours]
@@ -51,7 +51,7 @@ class Calendar:
         return moments
 
     def rows_until(self, moments: Integers, count: int) -> Integers:
-        """How many of ``count`` rows have surely happened at each moment: at least the first one."""
+        """How many of ``count`` rows have happened by each moment, whatever their jitter was; at least 1."""
         seconds = np.clip(moments - self.first, 0, self.end - self.first - 1)
         hours = seconds // HOUR
         positions = self._starts[hours] + (seconds - hours * HOUR) * self._weights[hours] // HOUR
@@ -60,13 +60,13 @@ class Calendar:
 
 
 def orders_calendar(until: date, years: int) -> Calendar:
-    """Orders treble over the years, with a weekly, a daily and a yearly season; ``until`` is the last day."""
+    """The calendar of orders. They treble over the years, with daily, weekly and yearly seasons."""
     days = 365 * years
     growth = [1000 + 2000 * day // days for day in range(days)]
     return Calendar(until - timedelta(days - 1), growth, OF_WEEKDAY, OF_MONTH, OF_HOUR)
 
 
 def arrivals_calendar(until: date, years: int) -> Calendar:
-    """Users and products come: half in the year before the first order, and the rest evenly until ``until``."""
+    """The calendar of new users and products: half come in the year before the first order, the rest evenly."""
     days = 365 * years
     return Calendar(until - timedelta(days + 365 - 1), [years] * 365 + [1] * days, of_hour=OF_HOUR)

@@ -1,8 +1,8 @@
-"""The categories: a tree three deep, in each language, with the usual price of what is in its leaves."""
+"""The product categories: a tree of three levels in each language, with a median price for each leaf."""
 
 from dataclasses import dataclass
 
-# Category, its median price in the currency's units, the same category in Russian and what one piece is called.
+# The name, the median price, the name in Russian, and what one piece is called in both languages.
 _Leaf = tuple[str, int, str, str, str]
 _TREE: dict[tuple[str, str], dict[tuple[str, str], tuple[_Leaf, ...]]] = {
     ("Electronics", "Электроника"): {
@@ -75,12 +75,12 @@ _TREE: dict[tuple[str, str], dict[tuple[str, str], tuple[_Leaf, ...]]] = {
     },
 }
 USUAL_PRICE = 50
-"""Of a product in a category of another origin."""
+"""The median price in a category that is not in this tree."""
 
 
 @dataclass(frozen=True)
 class Category:
-    """A category; its parent is the number of another, counted from 0. ``piece`` names a product of a leaf."""
+    """A category. ``parent`` is the number of another one, counted from 0; ``piece`` names a leaf's products."""
 
     name: str
     parent: int | None
@@ -105,7 +105,7 @@ def categories(language: str) -> list[Category]:
 
 
 def leaf_by_name(name: str) -> Category:
-    """What is sold in a category of this name, in either language."""
+    """The leaf with this name in either language, or a new one if the tree has none."""
     for language in ("en", "ru"):
         for category in categories(language):
             if category.piece and category.name == name:

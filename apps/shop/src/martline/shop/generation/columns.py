@@ -1,4 +1,4 @@
-"""Arrow's columns of what NumPy has computed."""
+"""Turns NumPy's arrays into Arrow's columns."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -11,36 +11,36 @@ from numpy.typing import NDArray
 from martline.shop.generation.numbers import Integers
 
 Column: TypeAlias = Any
-"""A ``pyarrow.Array``: Arrow comes without types."""
+"""A ``pyarrow.Array``, for which PyArrow has no type annotations."""
 PRICE = pa.decimal128(10, 2)
 AMOUNT = pa.decimal128(12, 2)
 
 
 def money(cents: Integers, kind: pa.DataType = AMOUNT) -> Column:
-    """Exact decimals of cents."""
-    # A decimal of 128 bits is two words, the lower one first; cents are never negative, so the other is 0.
+    """Cents as exact decimals."""
+    # A 128-bit decimal is two words, the low one first. Cents are never negative, so the high word is 0.
     words = np.zeros((len(cents), 2), dtype="<i8")
     words[:, 0] = cents
     return pa.Array.from_buffers(kind, len(cents), [None, pa.py_buffer(words)])
 
 
 def moments(seconds: Integers, missing: NDArray[np.bool_] | None = None) -> Column:
-    """Timestamps without a time zone, null where they are missing."""
+    """Timestamps without a time zone, null where ``missing`` is true."""
     return pa.array(seconds, mask=missing).view(pa.timestamp("s"))
 
 
 def chosen(pool: Sequence[str] | Column, numbers: Integers) -> Column:
-    """Strings of a pool by their numbers."""
+    """The strings of a pool that have these numbers."""
     strings = pool if isinstance(pool, pa.Array) else pa.array(pool, pa.string())
     return strings.take(pa.array(numbers))
 
 
 def joined(*parts: Column | str, separator: str = "") -> Column:
-    """Strings put together row by row; what is not a string is written as one."""
+    """The parts concatenated row by row; columns of other types are converted to strings."""
     strings = [part if isinstance(part, str) else pc.cast(part, pa.string()) for part in parts]
     return pc.binary_join_element_wise(*strings, separator)
 
 
 def whole(numbers: Integers, kind: pa.DataType | None = None) -> Column:
-    """Whole numbers, of 64 bits unless said."""
+    """Integers, of 64 bits by default."""
     return pa.array(numbers, kind or pa.int64())

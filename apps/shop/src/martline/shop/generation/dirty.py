@@ -1,4 +1,4 @@
-"""Rows with known defects, for trying checks on: so many of each kind, after the batch's own rows."""
+"""Rows with known defects, for testing checks: the same number of each kind, after the batch's own rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from martline.shop.generation.shop import Shop
 Row = dict[str, Any]
 CENTURY = timedelta(days=36_525)
 NOBODY = 10**9
-"""How far beyond the last id an orphan's parent would be."""
+"""How far beyond the last id the missing parent of an orphan is."""
 
 
 @dataclass(frozen=True)
 class Defects:
-    """The rows of one kind of defect, whose ids follow each other, and the sound rows that belong to them."""
+    """The rows of one kind of defect, with consecutive ids, and the order details that belong to them."""
 
     kind: str
     table: str
@@ -29,17 +29,17 @@ class Defects:
     details: list[Row]
 
     def as_result(self) -> dict[str, Any]:
-        """Where they are."""
+        """Where the rows are, as JSON."""
         return {"table": self.table, "first_id": self.rows[0][KEYS[self.table]], "rows": len(self.rows)}
 
 
 def defects(shop: Shop, count: int, *, forbidden: bool) -> list[Defects]:
-    """``count`` rows of each kind; ``forbidden`` adds the kinds that PostgreSQL's constraints do not let in."""
+    """``count`` rows of each kind; ``forbidden`` adds the kinds that PostgreSQL's constraints refuse."""
     return _Dirt(shop, count).make(forbidden=forbidden) if count else []
 
 
 def extra_rows(count: int) -> dict[str, int]:
-    """How many ids the defects take that PostgreSQL lets in."""
+    """How many ids of each table are needed for the defects that PostgreSQL accepts."""
     return {
         "users": 2 * count,
         "products": count,
@@ -58,7 +58,7 @@ def rows_of(found: Sequence[Defects], table: str) -> Iterator[pa.RecordBatch]:
 
 
 def as_result(found: Sequence[Defects]) -> dict[str, Any]:
-    """Where they are, by their kinds, under ``defects``; nothing where there are none."""
+    """Where the defects are, by kind, under the key ``defects``; empty if there are none."""
     return {"defects": {kind.kind: kind.as_result() for kind in found}} if found else {}
 
 
@@ -122,14 +122,14 @@ class _Dirt:
         return self._next[table] - 1
 
     def _sound(self, table: str, number: int) -> Row:
-        """A row of the batch's own."""
+        """One of the batch's own rows, chosen at random."""
         numbers = np.array([number], dtype=np.int64)
         row = int(self._numbers.below(f"dirty {table}", numbers, self._shop.count(table))[0])
         rows: list[Row] = self._shop.rows(table, row, row + 1).to_pylist()
         return rows[0]
 
     def _duplicate_user(self, number: int) -> Row:
-        """The same person with the same address, in other letters, which the key takes for another."""
+        """The same person again. The unique key accepts the address, because its spelling differs."""
         user = self._sound("users", number)
         return {**user, "email": user["email"].upper().replace("@", f"+{number}@")}
 

@@ -1,4 +1,4 @@
-"""A batch as files, one for each table: the whole folder or none of it."""
+"""Writes a batch as files, one for each table. The folder appears only when it is complete."""
 
 import json
 import shutil
@@ -18,11 +18,11 @@ from martline.shop.generation.request import Request, require_parents
 from martline.shop.generation.schemas import SCHEMAS
 
 ROWS_OF_A_GROUP = 2**18
-"""Rows of Parquet that are read together."""
+"""Rows in a row group of a Parquet file."""
 
 
 class Form(Enum):
-    """What files are written."""
+    """The format of the files."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -31,7 +31,7 @@ class Form(Enum):
 def generate_files(request: Request, folder: Path, form: Form) -> dict[str, Any]:
     """Write a batch into a new or empty folder, with ids from 1.
 
-    Returns the number of rows by table, and where the defects are. ``defects.json`` contains the same.
+    Returns the number of rows by table, and where the defects are, which ``defects.json`` lists too.
     """
     plan = request.plan
     require_parents(plan.sizes)

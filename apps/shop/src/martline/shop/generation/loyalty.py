@@ -1,4 +1,4 @@
-"""The rows of ``loyaltypoints``: points for what was bought and kept, then gifts to any user."""
+"""The rows of ``loyaltypoints``: points for orders that were kept, then gifts to any user."""
 
 import numpy as np
 import pyarrow as pa
@@ -32,11 +32,11 @@ class Loyalty:
 
     @property
     def for_purchases(self) -> int:
-        """How many entries, the first ones, are for orders; each order has one at most."""
+        """How many entries are for orders. They come first, and each order has at most one."""
         return min(self.count, self._orders.totals.kept)
 
     def points(self, rows: Rows) -> tuple[Rows, Integers, Integers, Integers]:
-        """The users, the points, the numbers of the reasons and the moments."""
+        """For each entry: the user, the points, the number of the reason, and the moment."""
         split = int(np.searchsorted(rows, self.for_purchases))
         halves = (self._for_purchases(rows[:split]), self._gifts(rows[split:]))
         users, points, reasons, moments = (np.concatenate(columns) for columns in zip(*halves, strict=True))

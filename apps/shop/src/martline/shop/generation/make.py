@@ -1,4 +1,4 @@
-"""Making a plan's rows in other processes: the sums that rows depend on first, then any pieces of any table."""
+"""Makes a plan's rows in other processes: first the sums that rows depend on, then any range of any table."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -32,19 +32,19 @@ class Maker:
         self._set_index(Index.of(counted))
 
     def give_ids(self, plan: Plan) -> None:
-        """Go on with the same plan, whose ids have become known."""
+        """Continue with ``plan``, which is the same plan with its final ids."""
         index = self.shop.orders.known_index
         self.shop = Shop(plan)
         self._workers.each(_take_plan, plan)
         self._set_index(index)
 
     def as_csv(self, table: str, piece: int = PIECE) -> Iterator[tuple[int, bytes]]:
-        """Numbers of rows with these rows as CSV, in order."""
+        """The rows as CSV, in order and in pieces, each with its number of rows."""
         for (first, end), made in self._made(table, piece, _csv_rows):
             yield end - first, made
 
     def as_arrow(self, table: str, piece: int = PIECE) -> Iterator[pa.RecordBatch]:
-        """The rows in Arrow's form, in order."""
+        """The rows as Arrow's record batches, in order."""
         for _, made in self._made(table, piece, _arrow_rows):
             yield made
 
@@ -58,7 +58,7 @@ class Maker:
         return zip(ranges, self._workers.map(make, asked), strict=True)
 
     def _add_statuses(self) -> None:
-        """Let all know the users' statuses; each adds up the points of some of the entries."""
+        """Give all processes the users' statuses, after each has added up the points of some entries."""
         for _ in self._workers.map(_add_points, pieces(self.shop.loyalty.count)):
             pass
         statuses = loyalty_statuses(np.sum(self._workers.each(_take_points, None), axis=0))

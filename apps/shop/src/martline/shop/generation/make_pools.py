@@ -1,7 +1,7 @@
 """Make the pools of names and texts with Faker: `python -m martline.shop.generation.make_pools`.
 
-The pools are files of this package, so that what is generated does not depend on Faker's version, and no run
-waits for Faker. Run it again to renew them; the golden sums in the tests change with them.
+The pools are files in this package, so that generated rows do not depend on Faker's version, and no run waits for
+Faker. Run this again to renew them; the checksums in the tests change with them.
 """
 
 import json
@@ -42,13 +42,13 @@ OPENINGS = {
 
 
 def latin(word: str) -> str:
-    """The word as it is in an e-mail address: letters of ASCII alone."""
+    """The word as it is in an e-mail address: only ASCII letters and digits."""
     letters = (_LATIN.get(letter, letter) for letter in word.lower())
     return "".join(letter for letter in "".join(letters) if letter.isascii() and letter.isalnum())
 
 
 def distinct(make: Callable[[], str], count: int) -> list[str]:
-    """At most so many different ones, in the order in which they come."""
+    """At most ``count`` different results of ``make``, in the order in which they come."""
     found: dict[str, None] = {}
     for _ in range(count * 20):
         found[make()] = None
@@ -58,7 +58,7 @@ def distinct(make: Callable[[], str], count: int) -> list[str]:
 
 
 def pools(locale: str) -> dict[str, object]:
-    """The pools of a locale. A person's first and last name are both of men or both of women."""
+    """The pools of a locale. Men's and women's names are separate, so that first and last names match."""
     faker = Faker(locale)
     faker.seed_instance(SEED)
     men = [distinct(faker.first_name_male, NAMES), distinct(faker.last_name_male, NAMES)]

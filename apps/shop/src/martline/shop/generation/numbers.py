@@ -1,9 +1,9 @@
-"""Random numbers that are a function of seed, column and row: any row's are had without those before it.
+"""Random numbers that depend only on seed, column and row, so that any row can be made without those before it.
 
-The numbers are those of SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators",
-2014): the state of a row is ``key + row * GAMMA``, so it is reached in one step. What maps them to values are
-integers and operations that IEEE 754 rounds exactly (``+ - * /`` and the square root). Logarithms and powers come
-from the machine's own mathematical library, whose last bit differs between machines.
+The generator is SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014). The
+state of a row is ``key + row * GAMMA``, so it is reached in one step. Only integers and the operations that IEEE
+754 rounds exactly (``+ - * /`` and the square root) turn the numbers into values, because logarithms and powers
+come from the machine's own mathematical library, whose last bit differs between machines.
 """
 
 from hashlib import blake2b
@@ -21,7 +21,7 @@ Rows = NDArray[np.int64]
 
 
 def column_key(seed: int, column: str) -> np.uint64:
-    """Where the numbers of a column begin."""
+    """The state from which the numbers of a column begin."""
     digest = blake2b(f"{seed} {column}".encode(), digest_size=8).digest()
     return np.uint64(int.from_bytes(digest, "little"))
 
@@ -49,12 +49,12 @@ class Numbers:
         return bits
 
     def fraction(self, column: str, rows: Rows) -> NDArray[np.float64]:
-        """Numbers from 0 to below 1, multiples of 2 to the power of -52."""
-        # 52 bits, so that the product with a bound below 2 to the power of 52 is always below it.
+        """Numbers from 0 to below 1, in multiples of 2^-52."""
+        # With 52 bits, the product with a bound below 2^52 is always below that bound.
         fractions = (self.raw(column, rows) >> np.uint64(12)).astype(np.float64)
         fractions *= _UNIT
         return fractions
 
     def below(self, column: str, rows: Rows, bound: int | Integers) -> Integers:
-        """Integers from 0 to below the bound, which is below 2 to the power of 52."""
+        """Integers from 0 to below ``bound``, which must be below 2^52."""
         return (self.fraction(column, rows) * bound).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The rows of ``orders`` and ``orderdetails``, in the order of time."""
+"""The rows of ``orders`` and ``orderdetails``, in chronological order."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,38 +16,38 @@ from martline.shop.generation.users import Users
 
 STATUSES = ("Pending", "Processing", "Shipped", "Delivered", "Completed", "Returned", "Canceled", "Failed")
 PENDING, PROCESSING, SHIPPED, DELIVERED, COMPLETED, RETURNED, CANCELED, FAILED = range(len(STATUSES))
-# Of a hundred orders, so many are canceled, fail, are sent back.
+# Cumulative percentages of the orders that are canceled, that fail and that are returned.
 CANCELED_BELOW, FAILED_BELOW, RETURNED_BELOW = 9, 13, 19
 DELIVERY_AT_LEAST, DELIVERY_MORE = 20 * HOUR, 12 * DAY
 COMPLETED_AFTER, RETURNED_AFTER = 14 * DAY, 3 * DAY
 MOST_DETAILS = 5
-# Of a hundred orders and details, those with 1, 2, 3 … details and pieces.
+# Cumulative percentages of the orders with 1, 2, 3 … details, and of the details with 1, 2, 3 … pieces.
 DETAILS_BELOW = np.array([34, 60, 80, 92, 100])
 QUANTITY_BELOW = np.array([70, 88, 96, 100])
 BLOCK = 1024
-"""Orders whose details, deliveries and points are counted together."""
+"""How many orders the :class:`Index` counts together."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far orders are on the last day."""
+    """The state of orders at the end of the last day."""
 
     ordered: Integers
     status: Integers
     delivered: Integers
-    """When; it counts where ``is_delivered``."""
+    """The moments of delivery; valid only where ``is_delivered`` is true."""
     is_delivered: NDArray[np.bool_]
 
     @property
     def is_kept(self) -> NDArray[np.bool_]:
-        """Whether it was delivered and not sent back: these give points."""
+        """Whether the order was delivered and not returned. Only such orders give points."""
         kept: NDArray[np.bool_] = self.is_delivered & (self.status != RETURNED)
         return kept
 
 
 @dataclass(frozen=True)
 class Details:
-    """The details of orders as a table of ``MOST_DETAILS`` columns; ``there`` says which there are."""
+    """The details of orders, a row for each order and ``MOST_DETAILS`` columns; ``there`` marks those in use."""
 
     there: NDArray[np.bool_]
     products: Rows
@@ -64,18 +64,18 @@ class Details:
 
 @dataclass(frozen=True)
 class Totals:
-    """How many there are in all."""
+    """Counts over all orders."""
 
     details: int
     purchases: int
     """Details of delivered orders."""
     kept: int
-    """Orders that were delivered and not sent back."""
+    """Orders that were delivered and not returned."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """The same before each block of orders, and over all in the end; takes 24 bytes a block."""
+    """The same counts before each block of orders, and the totals at the end. Takes 24 bytes a block."""
 
     details: Integers
     purchases: Integers
@@ -83,7 +83,7 @@ class Index:
 
     @classmethod
     def of(cls, counted: Iterable[Integers]) -> "Index":
-        """Of what was counted block by block."""
+        """The index for the counts of the blocks, in order."""
         blocks = np.concatenate([np.zeros((1, 3), dtype=np.int64), *counted])
         return cls(*np.cumsum(blocks, axis=0).T)
 
@@ -102,17 +102,17 @@ class Orders:
 
     @property
     def end(self) -> int:
-        """The moment after the last one at which anything has happened."""
+        """The end of the last day. Everything happens before it."""
         return self._calendar.end
 
     def progress(self, rows: Rows) -> Progress:
-        """When they were made, and how far they are."""
+        """When the orders were made, and their state at the end of the last day."""
         jitter = self._numbers.below("orders.order_date", rows, self._calendar.total)
         ordered = self._calendar.moments(rows, self.count, jitter)
         slowness = self._numbers.fraction("orders.delivery_date", rows)
         taking = DELIVERY_AT_LEAST + (slowness * slowness * DELIVERY_MORE).astype(np.int64)
         delivered, age = ordered + taking, self.end - ordered
-        # The first order is as good as any: a shop of one order has something to review.
+        # The first order is always kept, so that even a shop with one order has a purchase to review.
         fate = np.where(rows == 0, 99, self._numbers.below("orders.status", rows, 100))
         delivered_ago = self.end - delivered
         status = np.select(
@@ -131,7 +131,7 @@ class Orders:
         return Progress(ordered, status, delivered, (status >= DELIVERED) & (status <= RETURNED))
 
     def details(self, rows: Rows, ordered: Integers) -> Details:
-        """What was bought."""
+        """The details of orders that were made at these moments."""
         among = self.products.there_at(ordered)
         counts = np.minimum(self._details_count(rows), among)
         products = np.empty((len(rows), MOST_DETAILS), dtype=np.int64)
@@ -145,7 +145,7 @@ class Orders:
         return Details(there, products, quantities, self.products.cents(products.ravel()).reshape(products.shape))
 
     def of_user(self, rows: Rows, ordered: Integers) -> Rows:
-        """Who made them."""
+        """The users who made the orders."""
         return self.users.choose("orders.user_id", rows, ordered)
 
     def columns(self, rows: Rows) -> dict[str, Column]:
@@ -162,7 +162,7 @@ class Orders:
         }
 
     def detail_columns(self, detail_rows: Rows) -> dict[str, Column]:
-        """The columns of ``orderdetails``, of rows that follow each other."""
+        """The columns of ``orderdetails``, for consecutive rows."""
         rows, skipped = self._blocks_with(self.known_index.details, detail_rows)
         details = self.details(rows, self.progress(rows).ordered)
         row, column = (found[skipped : skipped + len(detail_rows)] for found in np.nonzero(details.there))
@@ -177,7 +177,7 @@ class Orders:
         }
 
     def purchases(self, numbers: Rows) -> tuple[Rows, Rows, Integers]:
-        """Of delivered details by their numbers: the users, the products, and when they were delivered."""
+        """For purchases by their numbers: the users, the products, and the moments of delivery."""
         rows, skipped = self._blocks_with(self.known_index.purchases, numbers)
         progress = self.progress(rows)
         counts = np.where(progress.is_delivered, self.details_count(rows, progress.ordered), 0)
@@ -190,7 +190,7 @@ class Orders:
         return self.of_user(orders, ordered), products, progress.delivered[found]
 
     def kept(self, numbers: Rows) -> tuple[Rows, Integers, Integers]:
-        """Of kept orders by their numbers: the users, the totals in cents, and when they were delivered."""
+        """For kept orders by their numbers: the users, the totals in cents, and the moments of delivery."""
         rows, skipped = self._blocks_with(self.known_index.kept, numbers)
         progress = self.progress(rows)
         found = np.flatnonzero(progress.is_kept)[numbers - numbers[0] + skipped]
@@ -199,13 +199,13 @@ class Orders:
 
     @property
     def totals(self) -> Totals:
-        """What all orders hold together."""
+        """The counts over all orders."""
         index = self.known_index
         return Totals(int(index.details[-1]), int(index.purchases[-1]), int(index.kept[-1]))
 
     @property
     def known_index(self) -> Index:
-        """The index; it is made here where it was not given."""
+        """The index; computed here if it was not given."""
         if self.index is None:
             self.index = Index.of([self.count_blocks(0, self.blocks)] if self.count else [])
         return self.index
@@ -216,9 +216,10 @@ class Orders:
         return -(-self.count // BLOCK)
 
     def _blocks_with(self, sums: Integers, numbers: Integers) -> tuple[Rows, int]:
-        """The orders of the blocks that hold what is counted in ``sums``, by its numbers.
+        """The orders of the blocks in which the items with these numbers are.
 
-        And how much of it these blocks hold before the first number.
+        ``sums`` is the column of the index that counts these items. Also returns how many items the blocks have
+        before the first number.
         """
         first, last = int(numbers.min()), int(numbers.max())
         first_block = int(np.searchsorted(sums, first, side="right")) - 1
@@ -227,7 +228,7 @@ class Orders:
         return rows, first - int(sums[first_block])
 
     def count_blocks(self, first: int, end: int) -> Integers:
-        """Of the blocks from ``first`` to before ``end``: details, purchases and kept orders, a column each."""
+        """Columns of counts for the blocks from ``first`` to before ``end``: details, purchases, kept orders."""
         rows = np.arange(first * BLOCK, min(end * BLOCK, self.count), dtype=np.int64)
         progress = self.progress(rows)
         counts = self.details_count(rows, progress.ordered)
@@ -236,7 +237,7 @@ class Orders:
         return np.stack([np.add.reduceat(values, starts) for values in counted], axis=1)
 
     def details_count(self, rows: Rows, ordered: Integers) -> Integers:
-        """How many details they have."""
+        """How many details each order has."""
         return np.minimum(self._details_count(rows), self.products.there_at(ordered))
 
     def _details_count(self, rows: Rows) -> Integers:
@@ -245,7 +246,7 @@ class Orders:
 
 
 def _part_equals(products: Rows, there: NDArray[np.bool_], among: Integers) -> None:
-    """Let an order name a product once: one that it has already gives way to the next that it does not have."""
+    """Replace a product that an order already contains by the next product that it does not contain."""
     for number in range(1, MOST_DETAILS):
         orders = np.flatnonzero(there[:, number])
         while True:

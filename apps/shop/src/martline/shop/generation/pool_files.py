@@ -10,7 +10,7 @@ from typing import Any
 def read_pools(locale: str) -> dict[str, Any]:
     """The pools of a locale by their names, read once.
 
-    Those of people's names are a list for men and one for women.
+    A pool of people's names has one list for men and one for women.
     """
     folder = resources.files("martline.shop.generation").joinpath("pools")
     pools: dict[str, Any] = json.loads(folder.joinpath(f"{locale}.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Zipf's law: the row of rank r is chosen in proportion to 1 / r to the power of the exponent."""
+"""Zipf's law: the row with rank r is chosen with a probability proportional to 1 / r^exponent."""
 
 from enum import Enum
 from math import gcd
@@ -8,12 +8,12 @@ import numpy as np
 from martline.shop.generation.numbers import Integers, Numbers, Rows
 
 _SCALE = 2.0**40
-"""The weight of rank 1: the sum over all rows stays below 2 to the power of 52."""
+"""The weight of rank 1. With it, the sum over all rows stays below 2^52."""
 _MAKE_AT_ONCE = 2**18
 
 
 class Exponent(Enum):
-    """How steep the law is; the powers are those that square roots give exactly (see ``numbers``)."""
+    """The law's exponent. These powers need only square roots, which are rounded exactly (see ``numbers``)."""
 
     ONE = "1"
     THREE_QUARTERS = "3/4"
@@ -30,8 +30,8 @@ class Popularity:
 
     def __init__(self, numbers: Numbers, name: str, count: int, exponent: Exponent) -> None:
         self._numbers = numbers
-        # A step that shares no divisor with the count gives each row another rank; one near the golden section
-        # spreads the ranks evenly over the rows, so that those of any year have popular and unpopular ones.
+        # A step that is coprime to the count gives each row a different rank. A step near the golden ratio
+        # spreads the ranks evenly over the rows, so that each year has popular and unpopular rows.
         one = np.zeros(1, dtype=np.int64)
         shift = int(numbers.below(f"{name} shift", one, count)[0])
         step = max(1, count * 618_034 // 1_000_000)
@@ -45,6 +45,6 @@ class Popularity:
         np.cumsum(self.sums, out=self.sums)
 
     def choose(self, column: str, rows: Rows, among: Integers) -> Rows:
-        """For each row one of the first ``among``."""
+        """For each row, one of the first ``among`` rows to choose from."""
         positions = self._numbers.below(column, rows, self.sums[among])
         return np.searchsorted(self.sums, positions, side="right") - 1

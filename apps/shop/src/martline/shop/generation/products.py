@@ -15,7 +15,7 @@ from martline.shop.generation.popularity import Exponent, Popularity
 from martline.shop.generation.texts import texts
 
 PRICE_UNITS = {"en_US": 1, "ru_RU": 80}
-"""How many units of the locale's currency a unit of the catalogue's prices is."""
+"""How many units of the locale's currency one unit of the catalogue's prices is worth."""
 SPREAD = 0.5
 """The standard deviation of a price's logarithm within its category."""
 QUANTILES, PARTS = 4096, 10_000
@@ -25,10 +25,10 @@ MODELS = 1000
 
 
 def log_normal() -> Integers:
-    """The log-normal distribution of median 1 by its quantiles, in parts of 1 / ``PARTS``.
+    """The quantiles of the log-normal distribution with median 1, in units of 1 / ``PARTS``.
 
-    The machine's own logarithm and exponential may err in the 16th digit; no entry is so near to the middle
-    between two whole numbers that this would change it, which a test holds.
+    The machine's own logarithm and exponential may be wrong in the 16th digit. This changes no entry, because
+    none is that close to the middle between two integers, as a test checks.
     """
     normal = NormalDist(sigma=SPREAD)
     quantiles = ((number + 0.5) / QUANTILES for number in range(QUANTILES))
@@ -53,21 +53,21 @@ class Products:
         self._popularity: Popularity | None = None
 
     def cents(self, rows: Rows) -> Integers:
-        """Their prices: log-normal about what is usual in the category."""
+        """The prices in cents, log-normal around the median of the category."""
         quantiles = self._numbers.below("products.price", rows, QUANTILES)
         cents: Integers = self._usual_cents[self._leaf(rows)] * self._log_normal[quantiles] // PARTS
         return np.maximum(1, cents)
 
     def quality(self, rows: Rows) -> Integers:
-        """From 0 to ``QUALITIES`` - 1."""
+        """The quality of each product, from 0 to ``QUALITIES`` - 1."""
         return self._numbers.below("products.quality", rows, QUALITIES)
 
     def there_at(self, at: Integers) -> Integers:
-        """How many products there were to choose from."""
+        """How many products existed at each moment."""
         return self._calendar.rows_until(at, self.count)
 
     def choose(self, column: str, rows: Rows, among: Integers) -> Rows:
-        """For each row one of the first ``among`` products, by Zipf's law."""
+        """For each row, one of the first ``among`` products, chosen by Zipf's law."""
         if self._popularity is None:
             self._popularity = Popularity(self._numbers, "products", self.count, Exponent.ONE)
         return self._popularity.choose(column, rows, among)

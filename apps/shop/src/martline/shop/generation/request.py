@@ -34,7 +34,7 @@ class Request:
 
     @property
     def plan(self) -> Plan:
-        """What the rows follow from, where nothing else is there."""
+        """The plan for a database without rows."""
         locale = self.locale or "en_US"
         until = self.until or datetime.now(UTC).date()
         return Plan(self.seed, self.sizes, locale, until, leaves=own_leaves(locale), dirty=self.dirty)
@@ -48,6 +48,6 @@ class Request:
 
 
 def require_parents(sizes: Sizes) -> None:
-    """Raise :class:`Failure` if a batch by itself has rows without the rows that they need."""
+    """Raise :class:`Failure` if some rows of a batch need rows that it does not contain."""
     for table, need in sizes.lacking().items():
         raise Failure(f"{need}: generate some {table} with them")

@@ -1,4 +1,4 @@
-"""The rows of ``reviews``: by those who have bought the product, after its delivery."""
+"""The rows of ``reviews``, written by users who bought the product, after its delivery."""
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from martline.shop.generation.spread import parts, spread
 from martline.shop.generation.texts import texts
 
 WRITTEN_WITHIN = 30 * DAY
-# Of a hundred reviews of products of each quality, those below 2, 3, 4 and 5 stars.
+# For each quality of a product, the percentages of reviews with fewer than 2, 3, 4 and 5 stars.
 RATINGS_BELOW = np.array(
     [
         (40, 65, 82, 94),
@@ -28,7 +28,7 @@ RATINGS_BELOW = np.array(
 
 
 class Reviews:
-    """Reviews by their numbers: each purchase is reviewed once before any is a second time."""
+    """Reviews by their numbers. Every purchase is reviewed once before any is reviewed again."""
 
     def __init__(self, plan: Plan, orders: Orders) -> None:
         self.count = plan.sizes.reviews
@@ -55,7 +55,7 @@ class Reviews:
         }
 
     def _purchases(self, rows: Rows) -> tuple[Rows, Rows, Integers]:
-        """The users, the products and the moments of delivery of what is reviewed."""
+        """For each review, the user, the product and the moment of delivery of the purchase."""
         numbers = spread(rows, self.count, self._orders.totals.purchases)
         users, products, delivered = parts(numbers, self._orders.totals.purchases, self._orders.purchases)
         return users, products, delivered

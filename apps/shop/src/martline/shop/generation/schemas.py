@@ -1,4 +1,4 @@
-"""The tables' columns, in order; the source's tables in ``schema.sql`` have the same."""
+"""The columns of the tables, in order. The tables in ``schema.sql`` have the same columns."""
 
 import pyarrow as pa
 
@@ -65,4 +65,4 @@ SCHEMAS = {
     }.items()
 }
 KEYS = {table: schema.names[0] for table, schema in SCHEMAS.items()}
-"""Each table's primary key, made by a sequence."""
+"""Each table's primary key, whose values come from a sequence."""

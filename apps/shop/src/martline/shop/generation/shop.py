@@ -1,4 +1,4 @@
-"""The whole shop of a plan: any rows of any table."""
+"""The whole shop of a plan, which can make any rows of any table."""
 
 from collections.abc import Callable
 
@@ -31,7 +31,7 @@ class Shop:
         self.reviews = Reviews(plan, reviewed)
         self.loyalty = Loyalty(plan, self.users, self.orders)
         self.statuses: NDArray[np.uint8] | None = None
-        """The users' loyalty statuses; takes a byte for each."""
+        """The loyalty status of each user, in one byte each; None until it is known."""
 
     def count(self, table: str) -> int:
         """How many rows the table has."""
@@ -56,7 +56,7 @@ class Shop:
         return pa.RecordBatch.from_pydict(make[table](np.arange(first, end, dtype=np.int64)), SCHEMAS[table])
 
     def known_statuses(self) -> NDArray[np.uint8]:
-        """The statuses; they are computed here where they were not given."""
+        """The statuses; computed here if they were not given."""
         if self.statuses is None:
             sums = np.zeros(self.users.count, dtype=np.int64)
             for first, end in pieces(self.loyalty.count):

@@ -12,7 +12,7 @@ from martline.shop.generation.pool_files import read_pools
 
 
 class Texts:
-    """Pools, drawn from by number. Men's and women's names are in one pool each, men's first."""
+    """The pools, whose entries are chosen by number. A pool of names has the men's names before the women's."""
 
     def __init__(self, locale: str) -> None:
         pools = read_pools(locale)
@@ -38,12 +38,12 @@ def _joined_pools(pools: list[list[str]]) -> Column:
 
 
 def _starts(pools: list[list[str]]) -> Integers:
-    """Where each pool starts in the joined one, and where the last one ends."""
+    """Where each pool starts in the joined pool, and where the last one ends."""
     return np.cumsum([0, *map(len, pools)])
 
 
 def within(starts: Integers, pools: Integers, fractions: NDArray[np.float64]) -> Integers:
-    """Numbers in the joined pool, each as far within its own pool as the fraction says."""
+    """Numbers of entries in the joined pool. Each fraction is the entry's position within its own pool."""
     return starts[pools] + (fractions * (starts[pools + 1] - starts[pools])).astype(np.int64)
 
 

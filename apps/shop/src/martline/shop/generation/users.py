@@ -15,11 +15,11 @@ LOYALTY = ("Bronze", "Silver", "Gold")
 POINTS_OF_SILVER, POINTS_OF_GOLD = 250, 1000
 DOMAIN = "example.com"
 FIRST_PHONES = {"en": ("+1", 2 * 10**9, 8 * 10**9), "ru": ("+7", 9 * 10**9, 10**9)}
-"""The country's prefix, the first number, and how many there are."""
+"""For each language: the country's prefix, the first phone number, and how many numbers there are."""
 
 
 def loyalty_statuses(points: Integers) -> NDArray[np.uint8]:
-    """The numbers in ``LOYALTY`` of the statuses that so many points give."""
+    """The statuses that these numbers of points give, as positions in ``LOYALTY``."""
     return (points >= POINTS_OF_SILVER).astype(np.uint8) + (points >= POINTS_OF_GOLD)
 
 
@@ -36,18 +36,18 @@ class Users:
         self._activity: Popularity | None = None
 
     def registered(self, rows: Rows) -> Integers:
-        """When they registered."""
+        """When the users registered."""
         jitter = self._numbers.below("users.registration_date", rows, self._calendar.total)
         return self._calendar.moments(rows, self.count, jitter)
 
     def choose(self, column: str, rows: Rows, at: Integers) -> Rows:
-        """For each row a user who had registered by then, by Zipf's law."""
+        """For each row, a user who had registered by that moment, chosen by Zipf's law."""
         if self._activity is None:
             self._activity = Popularity(self._numbers, "users", self.count, Exponent.THREE_QUARTERS)
         return self._activity.choose(column, rows, self._calendar.rows_until(at, self.count))
 
     def columns(self, rows: Rows, statuses: NDArray[np.uint8]) -> dict[str, Column]:
-        """The table's columns; the statuses are those of all users."""
+        """The table's columns; ``statuses`` contains those of all users."""
         pools, below = self._texts, self._numbers.below
         of_women = below("users.sex", rows, 2)
         first = within(pools.first_starts, of_women, self._numbers.fraction("users.first_name", rows))

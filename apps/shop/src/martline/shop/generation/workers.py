@@ -1,4 +1,4 @@
-"""Processes that make rows beside the one that writes them; results come in the order of the calls."""
+"""Processes that make rows while the main process writes them. Results come in the order of the calls."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from martline.shop.generation.shop import Shop
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 AHEAD = 2
-"""What a process makes before it is taken."""
+"""How many calls a process may be given before the result of the first one is taken."""
 MOST_BY_ITSELF = 4
 
 
@@ -27,13 +27,13 @@ class State:
 
 
 class Workers:
-    """Calls functions of a state and an argument in ``processes`` other processes, in this one where it is 0."""
+    """Calls functions of a state and an argument in ``processes`` other processes, or in this one if it is 0."""
 
     def __init__(self, processes: int) -> None:
         self._stack = ExitStack()
         self._own = State()
         self._connections: list[Connection[Any, Any]] = []
-        # Forked, a process would share the database's connection and Arrow's threads.
+        # A forked process would share the database connection and Arrow's threads.
         context = multiprocessing.get_context("spawn")
         for _ in range(processes):
             ours, theirs = context.Pipe()
@@ -53,7 +53,7 @@ class Workers:
         self._stack.close()
 
     def each(self, function: Callable[[State, Asked], Made], argument: Asked) -> list[Made]:
-        """Call it once in each process."""
+        """Call the function once in each process."""
         if not self._connections:
             return [function(self._own, argument)]
         for connection in self._connections:
@@ -61,9 +61,9 @@ class Workers:
         return [_received(connection) for connection in self._connections]
 
     def map(self, function: Callable[[State, Asked], Made], arguments: Iterable[Asked]) -> Iterator[Made]:
-        """Call it for each argument, in any of the processes; no more is made than ``AHEAD`` for each.
+        """Call the function for each argument, in the processes in turn, at most ``AHEAD`` calls ahead in each.
 
-        An argument is small: both sides would wait for ever if each wrote more than a pipe holds.
+        Arguments must be small: if both sides wrote more than a pipe holds, they would wait for each other.
         """
         if not self._connections:
             yield from (function(self._own, argument) for argument in arguments)
@@ -80,7 +80,7 @@ class Workers:
 
 
 def usual_processes() -> int:
-    """One for each core, but not many: PostgreSQL is the slower side."""
+    """One process for each core, but only a few, because PostgreSQL is the slower side."""
     return min(MOST_BY_ITSELF, len(os.sched_getaffinity(0)))
 
 
@@ -97,8 +97,8 @@ def _received(connection: "Connection[Any, Any]") -> Any:
 
 
 def _serve(connection: "Connection[Any, Any]") -> None:
-    """Answer until the other side is gone, also when it was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other side tells when to end
+    """Answer calls until the main process ends, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides when to end
     state = State()
     with suppress(EOFError, OSError):
         while True:
