@@ -126,12 +126,16 @@ test: check .venv/.notebooks ## Run the checks and all tests, on real servers
 test-cluster: .venv/.ready ## Run only the tests on Kubernetes, in a separate cluster
 	@$(BIN)/pytest tests/cluster
 
-# How many times the work of `make test` the random tests do, and on more servers.
+# How many times the work of `make test` the random tests do.
 FAULTS ?= 20
 
 .PHONY: test-faults
 test-faults: .venv/.ready ## Run the random tests longer: kills, restarts, generated tables (FAULTS=20: 20 times as long)
-	@$(BIN)/pytest tests/faults tests/integration/test_replicate_properties.py --scale $(FAULTS) -n $(TEST_PROCESSES)
+	@$(BIN)/pytest tests/faults tests/integration/test_replicate_properties.py --scale $(FAULTS) --all-pairs -n $(TEST_PROCESSES)
+
+.PHONY: test-pairs
+test-pairs: .venv/.ready ## Run each test of replication on all pairs of PostgreSQL and MySQL or MariaDB
+	@$(BIN)/pytest tests/integration tests/faults -m pairs --all-pairs -n $(TEST_PROCESSES) --dist worksteal
 
 .PHONY: bench-demo
 bench-demo: .venv/.ready ## Measure the demo's time and memory

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -48,16 +49,23 @@ class Finished:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--scale", type=int, default=1, help="How many times their usual work random tests do, on more servers."
-    )
+    parser.addoption("--scale", type=int, default=1, help="How many times the usual work the random tests do.")
+    parser.addoption("--all-pairs", action="store_true", help="Run the tests of replication on all pairs of servers.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test marked ``pairs`` runs once for each pair of servers; marked ``pairs("all")``, always for all of them."""
+    """Choose the pairs of servers on which a test marked ``pairs`` runs.
+
+    It runs on one of :data:`PAIRS`, which its name chooses, so that each pair has half of the tests. Marked
+    ``pairs("each")`` it runs on each of them, and marked ``pairs("all")``, or when the command line asks for it, on
+    all others too.
+    """
     if marker := metafunc.definition.get_closest_marker("pairs"):
-        more = "all" in marker.args or metafunc.config.getoption("scale") > 1
-        pairs = PAIRS + (MORE_PAIRS if more else [])
+        pairs = [PAIRS[zlib.crc32(metafunc.function.__name__.encode()) % len(PAIRS)]]
+        if marker.args:
+            pairs = PAIRS
+        if "all" in marker.args or metafunc.config.getoption("all_pairs"):
+            pairs = PAIRS + MORE_PAIRS
         metafunc.parametrize("pair", pairs, indirect=True, ids="-".join)
 
 

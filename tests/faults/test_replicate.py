@@ -14,7 +14,7 @@ import pytest
 from tests.connections import to_mysql, to_postgres
 from tests.servers import open_server
 
-pytestmark = [pytest.mark.pairs, pytest.mark.timeout(0)]
+pytestmark = [pytest.mark.pairs("each"), pytest.mark.timeout(0)]
 ROUNDS = 12
 ROWS = 20_000
 ACCOUNTS = 200

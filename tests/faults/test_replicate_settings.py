@@ -13,7 +13,7 @@ from tests.connections import to_mysql, to_postgres
 from tests.integration.test_replicate_every_type import MAKE_TYPES, Case, cases_of, insert, literals
 from tests.servers import open_server
 
-pytestmark = [pytest.mark.pairs, pytest.mark.timeout(0)]
+pytestmark = [pytest.mark.pairs("each"), pytest.mark.timeout(0)]
 ROUNDS = 2
 SETTINGS_AT_ONCE = 12
 POSTGRES_TEXTS = {

@@ -285,8 +285,8 @@ def test_marts_equal_an_independent_computation_whatever_the_time_zone(
 ) -> None:
     rows = many_rows()
     fill(database, rows)
-    for time_zone in ("America/New_York", "Asia/Tokyo"):
-        built = run("build-marts", "--debug", env=mysql | engine | {"TZ": time_zone})
+    for time_zone, settings in (("Asia/Tokyo", {}), ("America/New_York", engine)):
+        built = run("build-marts", "--debug", env=mysql | settings | {"TZ": time_zone})
 
         assert rows_of(database, USER_ACTIVITY) == expected_user_activity(rows)
         assert rows_of(database, PRODUCT_RATING) == expected_product_rating(rows)

@@ -12,7 +12,7 @@ from psycopg import sql
 
 Run = Callable[..., Any]
 
-pytestmark = pytest.mark.pairs
+pytestmark = pytest.mark.pairs("each")
 MAKE_TYPES = """
 CREATE TYPE mood AS ENUM ('sad', 'so, so');
 CREATE DOMAIN price AS numeric(10, 2) CHECK (value >= 0);

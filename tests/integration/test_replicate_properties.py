@@ -244,7 +244,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Table], list[Chapter]]:
     return made, draw(st.lists(chapters, min_size=2, max_size=3))
 
 
-@pytest.mark.pairs
+@pytest.mark.pairs("each")
 @pytest.mark.timeout(0)
 def test_mysql_ends_equal_whatever_the_tables_and_the_transactions_are(
     pair: tuple[str, str],

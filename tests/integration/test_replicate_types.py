@@ -8,7 +8,7 @@ import pytest
 
 Run = Callable[..., Any]
 
-pytestmark = pytest.mark.pairs
+pytestmark = pytest.mark.pairs("each")
 MANY_DIGITS = "1" + "2" * 99
 UNFIT = {
     "exact": ("numeric(20, 2)", ["NaN"]),

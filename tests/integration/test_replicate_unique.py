@@ -8,7 +8,7 @@ import pytest
 
 Run = Callable[..., Any]
 
-pytestmark = pytest.mark.pairs
+pytestmark = pytest.mark.pairs("each")
 
 
 def indexes(query: Any, table: str) -> dict[str, tuple[bool, str]]:

@@ -8,7 +8,7 @@ import pytest
 
 Run = Callable[..., Any]
 
-pytestmark = pytest.mark.pairs
+pytestmark = pytest.mark.pairs("each")
 
 INDEXES = (
     "SELECT index_name, column_name, sub_part FROM information_schema.statistics WHERE table_schema = DATABASE()"

@@ -9,7 +9,7 @@ from tests.servers import MySQL
 
 Run = Callable[..., Any]
 
-pytestmark = pytest.mark.pairs
+pytestmark = pytest.mark.pairs("each")
 KEYS = {
     "integers": ("a bigint", "n", "{0}"),
     "texts": ("a text", "'k' || n", "k{0}"),

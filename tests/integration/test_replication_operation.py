@@ -83,7 +83,7 @@ def wait_for(port: int, name: str, is_right: Callable[[float], bool]) -> float:
     raise AssertionError(f"{name} is {value}")
 
 
-@pytest.mark.pairs
+@pytest.mark.pairs("each")
 def test_the_least_privileges_are_enough(
     pair: tuple[str, str],
     server: Callable[[str], Any],
@@ -182,7 +182,7 @@ def test_both_servers_are_reached_over_tls_and_their_certificates_are_checked(tm
             server.remove()
 
 
-@pytest.mark.pairs
+@pytest.mark.pairs("each")
 def test_a_new_password_is_exchanged_without_tls(
     pair: tuple[str, str], servers: dict[str, str], run: Run
 ) -> None:

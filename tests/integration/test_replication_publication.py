@@ -144,6 +144,7 @@ def test_a_publication_that_the_role_may_not_alter_is_refused_until_the_script_h
     assert run("replicate", env=role).result["copied"] == {}
 
 
+@pytest.mark.pairs("each")
 def test_stored_generated_columns_arrive_with_the_publication_of_the_script(
     servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run, admin: psycopg.Connection
 ) -> None:
@@ -191,6 +192,7 @@ def test_a_follower_mends_the_publication_and_copies_again(
     wait_until_equal()
 
 
+@pytest.mark.pairs("each")
 def test_a_publication_of_all_tables_is_taken_as_it_is(
     pair: tuple[str, str],
     server: Callable[[str], Any],
