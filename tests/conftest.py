@@ -50,7 +50,9 @@ class Finished:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--scale", type=int, default=1, help="How many times the usual work the random tests do.")
-    parser.addoption("--all-pairs", action="store_true", help="Run the tests of replication on all pairs of servers.")
+    parser.addoption(
+        "--all-pairs", action="store_true", help="Run the tests of replication on all pairs of servers."
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -221,8 +223,10 @@ def spark_cluster(spark: dict[str, str], tmp_path: Path) -> dict[str, str]:
 @pytest.fixture(params=["duckdb", "spark"])
 def engine(request: pytest.FixtureRequest) -> dict[str, str]:
     """The settings with which one of the engines computes the marts."""
-    settings: dict[str, str] = request.getfixturevalue("spark_cluster") if request.param == "spark" else {}
-    return settings
+    if request.param == "duckdb":
+        return {}
+    settings: dict[str, str] = request.getfixturevalue("spark_cluster")
+    return {**settings, "SPARK_MASTER": "local-cluster[1,2,1024]"}
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from martline.command import Failure
-from martline.marts.engines.source import NAME, replica
 from martline.marts.reading.plan import Plan
+from martline.marts.reading.source import NAME, replica
 from martline.marts.statement import Dialect, statement, typed
 
 
