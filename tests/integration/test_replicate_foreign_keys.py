@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.dashboard import wait_for
 
 Run = Callable[..., Any]
 
@@ -71,11 +72,11 @@ def test_a_dropped_table_to_which_a_foreign_key_points_stays_as_it_is_and_stops_
     for number in range(20):
         source.execute(f"INSERT INTO u VALUES ({number})")
         time.sleep(0.3)
+    wait_for(lambda: query("SELECT COUNT(*) FROM u") == [(20,)])
     follower.terminate()
     _, log = follower.communicate(timeout=60)
     assert follower.returncode == 0, log
     assert log.count("its copy is not dropped") == 1
-    assert query("SELECT COUNT(*) FROM u") == [(20,)]
     query("DROP TABLE notes")
     run("replicate", env=servers)
     assert ("t",) not in query("SHOW TABLES")
