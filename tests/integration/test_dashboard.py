@@ -129,6 +129,28 @@ def test_every_number_equals_sql_on_the_marts(
         assert f">{revenue:,.2f}<" in page
 
 
+def test_a_million_users_are_counted_as_sql_counts_them(
+    start: Start, role: dict[str, str], owner: Any, ask: Callable[[str], list[tuple[Any, ...]]]
+) -> None:
+    add_marts(owner)
+    others = "recency_days, recency_score, frequency_score, monetary_score, frequency, monetary, segment"
+    count = 0
+    with owner.cursor() as cursor:
+        while count < 1_000_000:
+            [(count, highest)] = ask("SELECT COUNT(*), MAX(user_id) FROM mart_customer_rfm")
+            cursor.execute(
+                f"INSERT INTO mart_customer_rfm (user_id, {others})"
+                f" SELECT user_id + {highest}, {others} FROM mart_customer_rfm"
+            )
+    client = open_pages(start, role)
+    shown = numbers(client, "/shop/segments.csv")
+    assert [tuple(row[column] for column in COLUMNS["segments"]) for row in shown] == [
+        tuple(str(value) for value in row) for row in ask(WHOLE["segments"])
+    ]
+    assert sum(int(row["users"]) for row in shown) >= 1_000_000
+    assert client.get("/").status_code == client.get("/pipeline").status_code == 200
+
+
 def test_a_name_full_of_html_is_text(start: Start, role: dict[str, str], owner: Any) -> None:
     add_marts(owner)
     add(owner, REPLICATION)
