@@ -59,7 +59,7 @@ def run_in_full(
         record_lineage(connection, run.lineages)
         if keeper and keep_in:
             with run.timed("keeping"):
-                kept.keep(keeper, keep_in, run.run_id, moment, kept.fingerprint(marts, columns))
+                kept.keep(keeper, keep_in, run, moment, kept.fingerprint(marts, columns))
 
 
 def read(

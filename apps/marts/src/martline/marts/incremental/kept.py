@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -25,6 +26,7 @@ from martline.marts.engines.duck import DuckDB
 from martline.marts.incremental.journal import AnythingMayHaveChanged
 from martline.marts.reading.moment import Moment
 from martline.marts.reading.plan import Plan
+from martline.marts.runs import Run
 from martline.marts.statement import Columns, Dialect, frame_of, statement
 
 FOLDER = "MARTS_STATE"
@@ -40,6 +42,8 @@ class Origin:
     """The run that wrote the file."""
 
     run_id: int
+    built_at: datetime
+    """Start of the run. In a database that was restored, another run may have the same number."""
     journal: int
     """The id of the newest row of the replicator's journal when the run read the replica."""
     definitions: str
@@ -93,11 +97,14 @@ class Kept(DuckDB):
 
     def origin(self) -> Origin:
         """The run that wrote the file."""
-        return Origin(*self.connection.sql("FROM origin").fetchall()[0])
+        names = ", ".join(field.name for field in fields(Origin))
+        return Origin(*self.connection.sql(f"SELECT {names} FROM origin").fetchall()[0])  # noqa: S608
 
     def remember(self, origin: Origin) -> None:
         """Commit the changes, as the work of this run."""
-        self.connection.execute("UPDATE origin SET run_id = ?, journal = ?, definitions = ?", astuple(origin))
+        self.connection.execute(
+            "UPDATE origin SET run_id = ?, built_at = ?, journal = ?, definitions = ?", astuple(origin)
+        )
         self.connection.commit()
 
     def replace(self, changed: Mapping[str, Sequence[int]], plan: Plan) -> None:
@@ -142,7 +149,7 @@ class Kept(DuckDB):
             self.connection.unregister(name)
 
 
-def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: str) -> None:
+def keep(engine: DuckDB, path: Path, run: Run, moment: Moment, definitions: str) -> None:
     """Replace the file by one with the engine's tables.
 
     If that fails, the run does not, because its marts are published already. The log gives the reason, and the
@@ -158,10 +165,11 @@ def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: s
         discard(new)
         with engine.written_to(new) as name:
             engine.connection.execute(
-                f"CREATE TABLE {name}.origin (run_id BIGINT, journal BIGINT, definitions VARCHAR)"
+                f"CREATE TABLE {name}.origin"
+                " (run_id BIGINT, built_at TIMESTAMP, journal BIGINT, definitions VARCHAR)"
             )
-            origin = Origin(run_id, moment.journal, definitions)
-            engine.connection.execute(f"INSERT INTO {name}.origin VALUES (?, ?, ?)", astuple(origin))  # noqa: S608
+            origin = Origin(run.run_id, run.started_at, moment.journal, definitions)
+            engine.connection.execute(f"INSERT INTO {name}.origin VALUES (?, ?, ?, ?)", astuple(origin))  # noqa: S608
         new.chmod(0o600)  # its folder may be older, and open to others
         new.rename(path)
     except (duckdb.Error, OSError) as error:

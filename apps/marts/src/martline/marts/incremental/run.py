@@ -57,7 +57,9 @@ def run_incrementally(
             differences = _differences(kept, run, marts, columns, changed)
             _publish(connection, settings, run, moment, differences, fewer_rows=fewer_rows)
             run.incremental = True
-            kept.remember(replace(origin, run_id=run.run_id, journal=moment.journal or 0))
+            kept.remember(
+                replace(origin, run_id=run.run_id, built_at=run.started_at, journal=moment.journal or 0)
+            )
     except AnythingMayHaveChanged as reason:
         log.info("All rows are read: %s", reason)
         return False
@@ -67,9 +69,10 @@ def run_incrementally(
 def _require_readers_see(connection: "Connection[Any]", origin: Origin, marts: Sequence[Mart]) -> None:
     present = present_tables(connection)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT mart, run_id FROM `{VERSIONS}`")  # noqa: S608
-        seen = dict(cursor.fetchall())
-    if any(seen.get(mart.name) != origin.run_id or mart.name not in present for mart in marts):
+        cursor.execute(f"SELECT mart, run_id, built_at FROM `{VERSIONS}`")  # noqa: S608
+        seen = {mart: built for mart, *built in cursor.fetchall()}
+    ours = [origin.run_id, origin.built_at]
+    if any(seen.get(mart.name) != ours or mart.name not in present for mart in marts):
         raise AnythingMayHaveChanged("readers see marts of another run than the one of which rows are kept")
 
 
