@@ -247,6 +247,18 @@ def test_a_run_of_a_restored_mysql_is_not_taken_for_the_run_of_the_same_number_o
     shop.require_marts()
 
 
+def test_no_number_of_a_run_comes_twice_even_if_somebody_has_emptied_the_record(
+    shop: Shop, source: psycopg.Connection
+) -> None:
+    before = shop.marts()
+    shop.ask("TRUNCATE mart_runs")
+    change_all(source)
+    shop.replicate()
+    assert shop.build("mart_average_check")["run"] == 2
+    assert shop.build("--rollback")["rolled_back"] == ["mart_average_check"]
+    assert shop.marts() == before
+
+
 @pytest.mark.parametrize("event", ["the journal was off", "a table was altered", "a table was copied anew"])
 def test_all_rows_are_read_when_the_journal_has_no_keys(
     shop: Shop, source: psycopg.Connection, event: str

@@ -77,18 +77,24 @@ class Run:
 
 
 @contextmanager
-def recorded(connection: "Connection[Any]", marts: Sequence[str]) -> Iterator[Run]:
-    """Record a run, also one that fails. One that was killed before is recorded as that."""
+def recorded(connection: "Connection[Any]", marts: Sequence[str], published: int) -> Iterator[Run]:
+    """Record a run, also one that fails. One that was killed before is recorded as that.
+
+    :param published: the newest run whose marts readers see. Its number is not used again, even if somebody has
+        emptied the record.
+    """
     started, started_at = time.monotonic(), datetime.now(UTC).replace(tzinfo=None)
     with connection.cursor() as cursor:
         for statement in _CREATE:
             cursor.execute(statement)
         cursor.execute(f"UPDATE `{RUNS}` SET outcome = 'killed' WHERE outcome = 'running'")  # noqa: S608
+        cursor.execute(f"SELECT MAX(run_id) FROM `{RUNS}` UNION SELECT MAX(run_id) FROM `{CHECKS}`")  # noqa: S608
+        last = max(published, *(run_id or 0 for (run_id,) in cursor.fetchall()))
+        run = Run(last + 1, started_at)
         cursor.execute(
-            f"INSERT INTO `{RUNS}` (started_at, marts, outcome) VALUES (%s, %s, 'running')",  # noqa: S608
-            (started_at, ", ".join(marts)),
+            f"INSERT INTO `{RUNS}` (run_id, started_at, marts, outcome) VALUES (%s, %s, %s, 'running')",  # noqa: S608
+            (run.run_id, started_at, ", ".join(marts)),
         )
-        run = Run(int(cursor.lastrowid or 0), started_at)
     reason: str | None = None
     try:
         yield run
