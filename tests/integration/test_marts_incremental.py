@@ -259,6 +259,18 @@ def test_no_number_of_a_run_comes_twice_even_if_somebody_has_emptied_the_record(
     assert shop.marts() == before
 
 
+def test_all_rows_are_read_while_a_table_is_not_of_the_replica(shop: Shop, source: psycopg.Connection) -> None:
+    source.execute("DROP TABLE loyaltypoints")
+    shop.replicate()
+    shop.ask(
+        "CREATE TABLE loyaltypoints (loyalty_id INT PRIMARY KEY, user_id INT, points INT, created_at DATETIME(6))"
+    )
+    shop.build()
+    shop.ask("INSERT INTO loyaltypoints VALUES (1, 1, 7, '2026-01-02')")
+    assert shop.build()["incremental"] is False
+    assert shop.ask("SELECT loyalty_points FROM mart_user_activity WHERE user_id = 1") == [(7,)]
+
+
 @pytest.mark.parametrize("event", ["the journal was off", "a table was altered", "a table was copied anew"])
 def test_all_rows_are_read_when_the_journal_has_no_keys(
     shop: Shop, source: psycopg.Connection, event: str

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from pymysql.connections import Connection
 
-from martline.marts.reading.moment import JOURNAL, Moment
+from martline.marts.reading.moment import JOURNAL, TABLES, Moment
 
 Keys = dict[str, list[int]]
 """For each changed table, the values of the first key column of its changed rows, without duplicates."""
@@ -25,13 +25,19 @@ class AnythingMayHaveChanged(Exception):
 def changed_since(connection: "Connection[Any]", newest: int, now: Moment, tables: Iterable[str]) -> Keys:
     """The keys of the rows that have changed in these tables since the journal's newest row was ``newest``.
 
-    :raises AnythingMayHaveChanged: the journal does not reach back that far, or lists no keys for a table.
+    :raises AnythingMayHaveChanged: the journal does not reach back that far, or does not tell of a table.
     """
     names = tuple(tables)
     if now.journal is None:
         raise AnythingMayHaveChanged("the replicator keeps no journal of changed keys")
     slot = now.positions[0][0]
     with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT name FROM {TABLES} WHERE slot = %s AND copied_at IS NOT NULL",  # noqa: S608
+            [slot],
+        )
+        if others := set(names) - {name for (name,) in cursor.fetchall()}:
+            raise AnythingMayHaveChanged(f"{', '.join(sorted(others))} did not come from the replicator")
         cursor.execute(f"SELECT 1 FROM {JOURNAL} WHERE id = %s AND slot = %s", [newest, slot])  # noqa: S608
         if not cursor.fetchall():
             raise AnythingMayHaveChanged("the replicator's journal does not reach back to the last run")
