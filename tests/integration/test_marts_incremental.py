@@ -3,14 +3,18 @@
 PostgreSQL and MySQL are read by drivers that the commands do not use.
 """
 
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 from tests.connections import to_mysql_by_another_driver, to_postgres_by_another_driver
@@ -200,6 +204,8 @@ def test_a_full_run_after_an_incremental_one_can_be_rolled_back_to_it(
     "reason",
     [
         "the file is none",
+        "the file is of another version",
+        "the file is cut off",
         "the file is gone",
         "a mart was built alone",
         "a row of a mart was changed",
@@ -216,6 +222,11 @@ def test_all_rows_are_read_when_what_was_kept_is_of_no_use(
     match reason:
         case "the file is none":
             file.write_bytes(b"no database")
+        case "the file is of another version":
+            with duckdb.connect(file) as database:
+                database.execute("ALTER TABLE origin RENAME run_id TO run")
+        case "the file is cut off":
+            os.truncate(file, file.stat().st_size // 2)
         case "the file is gone":
             file.unlink()
         case "a mart was built alone":
@@ -296,6 +307,25 @@ def test_a_run_that_cannot_be_kept_publishes_its_marts(shop: Shop, source: psyco
     built = shop.run("build-marts", env=shop.settings)
     assert built.result["incremental"] is False
     assert "The next run will read all rows: this one can't be kept" in built.log
+    shop.require_marts()
+
+
+def test_a_run_whose_changes_cannot_be_kept_publishes_its_marts_and_the_next_one_is_right(
+    shop: Shop, source: psycopg.Connection
+) -> None:
+    change_all(source)
+    shop.replicate()
+    # No file may grow, as on a full disk, beyond the little that finding a folder for temporary files takes.
+    command = ["bash", "-c", "ulimit -f 1; exec build-marts"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    built = subprocess.run(
+        command, env={**os.environ, **shop.settings, "PATH": path}, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr
+    assert '"incremental": true' in built.stdout
+    assert "The next run will read all rows: this one can't be kept" in built.stderr
+    shop.require_marts()
+    assert shop.build()["incremental"] is False
     shop.require_marts()
 
 

@@ -66,6 +66,12 @@ class Run:
     """Whether only what has changed was read."""
     outcome: str = "failed"
 
+    def begin_anew(self) -> None:
+        """Forget what was made so far: it is not published."""
+        self.rows.clear()
+        self.seconds.clear()
+        self.written = 0
+
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Take the time of a part of the run, and log it."""

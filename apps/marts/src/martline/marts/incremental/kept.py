@@ -101,11 +101,14 @@ class Kept(DuckDB):
         return Origin(*self.connection.sql(f"SELECT {names} FROM origin").fetchall()[0])  # noqa: S608
 
     def remember(self, origin: Origin) -> None:
-        """Commit the changes, as the work of this run."""
-        self.connection.execute(
-            "UPDATE origin SET run_id = ?, built_at = ?, journal = ?, definitions = ?", astuple(origin)
-        )
-        self.connection.commit()
+        """Commit the changes, as the work of this run. If that fails, see :func:`keep`."""
+        try:
+            self.connection.execute(
+                "UPDATE origin SET run_id = ?, built_at = ?, journal = ?, definitions = ?", astuple(origin)
+            )
+            self.connection.commit()
+        except duckdb.Error as error:
+            _warn(error)
 
     def replace(self, changed: Mapping[str, Sequence[int]], plan: Plan) -> None:
         """Replace the rows with these keys by those that ``plan`` reads."""
@@ -173,7 +176,11 @@ def keep(engine: DuckDB, path: Path, run: Run, moment: Moment, definitions: str)
         new.chmod(0o600)  # its folder may be older, and open to others
         new.rename(path)
     except (duckdb.Error, OSError) as error:
-        log.warning("The next run will read all rows: this one can't be kept in %s: %s", path, error)
+        _warn(error)
+
+
+def _warn(error: Exception) -> None:
+    log.warning("The next run will read all rows: this one can't be kept in %s: %s", FOLDER, error)
 
 
 def discard(path: Path) -> None:

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pymysql
 from pymysql.connections import Connection
 
-from martline.command import MySQLSettings
+from martline.command import Failure, MySQLSettings, PassingFailure
 from martline.marts import audit, checks
 from martline.marts.definition import Mart
 from martline.marts.incremental import amend
@@ -42,8 +44,8 @@ def run_incrementally(
     """Change the marts that readers see by what has changed in the replica since they were built.
 
     :param path: the file in which the last run has kept its tables.
-    :returns: whether it was possible; else nothing is changed, and the log says why.
-    :raises Failure: a check does not hold; the old marts stay.
+    :returns: whether it was possible; else nothing is changed, and the log says why. What has failed here may
+        succeed in a full run, or fails there with what the user is to know.
     """
     if path is None:
         return False
@@ -60,8 +62,13 @@ def run_incrementally(
             kept.remember(
                 replace(origin, run_id=run.run_id, built_at=run.started_at, journal=moment.journal or 0)
             )
-    except AnythingMayHaveChanged as reason:
-        log.info("All rows are read: %s", reason)
+    except PassingFailure:
+        raise
+    except (AnythingMayHaveChanged, Failure, duckdb.Error, pymysql.MySQLError) as reason:
+        if run.outcome == "published" or not connection.open:
+            raise
+        log.info("All rows are read: %s", " ".join(str(reason.args[-1]).split()))
+        run.begin_anew()
         return False
     return True
 
