@@ -161,7 +161,7 @@ def test_an_incremental_run_that_fails_a_check_leaves_the_marts_and_the_next_one
         ("failed", 1),
         ("passed", 1),
     ]
-    assert not leftovers(shop)
+    assert {name[:9] for name in leftovers(shop)} == {"_staging_"}
     source.execute("UPDATE reviews SET rating = 3 WHERE review_id <= 20")
     shop.replicate()
     assert shop.build()["incremental"] is True
@@ -209,6 +209,7 @@ def test_a_full_run_after_an_incremental_one_can_be_rolled_back_to_it(
         "the file is gone",
         "a mart was built alone",
         "a row of a mart was changed",
+        "a row of a mart is gone that stays the same",
         "a mart is gone",
     ],
 )
@@ -233,6 +234,8 @@ def test_all_rows_are_read_when_what_was_kept_is_of_no_use(
             shop.build("mart_average_check")
         case "a row of a mart was changed":
             shop.ask("DELETE FROM mart_user_activity WHERE user_id <= 50")
+        case "a row of a mart is gone that stays the same":
+            shop.ask("DELETE FROM mart_product_rating WHERE product_id = 5")
         case "a mart is gone":
             shop.ask("DROP TABLE mart_sales_daily")
     assert shop.build("--fewer-rows")["incremental"] is False

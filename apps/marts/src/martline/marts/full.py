@@ -106,4 +106,4 @@ def _audit(connection: "Connection[Any]", run: Run, moment: Moment, *, fewer_row
     outcomes = list(checks.run(connection, tables, run.rows, moment))
     if not fewer_rows:
         outcomes += checks.fewer_rows(connection, run.rows)
-    audit.settle(connection, run, outcomes, f"the rejected ones are in {staging('*')}")
+    audit.settle(connection, run, outcomes)
