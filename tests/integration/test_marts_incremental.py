@@ -165,6 +165,7 @@ def test_an_incremental_run_that_fails_a_check_leaves_the_marts_and_the_next_one
     source.execute("UPDATE reviews SET rating = 3 WHERE review_id <= 20")
     shop.replicate()
     assert shop.build()["incremental"] is True
+    assert {name[:6] for name in leftovers(shop)} == {"_run_3"}
     shop.require_marts()
 
 

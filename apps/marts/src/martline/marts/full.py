@@ -37,7 +37,6 @@ def run_in_full(
     :raises Failure: a mart can't be computed or a check does not hold; the old marts stay.
     """
     names = [mart.name for mart in marts]
-    publish.clear(connection, [*names, VERSIONS])
     with engines.opened() as engine:
         keeper = engine if keep_in and isinstance(engine, DuckDB) else None
         with run.timed("reading"):
