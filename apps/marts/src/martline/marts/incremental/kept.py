@@ -61,11 +61,15 @@ class Difference:
 
 
 def fingerprint(marts: Sequence[Mart], columns: Columns) -> str:
-    """A hash that changes if the definition of a mart or the type of a source column changes."""
-    parts = [FORMAT, *(f"{table}: {schema}" for table, schema in sorted(columns.items()))]
+    """A hash that changes with the definitions of the marts, the types of their sources, and DuckDB's version.
+
+    All checks are in it, because an incremental run looks for changed rows only whether they hold.
+    """
+    parts = [FORMAT, duckdb.__version__, *(f"{table}: {schema}" for table, schema in sorted(columns.items()))]
     for mart in marts:
         frame = frame_of(mart, columns)
         parts += [mart.create_statement(mart.name, frame.schema()), statement(frame, Dialect.DUCKDB)]
+        parts.append(str(mart.checks))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
