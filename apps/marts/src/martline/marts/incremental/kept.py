@@ -92,6 +92,7 @@ class Kept(DuckDB):
         if not path.exists():
             raise AnythingMayHaveChanged(f"no earlier run has kept its tables in {path}")
         with ExitStack() as stack:
+            stack.enter_context(_for_the_owner_alone())
             try:
                 kept = stack.enter_context(cls.opened(path))
             except Failure as failure:
@@ -170,14 +171,13 @@ def keep(engine: DuckDB, path: Path, run: Run, moment: Moment, definitions: str)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         discard(path)
         discard(new)
-        with engine.written_to(new) as name:
+        with _for_the_owner_alone(), engine.written_to(new) as name:
             engine.connection.execute(
                 f"CREATE TABLE {name}.origin"
                 " (run_id BIGINT, built_at TIMESTAMP, journal BIGINT, definitions VARCHAR)"
             )
             origin = Origin(run.run_id, run.started_at, moment.journal, definitions)
             engine.connection.execute(f"INSERT INTO {name}.origin VALUES (?, ?, ?, ?)", astuple(origin))  # noqa: S608
-        new.chmod(0o600)  # its folder may be older, and open to others
         new.rename(path)
     except (duckdb.Error, OSError) as error:
         _warn(error)
@@ -185,6 +185,16 @@ def keep(engine: DuckDB, path: Path, run: Run, moment: Moment, definitions: str)
 
 def _warn(error: Exception) -> None:
     log.warning("The next run will read all rows: this one can't be kept in %s: %s", FOLDER, error)
+
+
+@contextmanager
+def _for_the_owner_alone() -> Iterator[None]:
+    """Let only the owner read the files that are made, DuckDB's log too: their folder may be open to others."""
+    usual = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(usual)
 
 
 def discard(path: Path) -> None:
