@@ -286,7 +286,9 @@ def test_all_rows_are_read_while_a_table_is_not_of_the_replica(shop: Shop, sourc
     assert shop.ask("SELECT loyalty_points FROM mart_user_activity WHERE user_id = 1") == [(7,)]
 
 
-@pytest.mark.parametrize("event", ["the journal was off", "a table was altered", "a table was copied anew"])
+@pytest.mark.parametrize(
+    "event", ["the journal was off", "a table was altered", "a table was copied anew", "a key is beyond BIGINT"]
+)
 def test_all_rows_are_read_when_the_journal_has_no_keys(
     shop: Shop, source: psycopg.Connection, event: str
 ) -> None:
@@ -298,6 +300,13 @@ def test_all_rows_are_read_when_the_journal_has_no_keys(
             source.execute("ALTER TABLE users ALTER loyalty_status TYPE varchar(20)")
         case "a table was copied anew":
             shop.run("replicate", "--recopy", "orders", env=shop.settings)
+        case "a key is beyond BIGINT":
+            source.execute(
+                "DROP TABLE loyaltypoints; CREATE TABLE loyaltypoints (loyalty_id xid8 PRIMARY KEY DEFAULT"
+                " '18446744073709551615', user_id int, points int, reason text, created_at timestamp)"
+            )
+            shop.replicate()
+            shop.build()
     change_all(source)
     shop.replicate()
     assert shop.build()["incremental"] is False
