@@ -151,4 +151,4 @@ def _publish(
         if run.outcome != "published":
             amend.forget_run(connection, run.run_id)
     audit.settle(connection, run, outcomes)
-    amend.forget(connection, but=run.run_id)
+    amend.forget(connection, but=run.run_id, last_versions=True)
