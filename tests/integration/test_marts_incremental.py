@@ -321,6 +321,8 @@ def test_a_run_that_cannot_be_kept_publishes_its_marts(shop: Shop, source: psyco
     assert built.result["incremental"] is False
     assert "The next run will read all rows: this one can't be kept" in built.log
     shop.require_marts()
+    shop.settings["MARTS_STATE"] = "x" * 300  # too long for the system
+    assert shop.build()["incremental"] is False
 
 
 def test_a_run_whose_changes_cannot_be_kept_publishes_its_marts_and_the_next_one_is_right(
@@ -353,6 +355,28 @@ def test_without_a_journal_every_run_reads_all_rows(
         built = run("build-marts", env=settings)
         assert built.result["incremental"] is False
         assert "the replicator keeps no journal of changed keys" in built.log
+
+
+def test_a_run_whose_connection_mysql_ends_says_so_and_the_next_one_is_right(
+    shop: Shop, source: psycopg.Connection, start: Callable[..., Any]
+) -> None:
+    change_all(source)
+    shop.replicate()
+    with closing(to_mysql_by_another_driver(shop.settings)) as reader:
+        rows(reader, "START TRANSACTION")
+        rows(reader, "SELECT * FROM mart_user_activity FOR UPDATE")
+        process = start("build-marts", env=shop.settings)
+        # It waits for the rows.
+        running = "SELECT id FROM information_schema.processlist WHERE info LIKE 'DELETE m FROM%'"
+        while not (found := rows(reader, running)):
+            assert process.poll() is None
+        rows(reader, f"KILL {found[0][0]}")
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "MySQL: Lost connection to MySQL server during query: run this again later" in log
+    shop.build()
+    shop.require_marts()
+    assert shop.ask("SELECT outcome FROM mart_runs ORDER BY run_id")[1] == ("killed",)
 
 
 def test_whatever_moment_a_run_is_killed_at_the_next_one_is_right(

@@ -108,19 +108,25 @@ def recorded(connection: "Connection[Any]", marts: Sequence[str], published: int
         reason = str(error) or type(error).__name__
         raise
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"UPDATE `{RUNS}` SET seconds = %s, lsn = %s, `rows` = %s, outcome = %s, reason = %s"  # noqa: S608
-                " WHERE run_id = %s",
-                (
-                    round(time.monotonic() - started, 2),
-                    run.lsn,
-                    sum(run.rows.values()) if run.rows else None,
-                    run.outcome,
-                    reason,
-                    run.run_id,
-                ),
-            )
+        # Else the next run records that this one was killed.
+        if connection.open:
+            _record_end(connection, run, time.monotonic() - started, reason)
+
+
+def _record_end(connection: "Connection[Any]", run: Run, seconds: float, reason: str | None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE `{RUNS}` SET seconds = %s, lsn = %s, `rows` = %s, outcome = %s, reason = %s"  # noqa: S608
+            " WHERE run_id = %s",
+            (
+                round(seconds, 2),
+                run.lsn,
+                sum(run.rows.values()) if run.rows else None,
+                run.outcome,
+                reason,
+                run.run_id,
+            ),
+        )
 
 
 def record_checks(connection: "Connection[Any]", run: Run, outcomes: Iterable[Outcome]) -> None:

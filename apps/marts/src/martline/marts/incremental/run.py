@@ -64,10 +64,11 @@ def run_incrementally(
             )
     except PassingFailure:
         raise
-    except (AnythingMayHaveChanged, Failure, duckdb.Error, pymysql.MySQLError) as reason:
+    except (AnythingMayHaveChanged, Failure, OSError, duckdb.Error, pymysql.MySQLError) as reason:
         if run.outcome == "published" or not connection.open:
             raise
-        log.info("All rows are read: %s", " ".join(str(reason.args[-1]).split()))
+        told = reason.args[-1] if isinstance(reason, pymysql.MySQLError) else reason
+        log.info("All rows are read: %s", " ".join(str(told).split()))
         run.begin_anew()
         return False
     return True
@@ -147,8 +148,9 @@ def _publish(
         connection.commit()
         run.outcome = "published"
     finally:
-        connection.rollback()
-        if run.outcome != "published":
+        if connection.open:
+            connection.rollback()
+        if connection.open and run.outcome != "published":
             amend.forget_run(connection, run.run_id)
     audit.settle(connection, run, outcomes)
     amend.forget(connection, but=run.run_id, last_versions=True)
