@@ -3,14 +3,18 @@
 PostgreSQL and MySQL are read by drivers that the commands do not use.
 """
 
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 from tests.connections import to_mysql_by_another_driver, to_postgres_by_another_driver
@@ -157,10 +161,11 @@ def test_an_incremental_run_that_fails_a_check_leaves_the_marts_and_the_next_one
         ("failed", 1),
         ("passed", 1),
     ]
-    assert not leftovers(shop)
+    assert {name[:9] for name in leftovers(shop)} == {"_staging_"}
     source.execute("UPDATE reviews SET rating = 3 WHERE review_id <= 20")
     shop.replicate()
     assert shop.build()["incremental"] is True
+    assert {name[:6] for name in leftovers(shop)} == {"_run_3"}
     shop.require_marts()
 
 
@@ -200,9 +205,12 @@ def test_a_full_run_after_an_incremental_one_can_be_rolled_back_to_it(
     "reason",
     [
         "the file is none",
+        "the file is of another version",
+        "the file is cut off",
         "the file is gone",
         "a mart was built alone",
         "a row of a mart was changed",
+        "a row of a mart is gone that stays the same",
         "a mart is gone",
     ],
 )
@@ -216,12 +224,19 @@ def test_all_rows_are_read_when_what_was_kept_is_of_no_use(
     match reason:
         case "the file is none":
             file.write_bytes(b"no database")
+        case "the file is of another version":
+            with duckdb.connect(file) as database:
+                database.execute("ALTER TABLE origin RENAME run_id TO run")
+        case "the file is cut off":
+            os.truncate(file, file.stat().st_size // 2)
         case "the file is gone":
             file.unlink()
         case "a mart was built alone":
             shop.build("mart_average_check")
         case "a row of a mart was changed":
             shop.ask("DELETE FROM mart_user_activity WHERE user_id <= 50")
+        case "a row of a mart is gone that stays the same":
+            shop.ask("DELETE FROM mart_product_rating WHERE product_id = 5")
         case "a mart is gone":
             shop.ask("DROP TABLE mart_sales_daily")
     assert shop.build("--fewer-rows")["incremental"] is False
@@ -232,7 +247,48 @@ def test_all_rows_are_read_when_what_was_kept_is_of_no_use(
     shop.require_marts()
 
 
-@pytest.mark.parametrize("event", ["the journal was off", "a table was altered", "a table was copied anew"])
+def test_a_run_of_a_restored_mysql_is_not_taken_for_the_run_of_the_same_number_of_which_rows_are_kept(
+    shop: Shop, source: psycopg.Connection
+) -> None:
+    # As in a backup of before the first run.
+    for (name,) in shop.ask("SHOW TABLES LIKE 'mart\\_%'"):
+        shop.ask(f"DROP TABLE {name}")
+    source.execute("UPDATE users SET first_name = first_name || '!'")
+    shop.replicate()
+    shop.run("build-marts", env={**shop.settings, "MARTS_STATE": ""})
+    source.execute("UPDATE users SET first_name = rtrim(first_name, '!')")
+    shop.replicate()
+    assert shop.build()["incremental"] is False
+    shop.require_marts()
+
+
+def test_no_number_of_a_run_comes_twice_even_if_somebody_has_emptied_the_record(
+    shop: Shop, source: psycopg.Connection
+) -> None:
+    before = shop.marts()
+    shop.ask("TRUNCATE mart_runs")
+    change_all(source)
+    shop.replicate()
+    assert shop.build("mart_average_check")["run"] == 2
+    assert shop.build("--rollback")["rolled_back"] == ["mart_average_check"]
+    assert shop.marts() == before
+
+
+def test_all_rows_are_read_while_a_table_is_not_of_the_replica(shop: Shop, source: psycopg.Connection) -> None:
+    source.execute("DROP TABLE loyaltypoints")
+    shop.replicate()
+    shop.ask(
+        "CREATE TABLE loyaltypoints (loyalty_id INT PRIMARY KEY, user_id INT, points INT, created_at DATETIME(6))"
+    )
+    shop.build()
+    shop.ask("INSERT INTO loyaltypoints VALUES (1, 1, 7, '2026-01-02')")
+    assert shop.build()["incremental"] is False
+    assert shop.ask("SELECT loyalty_points FROM mart_user_activity WHERE user_id = 1") == [(7,)]
+
+
+@pytest.mark.parametrize(
+    "event", ["the journal was off", "a table was altered", "a table was copied anew", "a key is beyond BIGINT"]
+)
 def test_all_rows_are_read_when_the_journal_has_no_keys(
     shop: Shop, source: psycopg.Connection, event: str
 ) -> None:
@@ -244,6 +300,13 @@ def test_all_rows_are_read_when_the_journal_has_no_keys(
             source.execute("ALTER TABLE users ALTER loyalty_status TYPE varchar(20)")
         case "a table was copied anew":
             shop.run("replicate", "--recopy", "orders", env=shop.settings)
+        case "a key is beyond BIGINT":
+            source.execute(
+                "DROP TABLE loyaltypoints; CREATE TABLE loyaltypoints (loyalty_id xid8 PRIMARY KEY DEFAULT"
+                " '18446744073709551615', user_id int, points int, reason text, created_at timestamp)"
+            )
+            shop.replicate()
+            shop.build()
     change_all(source)
     shop.replicate()
     assert shop.build()["incremental"] is False
@@ -258,6 +321,27 @@ def test_a_run_that_cannot_be_kept_publishes_its_marts(shop: Shop, source: psyco
     assert built.result["incremental"] is False
     assert "The next run will read all rows: this one can't be kept" in built.log
     shop.require_marts()
+    shop.settings["MARTS_STATE"] = "x" * 300  # too long for the system
+    assert shop.build()["incremental"] is False
+
+
+def test_a_run_whose_changes_cannot_be_kept_publishes_its_marts_and_the_next_one_is_right(
+    shop: Shop, source: psycopg.Connection
+) -> None:
+    change_all(source)
+    shop.replicate()
+    # No file may grow, as on a full disk, beyond the little that finding a folder for temporary files takes.
+    command = ["bash", "-c", "ulimit -f 1; exec build-marts"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    built = subprocess.run(
+        command, env={**os.environ, **shop.settings, "PATH": path}, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr
+    assert '"incremental": true' in built.stdout
+    assert "The next run will read all rows: this one can't be kept" in built.stderr
+    shop.require_marts()
+    assert shop.build()["incremental"] is False
+    shop.require_marts()
 
 
 def test_without_a_journal_every_run_reads_all_rows(
@@ -271,6 +355,28 @@ def test_without_a_journal_every_run_reads_all_rows(
         built = run("build-marts", env=settings)
         assert built.result["incremental"] is False
         assert "the replicator keeps no journal of changed keys" in built.log
+
+
+def test_a_run_whose_connection_mysql_ends_says_so_and_the_next_one_is_right(
+    shop: Shop, source: psycopg.Connection, start: Callable[..., Any]
+) -> None:
+    change_all(source)
+    shop.replicate()
+    with closing(to_mysql_by_another_driver(shop.settings)) as reader:
+        rows(reader, "START TRANSACTION")
+        rows(reader, "SELECT * FROM mart_user_activity FOR UPDATE")
+        process = start("build-marts", env=shop.settings)
+        # It waits for the rows.
+        running = "SELECT id FROM information_schema.processlist WHERE info LIKE 'DELETE m FROM%'"
+        while not (found := rows(reader, running)):
+            assert process.poll() is None
+        rows(reader, f"KILL {found[0][0]}")
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "MySQL: Lost connection to MySQL server during query: run this again later" in log
+    shop.build()
+    shop.require_marts()
+    assert shop.ask("SELECT outcome FROM mart_runs ORDER BY run_id")[1] == ("killed",)
 
 
 def test_whatever_moment_a_run_is_killed_at_the_next_one_is_right(

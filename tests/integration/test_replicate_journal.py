@@ -268,7 +268,7 @@ def test_a_follower_tells_of_changes_and_of_copies_beside_them(
     [
         ("DROP TABLE t", (), {"t"}),
         ("ALTER TABLE t ADD COLUMN w int DEFAULT 5", (), {"t"}),
-        ("ALTER TABLE t RENAME TO renamed", (), {"renamed"}),
+        ("ALTER TABLE t RENAME TO renamed", (), {"t", "renamed"}),
         ("ALTER TABLE other ADD COLUMN w int", ("--recopy", "t"), {"t"}),
     ],
 )

@@ -7,14 +7,14 @@ from pymysql.connections import Connection
 
 from martline.command import Failure
 from martline.marts import runs
+from martline.marts.publish import staging
 from martline.marts.rules import Outcome
 from martline.marts.runs import Run
 
 
-def settle(connection: "Connection[Any]", run: Run, outcomes: Iterable[Outcome], rejected: str) -> None:
+def settle(connection: "Connection[Any]", run: Run, outcomes: Iterable[Outcome]) -> None:
     """Record the outcomes of the run's checks.
 
-    :param rejected: what to say of the rows that are not published.
     :raises Failure: a check does not hold.
     """
     outcomes = list(outcomes)
@@ -22,4 +22,4 @@ def settle(connection: "Connection[Any]", run: Run, outcomes: Iterable[Outcome],
     run.checks = sum(not outcome.skipped for outcome in outcomes)
     if failed := [str(outcome) for outcome in outcomes if outcome.failed]:
         run.outcome = "rejected"
-        raise Failure(f"{'; '.join(failed)}; the old marts stay, {rejected}")
+        raise Failure(f"{'; '.join(failed)}; the old marts stay, the rejected ones are in {staging('*')}")

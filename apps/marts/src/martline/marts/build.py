@@ -24,9 +24,11 @@ def build(marts: Sequence[Mart], settings: MySQLSettings, *, fewer_rows: bool = 
     """
     with settings.connect(autocommit=True) as connection:
         publish.keep_others_out(connection)
-        with runs.recorded(connection, [mart.name for mart in marts]) as run:
+        publish.create_versions(connection)
+        published, _ = publish.newest_run(connection, publish.VERSIONS)
+        with runs.recorded(connection, [mart.name for mart in marts], published) as run:
             require(connection, needed_columns(marts))
-            publish.create_versions(connection)
+            publish.clear(connection, [*MARTS, publish.VERSIONS])
             kept = file() if len(marts) == len(MARTS) and engines.on_this_machine() else None
             if anew or not run_incrementally(connection, settings, run, marts, kept, fewer_rows=fewer_rows):
                 run_in_full(connection, settings, run, marts, kept, fewer_rows=fewer_rows)

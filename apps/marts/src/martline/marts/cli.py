@@ -9,6 +9,7 @@ from martline.marts.catalogue import MARTS, chosen
 from martline.marts.plan import plan
 from martline.marts.rollback import roll_back
 from pg_to_mysql.command_line.environment import mysql_from_environment
+from pg_to_mysql.passing import in_sentences
 
 
 @console_command
@@ -17,6 +18,7 @@ from pg_to_mysql.command_line.environment import mysql_from_environment
 @click.option("--rollback", is_flag=True, help="Build nothing: bring back the marts from before the last run.")
 @click.option("--full", is_flag=True, help="Read all rows, also where those that have changed would do.")
 @click.option("--fewer-rows", is_flag=True, help="Let a mart have less than half the rows of its last version.")
+@in_sentences
 def build_marts(marts: tuple[str, ...], only_plan: bool, rollback: bool, full: bool, fewer_rows: bool) -> Result:
     """Build the marts from the replicated tables, and show them to readers all at once.
 
@@ -48,6 +50,7 @@ def build_marts(marts: tuple[str, ...], only_plan: bool, rollback: bool, full: b
 
 
 @console_command
+@in_sentences
 def check_marts() -> Result:
     """Run the quality checks on the marts as readers see them."""
     with mysql_from_environment().connect(autocommit=True) as connection:

@@ -37,7 +37,6 @@ def run_in_full(
     :raises Failure: a mart can't be computed or a check does not hold; the old marts stay.
     """
     names = [mart.name for mart in marts]
-    publish.clear(connection, [*names, VERSIONS])
     with engines.opened() as engine:
         keeper = engine if keep_in and isinstance(engine, DuckDB) else None
         with run.timed("reading"):
@@ -59,7 +58,7 @@ def run_in_full(
         record_lineage(connection, run.lineages)
         if keeper and keep_in:
             with run.timed("keeping"):
-                kept.keep(keeper, keep_in, run.run_id, moment, kept.fingerprint(marts, columns))
+                kept.keep(keeper, keep_in, run, moment, kept.fingerprint(marts, columns))
 
 
 def read(
@@ -106,4 +105,4 @@ def _audit(connection: "Connection[Any]", run: Run, moment: Moment, *, fewer_row
     outcomes = list(checks.run(connection, tables, run.rows, moment))
     if not fewer_rows:
         outcomes += checks.fewer_rows(connection, run.rows)
-    audit.settle(connection, run, outcomes, f"the rejected ones are in {staging('*')}")
+    audit.settle(connection, run, outcomes)

@@ -66,6 +66,12 @@ class Run:
     """Whether only what has changed was read."""
     outcome: str = "failed"
 
+    def begin_anew(self) -> None:
+        """Forget what was made so far: it is not published."""
+        self.rows.clear()
+        self.seconds.clear()
+        self.written = 0
+
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Take the time of a part of the run, and log it."""
@@ -77,18 +83,24 @@ class Run:
 
 
 @contextmanager
-def recorded(connection: "Connection[Any]", marts: Sequence[str]) -> Iterator[Run]:
-    """Record a run, also one that fails. One that was killed before is recorded as that."""
+def recorded(connection: "Connection[Any]", marts: Sequence[str], published: int) -> Iterator[Run]:
+    """Record a run, also one that fails. One that was killed before is recorded as that.
+
+    :param published: the newest run whose marts readers see. Its number is not used again, even if somebody has
+        emptied the record.
+    """
     started, started_at = time.monotonic(), datetime.now(UTC).replace(tzinfo=None)
     with connection.cursor() as cursor:
         for statement in _CREATE:
             cursor.execute(statement)
         cursor.execute(f"UPDATE `{RUNS}` SET outcome = 'killed' WHERE outcome = 'running'")  # noqa: S608
+        cursor.execute(f"SELECT MAX(run_id) FROM `{RUNS}` UNION SELECT MAX(run_id) FROM `{CHECKS}`")  # noqa: S608
+        last = max(published, *(run_id or 0 for (run_id,) in cursor.fetchall()))
+        run = Run(last + 1, started_at)
         cursor.execute(
-            f"INSERT INTO `{RUNS}` (started_at, marts, outcome) VALUES (%s, %s, 'running')",  # noqa: S608
-            (started_at, ", ".join(marts)),
+            f"INSERT INTO `{RUNS}` (run_id, started_at, marts, outcome) VALUES (%s, %s, %s, 'running')",  # noqa: S608
+            (run.run_id, started_at, ", ".join(marts)),
         )
-        run = Run(int(cursor.lastrowid or 0), started_at)
     reason: str | None = None
     try:
         yield run
@@ -96,19 +108,25 @@ def recorded(connection: "Connection[Any]", marts: Sequence[str]) -> Iterator[Ru
         reason = str(error) or type(error).__name__
         raise
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"UPDATE `{RUNS}` SET seconds = %s, lsn = %s, `rows` = %s, outcome = %s, reason = %s"  # noqa: S608
-                " WHERE run_id = %s",
-                (
-                    round(time.monotonic() - started, 2),
-                    run.lsn,
-                    sum(run.rows.values()) if run.rows else None,
-                    run.outcome,
-                    reason,
-                    run.run_id,
-                ),
-            )
+        # Else the next run records that this one was killed.
+        if connection.open:
+            _record_end(connection, run, time.monotonic() - started, reason)
+
+
+def _record_end(connection: "Connection[Any]", run: Run, seconds: float, reason: str | None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE `{RUNS}` SET seconds = %s, lsn = %s, `rows` = %s, outcome = %s, reason = %s"  # noqa: S608
+            " WHERE run_id = %s",
+            (
+                round(seconds, 2),
+                run.lsn,
+                sum(run.rows.values()) if run.rows else None,
+                run.outcome,
+                reason,
+                run.run_id,
+            ),
+        )
 
 
 def record_checks(connection: "Connection[Any]", run: Run, outcomes: Iterable[Outcome]) -> None:

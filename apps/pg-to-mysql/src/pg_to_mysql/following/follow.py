@@ -155,4 +155,4 @@ def _finish_rename(state: State, name: str, old: str) -> None:
         state.target.change_tables(f"RENAME TABLE {quote(old)} TO {quote(name)}", [old])
     table = state.copied()[name].table
     if table:
-        state.store_altered(name, replace(table, name=name))
+        state.store_renamed(old, name, replace(table, name=name))

@@ -300,6 +300,12 @@ class State:
             self._set_layout(name, table)
             self.journal.note(name, None)
 
+    def store_renamed(self, old: str, name: str, table: Table) -> None:
+        """Record that the table has its new name in MySQL."""
+        with self.target.transaction():
+            self._set_layout(name, table)
+            self.journal.note_tables([old, name])
+
     def store_layout(self, name: str, table: Table) -> None:
         """Record the table's form in PostgreSQL, where nothing has changed for MySQL."""
         with self.target.transaction():

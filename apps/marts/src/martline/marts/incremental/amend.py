@@ -5,13 +5,14 @@ A transaction deletes the old versions from the mart and inserts the new ones. I
 Both tables stay until the next run has succeeded, so that a rollback can do the reverse.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from pymysql.connections import Connection
 
-from martline.command import MySQLSettings
+from martline.command import MySQLSettings, PassingFailure
 from martline.marts.catalogue import MARTS
 from martline.marts.incremental.journal import AnythingMayHaveChanged
 from martline.marts.incremental.kept import Change
@@ -19,6 +20,8 @@ from martline.marts.publish import VERSIONS, drop, last
 from martline.marts.writing.load import load
 from pg_to_mysql.mysql.names import present_tables
 from pg_to_mysql.mysql.quoting import quote_all
+
+log = logging.getLogger(__name__)
 
 _STAGED = re.compile(r"_run_(\d+)_(?:before|after)_\w+")
 
@@ -77,19 +80,23 @@ def take_back(connection: "Connection[Any]", run_id: int) -> list[str]:
         cursor.execute(f"DELETE FROM `{VERSIONS}`")  # noqa: S608
         _put_in(connection, VERSIONS, before(run_id, VERSIONS))
         cursor.execute("COMMIT")
-    forget(connection)
+    forget(connection, last_versions=True)
     return marts
 
 
-def forget(connection: "Connection[Any]", *, but: int | None = None) -> None:
-    """Drop the tables of all runs.
+def forget(connection: "Connection[Any]", *, but: int | None = None, last_versions: bool = False) -> None:
+    """Drop the tables of all runs. Those that somebody reads stay for a later run to drop.
 
-    :param but: an incremental run that has succeeded. Its tables stay, and the last full versions are dropped.
+    :param but: an incremental run that has succeeded, whose tables stay.
+    :param last_versions: drop the last versions of the marts too.
     """
     present = present_tables(connection)
     staged = [name for name in present if (found := _STAGED.fullmatch(name)) and int(found[1]) != but]
-    whole = [name for table in (*MARTS, VERSIONS) if (name := last(table)) in present]
-    drop(connection, staged if but is None else [*staged, *whole])
+    whole = [name for table in (*MARTS, VERSIONS) if last_versions and (name := last(table)) in present]
+    try:
+        drop(connection, [*staged, *whole])
+    except PassingFailure as failure:
+        log.warning("The marts are as they should be, but tables of earlier runs are still there: %s", failure)
 
 
 def forget_run(connection: "Connection[Any]", run_id: int) -> None:

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -25,6 +26,7 @@ from martline.marts.engines.duck import DuckDB
 from martline.marts.incremental.journal import AnythingMayHaveChanged
 from martline.marts.reading.moment import Moment
 from martline.marts.reading.plan import Plan
+from martline.marts.runs import Run
 from martline.marts.statement import Columns, Dialect, frame_of, statement
 
 FOLDER = "MARTS_STATE"
@@ -40,6 +42,8 @@ class Origin:
     """The run that wrote the file."""
 
     run_id: int
+    built_at: datetime
+    """Start of the run. In a database that was restored, another run may have the same number."""
     journal: int
     """The id of the newest row of the replicator's journal when the run read the replica."""
     definitions: str
@@ -59,11 +63,15 @@ class Change:
 
 
 def fingerprint(marts: Sequence[Mart], columns: Columns) -> str:
-    """A hash that changes if the definition of a mart or the type of a source column changes."""
-    parts = [FORMAT, *(f"{table}: {schema}" for table, schema in sorted(columns.items()))]
+    """A hash that changes with the definitions of the marts, the types of their sources, and DuckDB's version.
+
+    All checks are in it, because an incremental run looks for changed rows only whether they hold.
+    """
+    parts = [FORMAT, duckdb.__version__, *(f"{table}: {schema}" for table, schema in sorted(columns.items()))]
     for mart in marts:
         frame = frame_of(mart, columns)
         parts += [mart.create_statement(mart.name, frame.schema()), statement(frame, Dialect.DUCKDB)]
+        parts.append(str(mart.checks))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -86,6 +94,7 @@ class Kept(DuckDB):
         if not path.exists():
             raise AnythingMayHaveChanged(f"no earlier run has kept its tables in {path}")
         with ExitStack() as stack:
+            stack.enter_context(_for_the_owner_alone())
             try:
                 kept = stack.enter_context(cls.opened(path))
             except Failure as failure:
@@ -95,12 +104,18 @@ class Kept(DuckDB):
 
     def origin(self) -> Origin:
         """The run that wrote the file."""
-        return Origin(*self.connection.sql("FROM origin").fetchall()[0])
+        names = ", ".join(field.name for field in fields(Origin))
+        return Origin(*self.connection.sql(f"SELECT {names} FROM origin").fetchall()[0])  # noqa: S608
 
     def remember(self, origin: Origin) -> None:
-        """Commit the changes, as the work of this run."""
-        self.connection.execute("UPDATE origin SET run_id = ?, journal = ?, definitions = ?", astuple(origin))
-        self.connection.commit()
+        """Commit the changes, as the work of this run. If that fails, see :func:`keep`."""
+        try:
+            self.connection.execute(
+                "UPDATE origin SET run_id = ?, built_at = ?, journal = ?, definitions = ?", astuple(origin)
+            )
+            self.connection.commit()
+        except duckdb.Error as error:
+            _warn(error)
 
     def changes(self, changed: Mapping[str, Sequence[int]], plan: Plan) -> dict[str, Change]:
         """Read the rows with these keys, and return them beside the kept ones."""
@@ -170,7 +185,7 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: str) -> None:
+def keep(engine: DuckDB, path: Path, run: Run, moment: Moment, definitions: str) -> None:
     """Replace the file by one with the engine's tables.
 
     If that fails, the run does not, because its marts are published already. The log gives the reason, and the
@@ -184,16 +199,30 @@ def keep(engine: DuckDB, path: Path, run_id: int, moment: Moment, definitions: s
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         discard(path)
         discard(new)
-        with engine.written_to(new) as name:
+        with _for_the_owner_alone(), engine.written_to(new) as name:
             engine.connection.execute(
-                f"CREATE TABLE {name}.origin (run_id BIGINT, journal BIGINT, definitions VARCHAR)"
+                f"CREATE TABLE {name}.origin"
+                " (run_id BIGINT, built_at TIMESTAMP, journal BIGINT, definitions VARCHAR)"
             )
-            origin = Origin(run_id, moment.journal, definitions)
-            engine.connection.execute(f"INSERT INTO {name}.origin VALUES (?, ?, ?)", astuple(origin))  # noqa: S608
-        new.chmod(0o600)  # its folder may be older, and open to others
+            origin = Origin(run.run_id, run.started_at, moment.journal, definitions)
+            engine.connection.execute(f"INSERT INTO {name}.origin VALUES (?, ?, ?, ?)", astuple(origin))  # noqa: S608
         new.rename(path)
     except (duckdb.Error, OSError) as error:
-        log.warning("The next run will read all rows: this one can't be kept in %s: %s", path, error)
+        _warn(error)
+
+
+def _warn(error: Exception) -> None:
+    log.warning("The next run will read all rows: this one can't be kept in %s: %s", FOLDER, error)
+
+
+@contextmanager
+def _for_the_owner_alone() -> Iterator[None]:
+    """Let only the owner read the files that are made, DuckDB's log too: their folder may be open to others."""
+    usual = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(usual)
 
 
 def discard(path: Path) -> None:

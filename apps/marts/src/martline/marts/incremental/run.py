@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pymysql
 from pymysql.connections import Connection
 
-from martline.command import MySQLSettings
+from martline.command import Failure, MySQLSettings, PassingFailure
 from martline.marts import audit, checks
 from martline.marts.definition import Mart
 from martline.marts.incremental import amend
@@ -43,8 +45,8 @@ def run_incrementally(
     """Change the marts that readers see by what has changed in the replica since they were built.
 
     :param path: the file in which the last run has kept its tables.
-    :returns: whether it was possible; else nothing is changed, and the log says why.
-    :raises Failure: a check does not hold; the old marts stay.
+    :returns: whether it was possible; else nothing is changed, and the log says why. What has failed here may
+        succeed in a full run, or fails there with what the user is to know.
     """
     if path is None:
         return False
@@ -58,9 +60,17 @@ def run_incrementally(
             differences = _differences(kept, run, marts, columns, changes)
             _publish(connection, settings, run, moment, differences, fewer_rows=fewer_rows)
             run.incremental = True
-            kept.remember(replace(origin, run_id=run.run_id, journal=moment.journal or 0))
-    except AnythingMayHaveChanged as reason:
-        log.info("All rows are read: %s", reason)
+            kept.remember(
+                replace(origin, run_id=run.run_id, built_at=run.started_at, journal=moment.journal or 0)
+            )
+    except PassingFailure:
+        raise
+    except (AnythingMayHaveChanged, Failure, OSError, duckdb.Error, pymysql.MySQLError) as reason:
+        if run.outcome == "published" or not connection.open:
+            raise
+        told = reason.args[-1] if isinstance(reason, pymysql.MySQLError) else reason
+        log.info("All rows are read: %s", " ".join(str(told).split()))
+        run.begin_anew()
         return False
     return True
 
@@ -68,9 +78,10 @@ def run_incrementally(
 def _require_readers_see(connection: "Connection[Any]", origin: Origin, marts: Sequence[Mart]) -> None:
     present = present_tables(connection)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT mart, run_id FROM `{VERSIONS}`")  # noqa: S608
-        seen = dict(cursor.fetchall())
-    if any(seen.get(mart.name) != origin.run_id or mart.name not in present for mart in marts):
+        cursor.execute(f"SELECT mart, run_id, built_at FROM `{VERSIONS}`")  # noqa: S608
+        seen = {mart: built for mart, *built in cursor.fetchall()}
+    ours = [origin.run_id, origin.built_at]
+    if any(seen.get(mart.name) != ours or mart.name not in present for mart in marts):
         raise AnythingMayHaveChanged("readers see marts of another run than the one of which rows are kept")
 
 
@@ -141,12 +152,15 @@ def _publish(
             outcomes += checks.run_on_changes(
                 connection, {name: name for name in (*run.rows, VERSIONS)}, changed, moment
             )
-        if not any(outcome.failed for outcome in outcomes):
-            connection.commit()
-            run.outcome = "published"
+        if failed := [str(outcome) for outcome in outcomes if outcome.failed]:
+            # Perhaps somebody has changed the marts. If not, a full run keeps the rejected ones.
+            raise AnythingMayHaveChanged("; ".join(failed))
+        connection.commit()
+        run.outcome = "published"
     finally:
-        connection.rollback()
-        if run.outcome != "published":
+        if connection.open:
+            connection.rollback()
+        if connection.open and run.outcome != "published":
             amend.forget_run(connection, run.run_id)
-    audit.settle(connection, run, outcomes, "build-marts --full keeps the rejected ones in staging tables")
-    amend.forget(connection, but=run.run_id)
+    audit.settle(connection, run, outcomes)
+    amend.forget(connection, but=run.run_id, last_versions=True)

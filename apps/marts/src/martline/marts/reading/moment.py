@@ -14,6 +14,8 @@ from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.postgres.wal import format_lsn
 
 POSITIONS = "_replication"
+TABLES = "_replication_tables"
+"""Which tables each replication has copied."""
 JOURNAL = "_replication_changes"
 """Of which rows each replication has changed; see :mod:`martline.marts.incremental.journal`."""
 
