@@ -34,21 +34,27 @@ LIMIT = "connectorx, DuckDB and LOAD DATA alone"
 
 @click.command()
 @click.option("--orders", multiple=True, type=int, help="Measure only this number of orders, and keep no result.")
-def main(orders: tuple[int, ...]) -> None:
+@click.option("--incremental", is_flag=True, help="Measure only incremental runs, and keep no result.")
+def main(orders: tuple[int, ...], incremental: bool) -> None:
     """Measure build-marts."""
     phases: dict[str, Any] = {}
+    measures: list[Measure] = []
     with servers() as made:
-        measures = [
-            measured for count in orders or RUNS for measured in measure(made, count, RUNS.get(count, 1), phases)
-        ]
+        for count in orders or RUNS:
+            runs = RUNS.get(count, 1)
+            phases[f"{count:,} orders"] = {}
+            environment = _replica(made, count)
+            if not incremental:
+                measures += _measure_full(made, count, runs, environment, phases)
+            measures.append(_measure_incremental(made, count, max(runs, 2), environment, phases))
         described = made.described()
-    publish("marts", measures, {"servers": described, "seconds": phases}, keep=not orders)
+    publish("marts", measures, {"servers": described, "seconds": phases}, keep=not orders and not incremental)
 
 
-def measure(made: Servers, orders: int, runs: int, phases: dict[str, Any]) -> Iterator[Measure]:
-    """Measure all three on the same rows, in turns."""
-    environment = {**os.environ, **made.environment(DATABASE), "REPLICATION_JOURNAL_MIB": "256"}
-    _replica(made, orders, environment)
+def _measure_full(
+    made: Servers, orders: int, runs: int, environment: dict[str, str], phases: dict[str, Any]
+) -> Iterator[Measure]:
+    """Measure full runs and what they are compared with, on the same rows, in turns."""
     build, selects, limits, results = [], [], [], []
     peak = 0
     for _ in range(runs):
@@ -61,7 +67,7 @@ def measure(made: Servers, orders: int, runs: int, phases: dict[str, Any]) -> It
             _compare(connection)
         limits.append(measure_limit(mysql_from_environment(environment)))
         made.settle()
-    phases[f"{orders:,} orders"] = {
+    phases[f"{orders:,} orders"] |= {
         "build-marts": results[-1]["seconds_of"], SELECTS: selects[-1], LIMIT: limits[-1],
     }  # fmt: skip
     what = f"{orders:,} orders: build-marts, the whole command"
@@ -75,7 +81,6 @@ def measure(made: Servers, orders: int, runs: int, phases: dict[str, Any]) -> It
         what, seconds, "s", TIMES_THE_LIMIT, LIMIT, median(sum(parts.values()) for parts in limits), of_ratio=True
     )
     yield Measure(f"{orders:,} orders: memory at its highest", peak / 2**30, "GiB", MOST_GIB)
-    yield _measure_incremental(made, orders, max(runs, 2), environment, phases)
 
 
 def _measure_incremental(
@@ -118,12 +123,14 @@ def _change_orders(made: Servers, number: int) -> None:
     with made.source(DATABASE) as connection:
         connection.execute(
             "UPDATE orders SET status = CASE status WHEN 'Returned' THEN 'Delivered' ELSE 'Returned' END"
-            " WHERE order_id % 1000 = %s",
+            " WHERE order_id %% 1000 = %s",
             [number],
         )
 
 
-def _replica(made: Servers, orders: int, environment: dict[str, str]) -> None:
+def _replica(made: Servers, orders: int) -> dict[str, str]:
+    """Make a shop and its replica; return the environment of the commands."""
+    environment = {**os.environ, **made.environment(DATABASE), "REPLICATION_JOURNAL_MIB": "256"}
     made.fresh_source(DATABASE)
     made.fresh_target(DATABASE)
     for command in (["shop-init"], ["shop-generate", *sizes(orders)], ["replicate"]):
@@ -134,6 +141,7 @@ def _replica(made: Servers, orders: int, environment: dict[str, str]) -> None:
             "ANALYZE TABLE users, orders, orderdetails, products, productcategories, reviews, loyaltypoints"
         )
     made.settle()
+    return environment
 
 
 def _create_as_select(connection: "pymysql.Connection") -> dict[str, float]:
