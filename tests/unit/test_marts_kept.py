@@ -23,8 +23,10 @@ COLUMNS = {
 def test_the_fingerprint_of_marts_changes_with_their_checks() -> None:
     mart = MARTS["mart_average_check"]
     fewer = replace(mart, checks=mart.checks[1:])
-    assert fingerprint([mart], COLUMNS) == fingerprint([replace(mart)], COLUMNS)
-    assert fingerprint([mart], COLUMNS) != fingerprint([fewer], COLUMNS)
+    assert fingerprint([mart], COLUMNS, "utf8mb4_0900_bin") == fingerprint(
+        [replace(mart)], COLUMNS, "utf8mb4_0900_bin"
+    )
+    assert fingerprint([mart], COLUMNS, "utf8mb4_0900_bin") != fingerprint([fewer], COLUMNS, "utf8mb4_0900_bin")
 
 
 def test_only_its_owner_may_read_it_at_any_time(tmp_path: Path) -> None:

@@ -79,10 +79,10 @@ class Mart:
     freshness: timedelta = timedelta(days=1)
     """How old it may become."""
 
-    def create_statement(self, table: str, computed: Schema) -> str:
+    def create_statement(self, table: str, computed: Schema, collation: str) -> str:
         """The ``CREATE TABLE`` statement of the mart under the name ``table``, for rows of the type ``computed``.
 
-        Text compares byte by byte, as in PostgreSQL and Spark: what differs there is not one key here.
+        :param collation: of text. It compares byte by byte: what differs in PostgreSQL and Spark is not one key.
         """
         lines = [
             f"`{column.name}` {_with_digits(column, computed)} COMMENT {text_literal(column.meaning)}"
@@ -92,7 +92,7 @@ class Mart:
         lines += [f"KEY `{'_'.join(index)}` ({quote_all(index)})" for index in self.indexes]
         return (
             f"CREATE TABLE `{table}` ({', '.join(lines)}) "
-            f"ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT={text_literal(self.meaning)}"
+            f"ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE {collation} COMMENT={text_literal(self.meaning)}"
         )
 
 

@@ -20,6 +20,7 @@ from martline.marts.reading.plan import needed_columns, readers, whole
 from martline.marts.runs import Run
 from martline.marts.statement import Columns, frame_of
 from martline.marts.writing.load import load
+from pg_to_mysql.mysql.collation import exact_collation
 
 
 def run_in_full(
@@ -58,7 +59,8 @@ def run_in_full(
         record_lineage(connection, run.lineages)
         if keeper and keep_in:
             with run.timed("keeping"):
-                kept.keep(keeper, keep_in, run, moment, kept.fingerprint(marts, columns))
+                definitions = kept.fingerprint(marts, columns, exact_collation(connection))
+                kept.keep(keeper, keep_in, run, moment, definitions)
 
 
 def read(
@@ -88,7 +90,7 @@ def _stage(
     frame = frame_of(mart, columns)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(mart.create_statement(staging(mart.name), frame.schema()))
+            cursor.execute(mart.create_statement(staging(mart.name), frame.schema(), exact_collation(connection)))
         computed = engine.compute(frame)
         load(settings, staging(mart.name), computed, mart.key)
     except Failure as failure:

@@ -12,6 +12,7 @@ from pymysql.constants import ER
 
 from pg_to_mysql.errors import Failure, PassingFailure, Refused
 from pg_to_mysql.mysql import ddl as mysql_ddl
+from pg_to_mysql.mysql.collation import exact_collation
 from pg_to_mysql.mysql.definitions import create_table
 from pg_to_mysql.mysql.loading import LoadingConnection
 from pg_to_mysql.mysql.names import TableNames
@@ -40,12 +41,9 @@ class Target:
         self.execute(f"SET SESSION innodb_lock_wait_timeout = {lock_seconds}")
         self.patience: float = mysql_ddl.WAIT_SECONDS
         """Seconds that DDL waits for users of the tables."""
-        [(version, self._packet_bytes, case)] = self.execute(
-            "SELECT VERSION(), @@max_allowed_packet, @@lower_case_table_names"
-        )
+        [(self._packet_bytes, case)] = self.execute("SELECT @@max_allowed_packet, @@lower_case_table_names")
         self._folds_names = case != 0
-        # Neither collation ignores trailing blanks, so 'a' and 'a ' are two keys, as in PostgreSQL.
-        self.collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
+        self.collation = exact_collation(self._connection)
 
     def close(self) -> None:
         """End the connection."""

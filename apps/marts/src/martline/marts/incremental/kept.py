@@ -62,7 +62,7 @@ class Change:
     """The new versions; without rows that are gone."""
 
 
-def fingerprint(marts: Sequence[Mart], columns: Columns) -> str:
+def fingerprint(marts: Sequence[Mart], columns: Columns, collation: str) -> str:
     """A hash that changes with the definitions of the marts, the types of their sources, and DuckDB's version.
 
     All checks are in it, because an incremental run looks for changed rows only whether they hold.
@@ -70,8 +70,8 @@ def fingerprint(marts: Sequence[Mart], columns: Columns) -> str:
     parts = [FORMAT, duckdb.__version__, *(f"{table}: {schema}" for table, schema in sorted(columns.items()))]
     for mart in marts:
         frame = frame_of(mart, columns)
-        parts += [mart.create_statement(mart.name, frame.schema()), statement(frame, Dialect.DUCKDB)]
-        parts.append(str(mart.checks))
+        parts.append(mart.create_statement(mart.name, frame.schema(), collation))
+        parts += [statement(frame, Dialect.DUCKDB), str(mart.checks)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -23,6 +23,7 @@ from martline.marts.reading.plan import needed_columns, readers
 from martline.marts.reading.ranges import listed
 from martline.marts.runs import Run
 from martline.marts.statement import Columns, frame_of
+from pg_to_mysql.mysql.collation import exact_collation
 from pg_to_mysql.mysql.names import present_tables
 
 MOST_CHANGED = 0.1
@@ -92,7 +93,7 @@ def _read(
     with held(settings) as moment:
         found = readers(connection, settings, moment, needed_columns(marts), with_keys=True)
         columns = {table: reader.schema for table, reader in found.items()}
-        if origin.definitions != fingerprint(marts, columns):
+        if origin.definitions != fingerprint(marts, columns, exact_collation(connection)):
             raise AnythingMayHaveChanged("a mart is defined in another way than in the last run")
         changed = changed_since(connection, origin.journal, moment, found)
         for table, keys in changed.items():
