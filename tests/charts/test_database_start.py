@@ -413,7 +413,7 @@ def test_postgresql_serves_also_where_the_dashboards_role_can_not_be_made(copy: 
         psql(copy, server, "postgres", "\\c postgres\nALTER DATABASE shop RENAME TO elsewhere")
     with copy.serving() as server:
         assert 'database "shop" does not exist' in server.log()
-        assert "The dashboard's role could not be settled" in server.log()
+        assert "The dashboard's role could not be created or corrected" in server.log()
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)

@@ -46,7 +46,7 @@ if [ -e "$data/recovery.signal" ] || [ -e "$data/standby.signal" ]; then
 elif ! postgres --single {{ include "postgres.options" . }} -c exit_on_error=on -c log_statement=none \
   -c log_min_duration_statement=-1 -c log_min_error_statement=panic \
   -- "$(cat /run/secrets/shop/PGDATABASE)" < /tmp/dashboard.sql > /dev/null; then
-  say "The dashboard's role could not be settled, for the reason above: the dashboard will say that PostgreSQL refuses it."
+  say "The dashboard's role could not be created or corrected, for the reason above. The dashboard will say that PostgreSQL refuses it."
 fi
 rm /tmp/dashboard.sql
 {{- end }}
