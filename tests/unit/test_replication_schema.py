@@ -75,5 +75,16 @@ def test_a_message_that_fits_a_dropped_column_and_its_successor_stops_the_table(
     assert isinstance(places(evolved(live).table, message(ID, WORDS)), Stopped)
 
 
+def test_a_message_of_a_column_that_was_widened_and_dropped_before_the_next_look_belongs_to_it() -> None:
+    wide = replace(COUNT, type_oid=20, type_name="int8")
+    stored = replace(TABLE, columns=(ID, WORDS, COUNT), last_attnum=3, settled_attnum=3)
+    table = evolved(TABLE, stored).table
+    assert places(table, message(ID, WORDS, wide)) == (0, 1, None)
+    assert isinstance(places(table, message(ID, WORDS, replace(COUNT, type_oid=600))), Stopped)
+    # The successor has the name and the wider type too.
+    successor = replace(TABLE, columns=(ID, WORDS, replace(wide, attnum=4)), last_attnum=4)
+    assert isinstance(places(evolved(successor, stored).table, message(ID, WORDS, wide)), Stopped)
+
+
 def test_a_message_without_the_key_stops_the_table() -> None:
     assert isinstance(seen_by(TABLE, message(WORDS)), Stopped)

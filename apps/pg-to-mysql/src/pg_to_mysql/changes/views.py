@@ -30,7 +30,9 @@ def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None
             return True
         # The catalogue shows no name that a column had between two looks: before it was first seen, or dropped.
         unseen = bool(column.former_names) or attnum > table.settled_attnum or attnum not in live
-        return (entry.name in column.names or (renamed and unseen)) and _compatible(column, entry)
+        # Neither does it show a wider type that a column had before it was dropped.
+        fits = _was(entry, column) or (attnum not in live and _became(entry, column))
+        return fits and (entry.name in column.names or (renamed and unseen))
 
     for renamed in (False, True):  # the second time, a column may have had names that nobody saw
         ways = _ways(
@@ -117,18 +119,24 @@ _WIDENED = {
     21: "int2", 23: "int4", 20: "int8", 25: "text", 1043: "varchar", 1700: "numeric", 1562: "varbit",
     1083: "time", 1266: "timetz", 1114: "timestamp", 1184: "timestamptz", 1186: "interval",
 }  # fmt: skip
-"""The object ids of the types that may have been narrower, as in PostgreSQL's pg_type.dat."""
+"""The object ids of the types that may have been narrower or wider, as in PostgreSQL's pg_type.dat."""
 
 
-def _compatible(column: Column, entry: RelationColumn) -> bool:
-    """Whether the column has, or had before it was widened, the type of the message's column."""
+def _was(entry: RelationColumn, column: Column) -> bool:
+    """Whether the column has the type of the message's column, or had it before it was widened."""
     if (column.type_oid, column.modifier) == (entry.type_oid, entry.modifier):
         return True
-    name = _WIDENED.get(entry.type_oid)
-    if name is None:
-        return False
+    return entry.type_oid in _WIDENED and holds(column, _typed_as(entry, column))
+
+
+def _became(entry: RelationColumn, column: Column) -> bool:
+    """Whether the message's column may be this one after it was widened."""
+    return entry.type_oid in _WIDENED and holds(_typed_as(entry, column), column)
+
+
+def _typed_as(entry: RelationColumn, column: Column) -> Column:
+    name = _WIDENED[entry.type_oid]
     length, scale = type_length(name, entry.modifier)
-    narrow = replace(
+    return replace(
         column, type_oid=entry.type_oid, modifier=entry.modifier, type_name=name, length=length, scale=scale
     )
-    return holds(column, narrow)
