@@ -1,6 +1,6 @@
 """The checks of marts, run by MySQL: on staging tables before they are published, and on what readers see."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,24 +62,30 @@ def run(
 
 
 def run_on_changes(
-    connection: "Connection[Any]", tables: Mapping[str, str], changed: Mapping[str, str], moment: Moment
+    connection: "Connection[Any]",
+    tables: Mapping[str, str],
+    changed: Mapping[str, str],
+    sources: Container[str],
+    moment: Moment,
 ) -> Iterator[Outcome]:
     """Run the checks of all marts within the connection's transaction, which has changed some of their rows.
 
     :param tables: as in :func:`run`.
-    :param changed: of each mart that has new rows, where these are: what holds for each row by itself holds for
-        the others as before.
+    :param changed: of each mart that has changed, where its new rows are. What holds for each row by itself holds
+        for the others as before.
+    :param sources: the replica's tables that have changed.
     """
     same_moment = moment_of(connection) == moment
     for name, mart in MARTS.items():
         names = _names(mart, tables)
         for check in checks_of(mart):
-            if check.by_row and name not in changed:
+            same_table = check.table not in sources
+            if name not in changed and same_table and (check.by_row or check.table):
                 continue
-            if check.with_source and not same_moment:
+            if check.table and not same_moment:
                 yield Outcome(name, check.name, None, GONE_ON)
                 continue
-            here = names | {"this": f"`{changed[name]}`"} if check.by_row else names
+            here = names | {"this": f"`{changed[name]}`"} if check.by_row and same_table else names
             yield _offences(connection, name, check, check.query.format_map(here))
 
 
@@ -101,7 +107,7 @@ def _names(mart: Mart, tables: Mapping[str, str]) -> dict[str, str]:
 
 def _run(connection: "Connection[Any]", mart: str, check: Check, query: str, moment: Moment | None) -> Outcome:
     try:
-        if check.with_source:
+        if check.table:
             connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             if moment_of(connection) != moment:
                 return Outcome(mart, check.name, None, GONE_ON)

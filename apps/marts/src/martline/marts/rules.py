@@ -16,10 +16,10 @@ class Check:
     name: str
     query: str
     """It returns a row for each offence, with what identifies it."""
-    with_source: bool = False
-    """Whether it looks at the replica, which must be as the mart has read it."""
+    table: str | None = None
+    """The replica's table that it looks at, which must be as the mart has read it."""
     by_row: bool = False
-    """Whether it looks at each row of the mart by itself, and at nothing else."""
+    """Whether it looks at each row of the mart by itself, and at nothing else but ``table``."""
 
     @property
     def names(self) -> set[str]:
@@ -89,21 +89,31 @@ def refers(column: str, table: str, referred: str) -> Check:
         f"{column}_is_in_{table}",
         f"SELECT {{key}} FROM {{this}} WHERE {column} IS NOT NULL"  # noqa: S608
         f" AND NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{referred} = {{this}}.{column})",
-        with_source=True,
+        table=table,
+        by_row=True,
     )
 
 
-def agrees(name: str, mine: str, other: str, theirs: str, *, with_source: bool = False) -> Check:
-    """A sum over the mart equals one over another mart or a table of the replica.
+def counts(column: str, table: str) -> Check:
+    """The column adds up to the number of rows of the replica's table."""
+    return _equal(f"{column}_are_those_of_the_source", column, f"COUNT(*) AS total FROM {table}", table)
+
+
+def agrees(name: str, mine: str, other: str, theirs: str) -> Check:
+    """A sum over the mart equals one over another mart.
 
     :param mine: the expression that is added up over this mart.
-    :param other: where the other sum is taken from: ``{mart_...}``, or a table with its conditions.
+    :param other: where the other sum is taken from: ``{mart_...}``, perhaps with conditions.
     :param theirs: the expression that is added up there.
     """
+    return _equal(name, mine, f"COALESCE(SUM({theirs}), 0) AS total FROM {other}")
+
+
+def _equal(name: str, mine: str, theirs: str, table: str | None = None) -> Check:
     return Check(
         name,
         "SELECT here.total AS here, there.total AS there"  # noqa: S608
         f" FROM (SELECT COALESCE(SUM({mine}), 0) AS total FROM {{this}}) here,"
-        f" (SELECT COALESCE(SUM({theirs}), 0) AS total FROM {other}) there WHERE here.total <> there.total",
-        with_source=with_source,
+        f" (SELECT {theirs}) there WHERE here.total <> there.total",
+        table=table,
     )

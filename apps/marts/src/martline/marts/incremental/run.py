@@ -1,7 +1,7 @@
 """An incremental run: from the keys that have changed to the rows in which the marts differ."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def run_incrementally(
                 moment, columns, changes = _read(connection, settings, kept, origin, marts)
             run.lsn = moment.lsn
             differences = _differences(kept, run, marts, columns, changes)
-            _publish(connection, settings, run, moment, differences, fewer_rows=fewer_rows)
+            _publish(connection, settings, run, moment, differences, changes, fewer_rows=fewer_rows)
             run.incremental = True
             kept.remember(
                 replace(origin, run_id=run.run_id, built_at=run.started_at, journal=moment.journal or 0)
@@ -137,6 +137,7 @@ def _publish(
     run: Run,
     moment: Moment,
     differences: Mapping[str, Change],
+    sources: Container[str],
     *,
     fewer_rows: bool,
 ) -> None:
@@ -150,9 +151,8 @@ def _publish(
             outcomes = [] if fewer_rows else list(checks.fewer_rows(connection, run.rows))
             record_versions(connection, VERSIONS, run, moment, run.rows)
             changed = {mart: amend.after(run.run_id, mart) for mart in differences}
-            outcomes += checks.run_on_changes(
-                connection, {name: name for name in (*run.rows, VERSIONS)}, changed, moment
-            )
+            tables = {name: name for name in (*run.rows, VERSIONS)}
+            outcomes += checks.run_on_changes(connection, tables, changed, sources, moment)
         if failed := [str(outcome) for outcome in outcomes if outcome.failed]:
             # Perhaps somebody has changed the marts. If not, a full run keeps the rejected ones.
             raise AnythingMayHaveChanged("; ".join(failed))

@@ -3,7 +3,7 @@
 from ibis import _
 
 from martline.marts.definition import Column, Mart, Parts, Table, average
-from martline.marts.rules import agrees, between, not_negative, null_if, refers
+from martline.marts.rules import between, counts, not_negative, null_if, refers
 
 
 def build(products: Table, productcategories: Table, reviews: Table) -> Table:
@@ -41,12 +41,6 @@ MART = Mart(
         between("average_rating", 1, 5),
         null_if("average_rating", "reviews = 0", "average_rating_iff_reviews"),
         refers("product_id", "products", "product_id"),
-        agrees(
-            "reviews_are_those_of_the_source",
-            "reviews",
-            "reviews",
-            "1",
-            with_source=True,
-        ),
+        counts("reviews", "reviews"),
     ),
 )

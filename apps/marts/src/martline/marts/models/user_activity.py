@@ -4,7 +4,7 @@ import ibis
 from ibis import _
 
 from martline.marts.definition import Column, Mart, Parts, Table, average
-from martline.marts.rules import agrees, between, not_negative, null_if, refers, rows
+from martline.marts.rules import between, counts, not_negative, null_if, refers, rows
 from martline.marts.spending import NOT_SOLD
 
 
@@ -79,12 +79,6 @@ MART = Mart(
         rows("first_activity_is_before_last", "first_activity_at <= last_activity_at"),
         null_if("last_activity_at", "first_activity_at IS NULL", "first_activity_iff_last"),
         refers("user_id", "users", "user_id"),
-        agrees(
-            "orders_are_those_of_the_source",
-            "orders",
-            "orders",
-            "1",
-            with_source=True,
-        ),
+        counts("orders", "orders"),
     ),
 )
