@@ -24,7 +24,7 @@ from martline.embedded.platform import Platform
 
 CHECKOUT = Path(__file__).parent.parent
 PROGRAMS = Path(sys.executable).parent
-# The servers on which replication is tested. The long form of the tests uses the others too.
+# The servers on which replication is tested. With --all-pairs, the others are used too.
 PAIRS = [("postgresql-18", "mariadb-11.4"), ("postgresql-17", "mysql-9.7")]
 MORE_PAIRS = [
     ("postgresql-16", "mariadb-11.4"),

@@ -117,7 +117,7 @@ def many_rows() -> Rows:
     rows["orderdetails"] += [(9000, 99_999, 1, 1, 1, 1), (9001, 99_999, 1, 1, 1, 2)]
     rows["orders"] += [(99_998, 9001, datetime(2026, 3, 29), 3, "Shipped", None)]
     rows["orderdetails"] += [(9002, 99_998, 1, 1, 1, 3)]
-    # A status of its own, as PostgreSQL tells them apart.
+    # This status differs from another one only in its trailing blank.
     rows["orders"] += [(99_997, 9001, moment(), 3, "Shipped ", None)]
     rows["reviews"] += [(9999, 1, 1, 5, "", datetime(2024, 3, 10, 2, 59, 59, 999999))]
     return rows

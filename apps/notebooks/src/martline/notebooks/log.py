@@ -17,7 +17,8 @@ def log_file() -> Path:
 def errors_into(file: Path) -> Iterator[None]:
     """Make programs that start in this block log to the file, so the notebook does not show their log.
 
-    The file is for its owner alone, and is never another user's: the folder may be everybody's.
+    Everybody may be able to write to the folder. So only the file's owner can read it, and a link in its place is
+    not followed.
     """
     log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     kept = os.dup(2)

@@ -16,7 +16,7 @@ from martline.marts.writing.load import load
 from martline.notebooks.databases import replica
 from martline.notebooks.log import errors_into, log_file
 from pg_to_mysql.command_line.environment import mysql_from_environment
-from pg_to_mysql.mysql.collation import exact_collation
+from pg_to_mysql.mysql.collation import collation_on
 from pg_to_mysql.mysql.quoting import quote
 
 
@@ -51,7 +51,7 @@ def try_mart(mart: Mart) -> Trial:
             moment, columns = read(engine, connection, settings, needed_columns([mart]))
             made = frame_of(mart, columns)
             with connection.cursor() as cursor:
-                cursor.execute(mart.create_statement(table, made.schema(), exact_collation(connection)))
+                cursor.execute(mart.create_statement(table, made.schema(), collation_on(connection)))
             load(settings, table, engine.compute(made), mart.key)
             outcomes = list(run_checks_of(connection, mart, {mart.name: table}, moment))
             rows = replica(f"SELECT * FROM {quote(table)} ORDER BY {', '.join(map(quote, mart.key))}")  # noqa: S608
