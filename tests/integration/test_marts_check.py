@@ -13,7 +13,7 @@ from martline.marts.catalogue import MARTS
 from martline.marts.checks import checks_of
 from martline.marts.reading.moment import Moment
 from martline.marts.runs import Run
-from pg_to_mysql.mysql.collation import exact_collation
+from pg_to_mysql.mysql.collation import collation_on
 
 COMPUTED = ibis.schema(dict.fromkeys(("amount_spent", "monetary", "revenue"), "decimal(22, 2)"))
 """The columns whose precision depends on the sources, with the types that a computation would give them."""
@@ -209,7 +209,7 @@ def database(mysql: dict[str, str]) -> Iterator[Any]:
     with to_mysql(mysql) as connection, connection.cursor() as cursor:
         publish.create_versions(connection)
         for name, mart in MARTS.items():
-            cursor.execute(mart.create_statement(publish.staging(name), COMPUTED, exact_collation(connection)))
+            cursor.execute(mart.create_statement(publish.staging(name), COMPUTED, collation_on(connection)))
         run = Run(1, datetime.now(UTC).replace(tzinfo=None))
         publish.stage_versions(connection, run, Moment((("shop", 7, 0),)), ROWS)
         publish.swap_in(connection, list(MARTS))

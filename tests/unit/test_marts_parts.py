@@ -75,7 +75,7 @@ def test_the_changed_parts_change_the_mart_as_computing_it_from_all_rows_does(ma
                 new = changed(table, rows[table], chance)
                 changes[table] = Change(("id",), rows_of(table, rows[table]), rows_of(table, new))
                 rows[table] = new
-            parts = ChangedParts.of(kept, mart, columns, changes)
+            parts = ChangedParts.of(kept, mart, columns, changes, changed_tables(kept, mart, changes))
             before = parts.computed(kept) if parts else None
             kept.replace(changes)
             if parts:
@@ -112,4 +112,5 @@ def test_a_row_that_belongs_to_no_part_has_the_whole_mart_computed(tmp_path: Pat
     old = rows_of("loyaltypoints", [(1, 1, 5, moment)])
     new = rows_of("loyaltypoints", [(1, None, 5, moment)])
     with Kept.opened(tmp_path / "marts.duckdb") as kept:
-        assert ChangedParts.of(kept, mart, columns, {"loyaltypoints": Change(("id",), old, new)}) is None
+        changes = {"loyaltypoints": Change(("id",), old, new)}
+        assert ChangedParts.of(kept, mart, columns, changes, ["loyaltypoints"]) is None

@@ -81,7 +81,7 @@ def run_on_changes(
         for check in checks_of(mart):
             same_table = check.table not in sources
             if name not in changed and same_table and (check.by_row or check.table):
-                continue
+                continue  # nothing that it looks at has changed
             if check.table and not same_moment:
                 yield Outcome(name, check.name, None, GONE_ON)
                 continue

@@ -20,7 +20,7 @@ from martline.marts.reading.plan import needed_columns, readers, whole
 from martline.marts.runs import Run
 from martline.marts.statement import Columns, frame_of
 from martline.marts.writing.load import load
-from pg_to_mysql.mysql.collation import exact_collation
+from pg_to_mysql.mysql.collation import collation_on
 
 
 def run_in_full(
@@ -59,7 +59,7 @@ def run_in_full(
         record_lineage(connection, run.lineages)
         if keeper and keep_in:
             with run.timed("keeping"):
-                definitions = kept.fingerprint(marts, columns, exact_collation(connection))
+                definitions = kept.fingerprint(marts, columns, collation_on(connection))
                 kept.keep(keeper, keep_in, run, moment, definitions)
 
 
@@ -90,7 +90,7 @@ def _stage(
     frame = frame_of(mart, columns)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(mart.create_statement(staging(mart.name), frame.schema(), exact_collation(connection)))
+            cursor.execute(mart.create_statement(staging(mart.name), frame.schema(), collation_on(connection)))
         computed = engine.compute(frame)
         load(settings, staging(mart.name), computed, mart.key)
     except Failure as failure:

@@ -15,7 +15,7 @@ from martline.marts.publish import staging
 from martline.marts.reading.plan import needed_columns
 from martline.marts.reading.values import columns_of
 from martline.marts.statement import frame_of
-from pg_to_mysql.mysql.collation import exact_collation
+from pg_to_mysql.mysql.collation import collation_on
 from pg_to_mysql.mysql.names import present_tables
 
 PLANNED = staging("plan")
@@ -60,7 +60,7 @@ def _changes(connection: "Connection[Any]", mart: Mart, computed: Schema) -> Ite
         return
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS `{PLANNED}`")
-        cursor.execute(mart.create_statement(PLANNED, computed, exact_collation(connection)))
+        cursor.execute(mart.create_statement(PLANNED, computed, collation_on(connection)))
         old, new = _types(connection, mart.name), _types(connection, PLANNED)
         cursor.execute(f"DROP TABLE `{PLANNED}`")
     for name, kind in old.items():

@@ -5,12 +5,17 @@ from typing import Any
 from pymysql.connections import Connection
 
 
-def exact_collation(connection: "Connection[Any]") -> str:
-    """The name of this collation on the connection's server.
+def exact_collation(version: str) -> str:
+    """The name of this collation on a server of this version.
 
     It does not ignore trailing blanks, so ``a`` and ``a `` are two keys.
     """
+    return "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
+
+
+def collation_on(connection: "Connection[Any]") -> str:
+    """The name of this collation on the connection's server."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT VERSION()")
         [(version,)] = cursor.fetchall()
-    return "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
+    return exact_collation(version)

@@ -41,9 +41,11 @@ class Target:
         self.execute(f"SET SESSION innodb_lock_wait_timeout = {lock_seconds}")
         self.patience: float = mysql_ddl.WAIT_SECONDS
         """Seconds that DDL waits for users of the tables."""
-        [(self._packet_bytes, case)] = self.execute("SELECT @@max_allowed_packet, @@lower_case_table_names")
+        [(version, self._packet_bytes, case)] = self.execute(
+            "SELECT VERSION(), @@max_allowed_packet, @@lower_case_table_names"
+        )
         self._folds_names = case != 0
-        self.collation = exact_collation(self._connection)
+        self.collation = exact_collation(version)
 
     def close(self) -> None:
         """End the connection."""

@@ -65,7 +65,8 @@ class Change:
 def fingerprint(marts: Sequence[Mart], columns: Columns, collation: str) -> str:
     """A hash that changes with the definitions of the marts, the types of their sources, and DuckDB's version.
 
-    All checks are in it, because an incremental run looks for changed rows only whether they hold.
+    The checks are part of it, because an incremental run makes many of them on changed rows alone. So after a
+    check has changed, all rows are read and checked.
     """
     parts = [FORMAT, duckdb.__version__, *(f"{table}: {schema}" for table, schema in sorted(columns.items()))]
     for mart in marts:

@@ -4,7 +4,7 @@ The marts of these parts are computed before and after the change. They differ b
 the work depends on the size of the parts, and not on that of the mart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -29,12 +29,13 @@ class ChangedParts:
     """The values of these parts."""
 
     @classmethod
-    def of(cls, kept: Kept, mart: Mart, columns: Columns, changes: Changes) -> Self | None:
+    def of(cls, kept: Kept, mart: Mart, columns: Columns, changes: Changes, tables: Sequence[str]) -> Self | None:
         """The changed parts, before the kept rows are replaced.
 
+        :param tables: the mart's :func:`changed_tables`.
         :returns: None if the changes may concern all parts, or rows that belong to no part.
         """
-        if mart.parts is None or not (tables := changed_tables(kept, mart, changes)):
+        if mart.parts is None:
             return None
         by, queries = mart.parts.by, []
         for table in tables:
@@ -86,10 +87,10 @@ class ChangedParts:
             total = ", ".join(
                 f'CAST(d."{name}" + COALESCE(m."{name}", 0) AS {types[name]}) AS "{name}"' for name in sums
             )
-            totals = kept.rows(f"SELECT {keys}, {total} FROM delta d LEFT JOIN {here} m USING ({keys})")  # noqa: S608
-        present = " OR ".join(f'"{name}" <> 0' for name in sums)
-        with kept.named(totals=totals):
-            totals = kept.rows(f"FROM totals WHERE {present}")
+            present = " OR ".join(f'"{name}" <> 0' for name in sums)
+            totals = kept.rows(
+                f"FROM (SELECT {keys}, {total} FROM delta d LEFT JOIN {here} m USING ({keys})) WHERE {present}"  # noqa: S608
+            )
         with kept.named(totals=totals):
             new = kept.compute(frame_of_sums(self.mart, self.parts, self.columns, "totals"))
         return old, new

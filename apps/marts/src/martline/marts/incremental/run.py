@@ -23,7 +23,7 @@ from martline.marts.reading.plan import needed_columns, readers
 from martline.marts.reading.ranges import listed
 from martline.marts.runs import Run
 from martline.marts.statement import Columns, frame_of
-from pg_to_mysql.mysql.collation import exact_collation
+from pg_to_mysql.mysql.collation import collation_on
 from pg_to_mysql.mysql.names import present_tables
 
 MOST_CHANGED = 0.1
@@ -46,8 +46,8 @@ def run_incrementally(
     """Change the marts that readers see by what has changed in the replica since they were built.
 
     :param path: the file in which the last run has kept its tables.
-    :returns: whether it was possible; else nothing is changed, and the log says why. What has failed here may
-        succeed in a full run, or fails there with what the user is to know.
+    :returns: whether it was possible; else nothing is changed, and the log says why. A failure here is not the
+        end: the caller reads all rows, and that succeeds, or fails with the message for the user.
     """
     if path is None:
         return False
@@ -93,7 +93,7 @@ def _read(
     with held(settings) as moment:
         found = readers(connection, settings, moment, needed_columns(marts), with_keys=True)
         columns = {table: reader.schema for table, reader in found.items()}
-        if origin.definitions != fingerprint(marts, columns, exact_collation(connection)):
+        if origin.definitions != fingerprint(marts, columns, collation_on(connection)):
             raise AnythingMayHaveChanged("a mart is defined in another way than in the last run")
         changed = changed_since(connection, origin.journal, moment, found)
         for table, keys in changed.items():
@@ -111,13 +111,14 @@ def _differences(
     kept: Kept, run: Run, marts: Sequence[Mart], columns: Columns, changes: Changes
 ) -> dict[str, Change]:
     """Bring the kept rows up to date, and return the rows of each mart that differ."""
-    concerned = [mart for mart in marts if changed_tables(kept, mart, changes)]
+    concerned = [(mart, tables) for mart in marts if (tables := changed_tables(kept, mart, changes))]
     with run.timed("changed parts before"):
-        parts = [parts for mart in concerned if (parts := ChangedParts.of(kept, mart, columns, changes))]
+        found = [ChangedParts.of(kept, mart, columns, changes, tables) for mart, tables in concerned]
+        parts = [part for part in found if part]
         before = {part.mart.name: (part, part.computed(kept)) for part in parts}
     kept.replace(changes)
     differences = {}
-    for mart in concerned:
+    for mart, _ in concerned:
         with run.timed(mart.name):
             if mart.name in before:
                 part, rows = before[mart.name]
