@@ -8,11 +8,14 @@ import ibis
 import pytest
 from tests.connections import to_mysql
 
-from martline.marts import publish
+from martline.marts import checks, publish
 from martline.marts.catalogue import MARTS
 from martline.marts.checks import checks_of
+from martline.marts.publish import VERSIONS
 from martline.marts.reading.moment import Moment
 from martline.marts.runs import Run
+from martline.marts.totals import counting
+from pg_to_mysql.command_line.environment import mysql_from_environment
 from pg_to_mysql.mysql.collation import collation_on
 
 COMPUTED = ibis.schema(dict.fromkeys(("amount_spent", "monetary", "revenue"), "decimal(22, 2)"))
@@ -232,6 +235,29 @@ def test_what_compares_with_a_replica_that_has_gone_on_is_skipped(
     result = run("check-marts", env=mysql).result
     compared = sum(check.table is not None for mart in MARTS.values() for check in checks_of(mart))
     assert (result["checks"], result["skipped"]) == (len(ALL_CHECKS) - compared, compared)
+
+
+def test_rows_are_counted_as_of_the_moment_of_the_marts_and_the_table_can_be_altered_afterwards(
+    database: Any, mysql: dict[str, str]
+) -> None:
+    moment = Moment((("shop", 7, 0),))
+    [(total, _)] = checks.totals_of([MARTS["mart_product_rating"]]).items()
+    with counting(mysql_from_environment(mysql)) as totals, to_mysql(mysql) as connection:
+        totals.begin([total])
+        database.execute("INSERT INTO reviews VALUES (2)")
+        database.execute("UPDATE _replication SET applied_lsn = 8")
+        assert totals.get(total) == 1
+        database.execute("SET lock_wait_timeout = 5")
+        database.execute("ALTER TABLE reviews ADD COLUMN text TEXT")
+        tables = {VERSIONS: VERSIONS} | {mart: mart for mart in MARTS}
+        states = {
+            outcome.check: outcome.state
+            for outcome in checks.run(connection, tables, ["mart_product_rating"], moment, totals)
+        }
+    assert (states["reviews_are_those_of_the_source"], states["product_id_is_in_products"]) == (
+        "passed",
+        "skipped",
+    )
 
 
 @pytest.mark.parametrize("sentence", DEFECTS)

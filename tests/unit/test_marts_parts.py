@@ -13,7 +13,7 @@ from tests.unit.test_marts_models import KINDS
 from martline.marts.catalogue import MARTS
 from martline.marts.definition import Mart
 from martline.marts.incremental.kept import Change, Kept
-from martline.marts.incremental.parts import ChangedParts, changed_tables
+from martline.marts.incremental.parts import changed_tables, computed_parts, difference
 from martline.marts.statement import frame_of
 
 STATUSES = ("Pending", "Canceled", "Returned", "Delivered")
@@ -31,7 +31,7 @@ def rows_of(table: str, rows: Rows) -> pa.Table:
 
 def row(table: str, number: int, chance: random.Random) -> tuple[Any, ...]:
     """A row whose users, products and days are few, so that they meet."""
-    day = datetime(2026, 1, 1) + timedelta(days=chance.randint(0, 2))
+    day = datetime(2026, 1, 1) + timedelta(days=chance.randint(0, 2), hours=chance.randint(0, 23))
     user, product, category = chance.randint(1, 6), chance.randint(1, 5), chance.randint(1, 2)
     if table == "users":
         values: tuple[Any, ...] = (number, chance.choice("ab"), "c", chance.choice(["Gold", None]), day)
@@ -75,13 +75,12 @@ def test_the_changed_parts_change_the_mart_as_computing_it_from_all_rows_does(ma
                 new = changed(table, rows[table], chance)
                 changes[table] = Change(("id",), rows_of(table, rows[table]), rows_of(table, new))
                 rows[table] = new
-            parts = ChangedParts.of(kept, mart, columns, changes, changed_tables(kept, mart, changes))
-            before = parts.computed(kept) if parts else None
-            kept.replace(changes)
-            if parts:
+            computed = computed_parts(kept, mart, columns, changes, changed_tables(kept, mart, changes))
+            for table, change in changes.items():
+                kept.replace(table, change)
+            if computed:
                 old = kept.rows(f"FROM {mart.name}")
-                difference = parts.difference(kept, before, parts.computed(kept))
-                assert difference.before.num_rows <= old.num_rows
+                assert difference(kept, mart, columns, computed).before.num_rows <= old.num_rows
                 by_parts += 1
             else:
                 kept.difference(mart, frame)
@@ -113,4 +112,28 @@ def test_a_row_that_belongs_to_no_part_has_the_whole_mart_computed(tmp_path: Pat
     new = rows_of("loyaltypoints", [(1, None, 5, moment)])
     with Kept.opened(tmp_path / "marts.duckdb") as kept:
         changes = {"loyaltypoints": Change(("id",), old, new)}
-        assert ChangedParts.of(kept, mart, columns, changes, ["loyaltypoints"]) is None
+        assert computed_parts(kept, mart, columns, changes, ["loyaltypoints"]) is None
+
+
+def test_two_orders_of_a_user_on_one_day_are_in_the_same_part(tmp_path: Path) -> None:
+    mart = MARTS["mart_sales_daily"]
+    columns = {table: pa.schema(KINDS[table]) for table in mart.sources}
+    morning, evening = datetime(2026, 1, 1, 9), datetime(2026, 1, 1, 20)
+    kept_order = (1, 7, morning, Decimal(5), "Delivered")
+    old = rows_of("orders", [(1, *kept_order), (2, 2, 7, evening, Decimal(5), "Delivered")])
+    new = rows_of("orders", [(1, *kept_order), (2, 2, 7, evening, Decimal(5), "Canceled")])
+    rows = {
+        "orders": old,
+        "orderdetails": rows_of("orderdetails", [(1, 1, 3, Decimal(5)), (2, 2, 3, Decimal(5))]),
+        "products": rows_of("products", [(1, 3, "Book", 1)]),
+    }
+    with Kept.opened(tmp_path / "marts.duckdb") as kept:
+        for table, those in rows.items():
+            kept.add(table, those)
+        kept.add(mart.name, kept.compute(frame_of(mart, columns)))
+        changes = {"orders": Change(("id",), old.slice(1), new.slice(1))}
+        computed = computed_parts(kept, mart, columns, changes, ["orders"])
+        assert computed
+        difference(kept, mart, columns, computed)
+        [(orders, buyers)] = kept.connection.sql(f"SELECT orders, buyers FROM {mart.name}").fetchall()
+    assert (orders, buyers) == (1, 1)

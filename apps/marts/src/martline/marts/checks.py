@@ -13,6 +13,7 @@ from martline.marts.definition import Mart
 from martline.marts.publish import VERSIONS
 from martline.marts.reading.moment import Moment, moment_of
 from martline.marts.rules import Check, Outcome
+from martline.marts.totals import Totals
 from pg_to_mysql.mysql.names import present_tables
 
 LEAST_SHARE = 0.5
@@ -27,11 +28,14 @@ def checks_of(mart: Mart) -> tuple[Check, ...]:
         Check(
             "key_is_unique_and_set",
             f"SELECT {{key}} FROM {{this}} GROUP BY {{key}} HAVING COUNT(*) > 1 OR {unset}",  # noqa: S608
+            by_row=True,  # An incremental run inserts no row whose key is there: see amend.change.
         ),
         Check(
             "rows_are_those_built",
-            f"SELECT COUNT(*) AS present, (SELECT `rows` FROM {{{VERSIONS}}} WHERE mart = '{mart.name}')"  # noqa: S608
-            " AS built FROM {this} HAVING NOT present <=> built",
+            # In another index, MySQL looks up each row that the same transaction has changed.
+            "SELECT /*+ INDEX({this} `PRIMARY`) */ COUNT(*) AS present,"  # noqa: S608
+            f" (SELECT `rows` FROM {{{VERSIONS}}} WHERE mart = '{mart.name}') AS built"
+            " FROM {this} HAVING NOT present <=> built",
         ),
         *mart.checks,
     )
@@ -47,8 +51,17 @@ def fewer_rows(connection: "Connection[Any]", rows: Mapping[str, int]) -> Iterat
         yield Outcome(mart, "rows_are_not_far_fewer", int(few), f"{count} rows, {before.get(mart, 0)} before")
 
 
+def totals_of(marts: Iterable[Mart]) -> dict[str, str]:
+    """The queries of the totals with which the marts are compared, and the table of each."""
+    return {check.total: check.table for mart in marts for check in mart.checks if check.total and check.table}
+
+
 def run(
-    connection: "Connection[Any]", tables: Mapping[str, str], marts: Iterable[str], moment: Moment | None
+    connection: "Connection[Any]",
+    tables: Mapping[str, str],
+    marts: Iterable[str],
+    moment: Moment | None,
+    totals: Totals | None = None,
 ) -> Iterator[Outcome]:
     """Run the checks of these marts.
 
@@ -56,9 +69,10 @@ def run(
         that is not among them is not made.
     :param moment: of the replica, as the marts have read it. Checks that look at the replica are skipped when it
         has gone on, and when the moment is not known.
+    :param totals: what was counted at that moment.
     """
     for mart in marts:
-        yield from run_checks_of(connection, MARTS[mart], tables, moment)
+        yield from run_checks_of(connection, MARTS[mart], tables, moment, totals)
 
 
 def run_on_changes(
@@ -67,10 +81,11 @@ def run_on_changes(
     changed: Mapping[str, str],
     sources: Container[str],
     moment: Moment,
+    totals: Totals,
 ) -> Iterator[Outcome]:
     """Run the checks of all marts within the connection's transaction, which has changed some of their rows.
 
-    :param tables: as in :func:`run`.
+    :param tables, totals: as in :func:`run`.
     :param changed: of each mart that has changed, where its new rows are. What holds for each row by itself holds
         for the others as before.
     :param sources: the replica's tables that have changed.
@@ -82,21 +97,26 @@ def run_on_changes(
             same_table = check.table not in sources
             if name not in changed and same_table and (check.by_row or check.table):
                 continue  # nothing that it looks at has changed
-            if check.table and not same_moment:
+            total = _total(check, totals)
+            if check.table and total is None and not same_moment:
                 yield Outcome(name, check.name, None, GONE_ON)
                 continue
             here = names | {"this": f"`{changed[name]}`"} if check.by_row and same_table else names
-            yield _offences(connection, name, check, check.query.format_map(here))
+            yield _offences(connection, name, check, here, total)
 
 
 def run_checks_of(
-    connection: "Connection[Any]", mart: Mart, tables: Mapping[str, str], moment: Moment | None
+    connection: "Connection[Any]",
+    mart: Mart,
+    tables: Mapping[str, str],
+    moment: Moment | None,
+    totals: Totals | None = None,
 ) -> Iterator[Outcome]:
     """Run the checks of one mart, which need not be among :data:`MARTS`; else as :func:`run`."""
     names = _names(mart, tables)
     for check in checks_of(mart):
-        if check.names <= names.keys():
-            yield _run(connection, mart.name, check, check.query.format_map(names), moment)
+        if check.names - {"total"} <= names.keys():
+            yield _run(connection, mart.name, check, names, moment, _total(check, totals))
 
 
 def _names(mart: Mart, tables: Mapping[str, str]) -> dict[str, str]:
@@ -105,18 +125,33 @@ def _names(mart: Mart, tables: Mapping[str, str]) -> dict[str, str]:
     return quoted | {"this": quoted[mart.name], "key": ", ".join(mart.key)}
 
 
-def _run(connection: "Connection[Any]", mart: str, check: Check, query: str, moment: Moment | None) -> Outcome:
+def _total(check: Check, totals: Totals | None) -> int | None:
+    """The total of the check, if it was counted before."""
+    return totals.get(check.total) if totals and check.total else None
+
+
+def _run(
+    connection: "Connection[Any]",
+    mart: str,
+    check: Check,
+    names: Mapping[str, str],
+    moment: Moment | None,
+    total: int | None,
+) -> Outcome:
     try:
-        if check.table:
+        if check.table and total is None:
             connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             if moment_of(connection) != moment:
                 return Outcome(mart, check.name, None, GONE_ON)
-        return _offences(connection, mart, check, query)
+        return _offences(connection, mart, check, names, total)
     finally:
         connection.rollback()
 
 
-def _offences(connection: "Connection[Any]", mart: str, check: Check, query: str) -> Outcome:
+def _offences(
+    connection: "Connection[Any]", mart: str, check: Check, names: Mapping[str, str], total: int | None
+) -> Outcome:
+    query = check.query.format(total=f"({check.total})" if total is None else total, **names)
     with connection.cursor(DictCursor) as cursor:
         # Ordered, so that the same defect is reported in the same words.
         cursor.execute(f"SELECT COUNT(*) OVER () AS offences, q.* FROM ({query}) q ORDER BY 2 LIMIT 1")  # noqa: S608

@@ -1,6 +1,6 @@
 """A full run: read the sources once, write each mart to its staging table, audit, swap in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from martline.marts.reading.moment import Moment, held
 from martline.marts.reading.plan import needed_columns, readers, whole
 from martline.marts.runs import Run
 from martline.marts.statement import Columns, frame_of
+from martline.marts.totals import Totals, counting
 from martline.marts.writing.load import load
 from pg_to_mysql.mysql.collation import collation_on
 
@@ -38,12 +39,10 @@ def run_in_full(
     :raises Failure: a mart can't be computed or a check does not hold; the old marts stay.
     """
     names = [mart.name for mart in marts]
-    with engines.opened() as engine:
+    with engines.opened() as engine, counting(settings) as totals:
         keeper = engine if keep_in and isinstance(engine, DuckDB) else None
         with run.timed("reading"):
-            moment, columns = read(
-                engine, connection, settings, needed_columns(marts), with_keys=keeper is not None
-            )
+            moment, columns = read(engine, connection, settings, marts, totals, with_keys=keeper is not None)
         run.lsn = moment.lsn
         for mart in marts:
             with run.timed(mart.name):
@@ -52,7 +51,7 @@ def run_in_full(
                 keeper.add(mart.name, computed)
         publish.stage_versions(connection, run, moment, run.rows)
         with run.timed("checks"):
-            _audit(connection, run, moment, fewer_rows=fewer_rows)
+            _audit(connection, run, moment, totals, fewer_rows=fewer_rows)
         publish.swap_in(connection, names)
         amend.forget(connection)
         run.outcome = "published"
@@ -67,14 +66,16 @@ def read(
     engine: Engine,
     connection: "Connection[Any]",
     settings: MySQLSettings,
-    needed: Mapping[str, tuple[str, ...]],
+    marts: Sequence[Mart],
+    totals: Totals,
     *,
     with_keys: bool = False,
 ) -> tuple[Moment, Columns]:
-    """Read the tables into the engine; return the moment they are of, and what was read."""
+    """Read the marts' tables into the engine; return the moment they are of, and what was read."""
     with held(settings) as moment:
-        found = readers(connection, settings, moment, needed, with_keys=with_keys)
+        found = readers(connection, settings, moment, needed_columns(marts), with_keys=with_keys)
         engine.read(whole(connection, found, engine.parallel))
+        totals.begin(checks.totals_of(marts))
     return moment, {table: reader.schema for table, reader in found.items()}
 
 
@@ -101,10 +102,10 @@ def _stage(
     return computed
 
 
-def _audit(connection: "Connection[Any]", run: Run, moment: Moment, *, fewer_rows: bool) -> None:
+def _audit(connection: "Connection[Any]", run: Run, moment: Moment, totals: Totals, *, fewer_rows: bool) -> None:
     """Run the checks on the staged marts, and record their outcomes."""
     tables = {table: staging(table) for table in (*run.rows, VERSIONS)}
-    outcomes = list(checks.run(connection, tables, run.rows, moment))
+    outcomes = list(checks.run(connection, tables, run.rows, moment, totals))
     if not fewer_rows:
         outcomes += checks.fewer_rows(connection, run.rows)
     audit.settle(connection, run, outcomes)

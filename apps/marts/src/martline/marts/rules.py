@@ -1,7 +1,7 @@
 """What must hold for a mart: queries, each of which returns the rows that offend.
 
 In a query ``{this}`` is the mart's table, ``{key}`` the columns of its key, and ``{mart_...}`` another mart's
-table. The replica's tables go by their own names.
+table. ``{total}`` is the number that the check's ``total`` returns. The replica's tables go by their own names.
 """
 
 from collections.abc import Iterable
@@ -20,10 +20,12 @@ class Check:
     """The replica's table that it looks at, which must be as the mart has read it."""
     by_row: bool = False
     """Whether it looks at each row of the mart by itself, and at nothing else but ``table``."""
+    total: str | None = None
+    """The query of a number of rows of ``table``. Nothing else looks at that table, so it can run before."""
 
     @property
     def names(self) -> set[str]:
-        """What the query has in braces: ``this`` and ``key``, and the other tables that it looks at."""
+        """What the query has in braces: ``this``, ``key``, ``total``, and the other marts that it looks at."""
         return {name for _, name, _, _ in Formatter().parse(self.query) if name}
 
 
@@ -96,7 +98,12 @@ def refers(column: str, table: str, referred: str) -> Check:
 
 def counts(column: str, table: str) -> Check:
     """The column adds up to the number of rows of the replica's table."""
-    return _equal(f"{column}_are_those_of_the_source", column, f"COUNT(*) AS total FROM {table}", table)
+    return Check(
+        f"{column}_are_those_of_the_source",
+        _differ(column, "SELECT {total} AS total"),
+        table=table,
+        total=f"SELECT COUNT(*) FROM {table}",  # noqa: S608
+    )
 
 
 def agrees(name: str, mine: str, other: str, theirs: str) -> Check:
@@ -106,14 +113,13 @@ def agrees(name: str, mine: str, other: str, theirs: str) -> Check:
     :param other: where the other sum is taken from: ``{mart_...}``, perhaps with conditions.
     :param theirs: the expression that is added up there.
     """
-    return _equal(name, mine, f"COALESCE(SUM({theirs}), 0) AS total FROM {other}")
+    return Check(name, _differ(mine, f"SELECT COALESCE(SUM({theirs}), 0) AS total FROM {other}"))  # noqa: S608
 
 
-def _equal(name: str, mine: str, theirs: str, table: str | None = None) -> Check:
-    return Check(
-        name,
+def _differ(mine: str, theirs: str) -> str:
+    """The query that returns a row if the sum over the mart is not the other total."""
+    return (
         "SELECT here.total AS here, there.total AS there"  # noqa: S608
         f" FROM (SELECT COALESCE(SUM({mine}), 0) AS total FROM {{this}}) here,"
-        f" (SELECT {theirs}) there WHERE here.total <> there.total",
-        table=table,
+        f" ({theirs}) there WHERE here.total <> there.total"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 import ibis
 import pyarrow as pa
@@ -41,19 +42,12 @@ _ARROW = {"int64": pa.int64(), "date": pa.date32()}
 _KINDS = {"double": "float64", "date32[day]": "date", "timestamp[us]": "timestamp(6)"}
 
 
-def frame_of(mart: Mart, columns: Columns) -> Table:
-    """The mart as it follows from its tables, of each of which it sees only the columns that it declares."""
-    tables = {table: _source(mart, table, columns) for table in mart.sources}
-    return mart.build(**tables).select(_names(mart))
+def frame_of(mart: Mart, columns: Columns, names: Mapping[str, str] = MappingProxyType({})) -> Table:
+    """The mart as it follows from its tables, of each of which it sees only the columns that it declares.
 
-
-def frame_of_parts(mart: Mart, parts: Parts, columns: Columns, values: str) -> Table:
-    """The mart of some of its parts: those with the values in the only column of the table ``values``."""
-    tables = {table: _source(mart, table, columns) for table in mart.sources}
-    for table, rows in tables.items():
-        if parts.by in rows.columns:
-            wanted = ibis.table({parts.by: rows.schema()[parts.by]}, name=values)
-            tables[table] = rows.semi_join(wanted, parts.by)
+    :param names: other names under which the engine has some of the tables.
+    """
+    tables = {table: _source(mart, table, columns, names.get(table, table)) for table in mart.sources}
     return mart.build(**tables).select(_names(mart))
 
 
@@ -64,9 +58,9 @@ def frame_of_sums(mart: Mart, parts: Parts, columns: Columns, sums: str) -> Tabl
     return parts.complete(rows).select(_names(mart))
 
 
-def _source(mart: Mart, table: str, columns: Columns) -> Table:
+def _source(mart: Mart, table: str, columns: Columns, name: str) -> Table:
     kinds = {name: _kind(columns[table].field(name).type) for name in mart.sources[table]}
-    return ibis.table(kinds, name=table)
+    return ibis.table(kinds, name=name)
 
 
 def _names(mart: Mart) -> list[str]:

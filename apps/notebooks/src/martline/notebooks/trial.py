@@ -10,8 +10,8 @@ from martline.marts.checks import run_checks_of
 from martline.marts.definition import Mart
 from martline.marts.full import read
 from martline.marts.lineage import lineage
-from martline.marts.reading.plan import needed_columns
 from martline.marts.statement import frame_of
+from martline.marts.totals import counting
 from martline.marts.writing.load import load
 from martline.notebooks.databases import replica
 from martline.notebooks.log import errors_into, log_file
@@ -45,15 +45,16 @@ def try_mart(mart: Mart) -> Trial:
         settings.connect(autocommit=True) as connection,
         errors_into(log_file()),
         engines.opened() as engine,
+        counting(settings) as totals,
     ):
         table = f"_trial_{uuid4().hex[:12]}"
         try:
-            moment, columns = read(engine, connection, settings, needed_columns([mart]))
+            moment, columns = read(engine, connection, settings, [mart], totals)
             made = frame_of(mart, columns)
             with connection.cursor() as cursor:
                 cursor.execute(mart.create_statement(table, made.schema(), collation_on(connection)))
             load(settings, table, engine.compute(made), mart.key)
-            outcomes = list(run_checks_of(connection, mart, {mart.name: table}, moment))
+            outcomes = list(run_checks_of(connection, mart, {mart.name: table}, moment, totals))
             rows = replica(f"SELECT * FROM {quote(table)} ORDER BY {', '.join(map(quote, mart.key))}")  # noqa: S608
         finally:
             with connection.cursor() as cursor:

@@ -131,11 +131,6 @@ class Kept(DuckDB):
             changes[table] = Change((reader.key,), before, after)
         return changes
 
-    def replace(self, changes: Mapping[str, Change]) -> None:
-        """Replace the kept rows by those that were read."""
-        for table, change in changes.items():
-            self._replace(table, change)
-
     def difference(self, mart: Mart, frame: Table) -> Change:
         """Compute the whole mart, store it instead of its previous version, and return the rows that differ."""
         keys = quoted(mart.key)
@@ -151,10 +146,11 @@ class Kept(DuckDB):
     def put(self, mart: Mart, before: pa.Table, after: pa.Table) -> Change:
         """Store new rows of the mart instead of the old ones."""
         change = Change(mart.key, before, after)
-        self._replace(mart.name, change)
+        self.replace(mart.name, change)
         return change
 
-    def _replace(self, table: str, change: Change) -> None:
+    def replace(self, table: str, change: Change) -> None:
+        """Replace the rows of a table that have changed."""
         keys = quoted(change.key)
         with self.named(before=change.before, after=change.after):
             self.connection.execute(f'DELETE FROM "{table}" WHERE ({keys}) IN (SELECT {keys} FROM before)')  # noqa: S608

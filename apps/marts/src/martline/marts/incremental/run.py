@@ -16,13 +16,14 @@ from martline.marts.definition import Mart
 from martline.marts.incremental import amend
 from martline.marts.incremental.journal import AnythingMayHaveChanged, changed_since
 from martline.marts.incremental.kept import Change, Kept, Origin, fingerprint
-from martline.marts.incremental.parts import ChangedParts, Changes, changed_tables
+from martline.marts.incremental.parts import Changes, changed_tables, computed_parts, difference
 from martline.marts.publish import VERSIONS, record_versions
 from martline.marts.reading.moment import Moment, held
 from martline.marts.reading.plan import needed_columns, readers
 from martline.marts.reading.ranges import listed
 from martline.marts.runs import Run
 from martline.marts.statement import Columns, frame_of
+from martline.marts.totals import Totals, counting
 from pg_to_mysql.mysql.collation import collation_on
 from pg_to_mysql.mysql.names import present_tables
 
@@ -52,14 +53,14 @@ def run_incrementally(
     if path is None:
         return False
     try:
-        with Kept.changing(path) as kept:
+        with Kept.changing(path) as kept, counting(settings) as totals:
             origin = kept.origin()
             _require_readers_see(connection, origin, marts)
             with run.timed("reading"):
-                moment, columns, changes = _read(connection, settings, kept, origin, marts)
+                moment, columns, changes = _read(connection, settings, kept, origin, marts, totals)
             run.lsn = moment.lsn
             differences = _differences(kept, run, marts, columns, changes)
-            _publish(connection, settings, run, moment, differences, changes, fewer_rows=fewer_rows)
+            _publish(connection, settings, run, moment, differences, changes, totals, fewer_rows=fewer_rows)
             run.incremental = True
             kept.remember(
                 replace(origin, run_id=run.run_id, built_at=run.started_at, journal=moment.journal or 0)
@@ -87,9 +88,14 @@ def _require_readers_see(connection: "Connection[Any]", origin: Origin, marts: S
 
 
 def _read(
-    connection: "Connection[Any]", settings: MySQLSettings, kept: Kept, origin: Origin, marts: Sequence[Mart]
+    connection: "Connection[Any]",
+    settings: MySQLSettings,
+    kept: Kept,
+    origin: Origin,
+    marts: Sequence[Mart],
+    totals: Totals,
 ) -> tuple[Moment, Columns, Changes]:
-    """Read the rows that have changed since the last run."""
+    """Read the rows that have changed since the last run, and let the tables that have changed be counted."""
     with held(settings) as moment:
         found = readers(connection, settings, moment, needed_columns(marts), with_keys=True)
         columns = {table: reader.schema for table, reader in found.items()}
@@ -99,6 +105,7 @@ def _read(
         for table, keys in changed.items():
             if len(keys) > max(FEW_ROWS, MOST_CHANGED * kept.count(table)):
                 raise AnythingMayHaveChanged(f"{len(keys)} rows of {table} have changed")
+        totals.begin(query for query, table in checks.totals_of(marts).items() if table in changed)
         changes = kept.changes(
             changed, {table: (found[table], listed(keys, kept.parallel)) for table, keys in changed.items()}
         )
@@ -112,22 +119,20 @@ def _differences(
 ) -> dict[str, Change]:
     """Bring the kept rows up to date, and return the rows of each mart that differ."""
     concerned = [(mart, tables) for mart in marts if (tables := changed_tables(kept, mart, changes))]
-    with run.timed("changed parts before"):
-        found = [ChangedParts.of(kept, mart, columns, changes, tables) for mart, tables in concerned]
-        parts = [part for part in found if part]
-        before = {part.mart.name: (part, part.computed(kept)) for part in parts}
-    kept.replace(changes)
+    with run.timed("changed parts"):
+        computed = {mart.name: computed_parts(kept, mart, columns, changes, tables) for mart, tables in concerned}
+    for table, change in changes.items():
+        kept.replace(table, change)
     differences = {}
     for mart, _ in concerned:
         with run.timed(mart.name):
-            if mart.name in before:
-                part, rows = before[mart.name]
-                difference = part.difference(kept, rows, part.computed(kept))
+            if parts := computed[mart.name]:
+                found = difference(kept, mart, columns, parts)
             else:
-                difference = kept.difference(mart, frame_of(mart, columns))
-        if difference.before.num_rows or difference.after.num_rows:
-            differences[mart.name] = difference
-            run.written += difference.after.num_rows
+                found = kept.difference(mart, frame_of(mart, columns))
+        if found.before.num_rows or found.after.num_rows:
+            differences[mart.name] = found
+            run.written += found.after.num_rows
     run.rows |= {mart.name: kept.count(mart.name) for mart in marts}
     return differences
 
@@ -139,6 +144,7 @@ def _publish(
     moment: Moment,
     differences: Mapping[str, Change],
     sources: Container[str],
+    totals: Totals,
     *,
     fewer_rows: bool,
 ) -> None:
@@ -153,7 +159,7 @@ def _publish(
             record_versions(connection, VERSIONS, run, moment, run.rows)
             changed = {mart: amend.after(run.run_id, mart) for mart in differences}
             tables = {name: name for name in (*run.rows, VERSIONS)}
-            outcomes += checks.run_on_changes(connection, tables, changed, sources, moment)
+            outcomes += checks.run_on_changes(connection, tables, changed, sources, moment, totals)
         if failed := [str(outcome) for outcome in outcomes if outcome.failed]:
             # Perhaps somebody has changed the marts. If not, a full run keeps the rejected ones.
             raise AnythingMayHaveChanged("; ".join(failed))

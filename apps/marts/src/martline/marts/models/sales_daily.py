@@ -55,6 +55,7 @@ MART = Mart(
     build=build,
     parts=Parts(
         by="user_id",
+        day="order_date",
         through={"orderdetails": ("orders", "order_id")},
         sums=("orders", "buyers", "revenue", "returns"),
         complete=with_average_check,
