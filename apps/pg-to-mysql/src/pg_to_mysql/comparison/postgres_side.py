@@ -32,7 +32,7 @@ class PostgresSide:
             fill(kind.digests[0], name) if kind.digests else text
             for name, text, kind in zip(self._names, self._texts, table.types, strict=True)
         ]
-        self._key = sql.SQL(", ").join(self._texts[i] for i in table.key)
+        self._key = sql.SQL(", ").join(_text(self._texts[i]) for i in table.key)
         self.by_digests = False
 
     @property
@@ -71,7 +71,7 @@ class PostgresSide:
         """What the keys' rows are."""
         rows = self._ask(
             sql.SQL("SELECT {}, {} {}").format(
-                self._key, sql.SQL(", ").join(self._short_texts), self._from_keys(keys)
+                self._key, sql.SQL(", ").join(map(_text, self._short_texts)), self._from_keys(keys)
             )
         )
         width = len(self._table.key)
@@ -119,6 +119,10 @@ class PostgresSide:
     def _ask(self, query: sql.Composed) -> list[tuple[Any, ...]]:
         # Without parameters, as a percent sign in a name would be taken for one.
         return self._reader.execute(query).fetchall()
+
+
+def _text(value: sql.Composable) -> sql.Composable:
+    return sql.SQL("({})::text").format(value)
 
 
 def _concat(pieces: Sequence[sql.Composable]) -> sql.Composable:

@@ -66,7 +66,8 @@ class MySQLType:
     fit: Fit | None = None
     """None if MySQL can hold every value, or every value that is not too long."""
     source_text: str = "{}::text"
-    """PostgreSQL's canonical text for the comparison."""
+    """PostgreSQL's canonical text for the comparison, possibly as another value that concat turns into the
+    text."""
     target_text: str = "{}"
     """MySQL's canonical text for the comparison, possibly as a non-text value that MySQL's CONCAT turns into the
     text."""
@@ -114,6 +115,8 @@ def _has_four_digit_year(text: bytes) -> bool:
     return text[4:5] == b"-" and not text.endswith(b"BC")
 
 
+# Most times have no fraction, and to cut them is faster than to trim each.
+_TARGET_DATETIME = "IF(MICROSECOND({}), TRIM(TRAILING '0' FROM {}), LEFT({}, 19))"
 # Both servers print the fewest digits that give the same number back, but place point and exponent
 # differently. So the text is split into its digits and the power of ten of the last digit.
 _SOURCE_DIGITS = "ltrim(translate(split_part({}::text, 'e', 1), '-.', ''), '0')"
@@ -169,32 +172,39 @@ _REAL = MySQLType(
 _DOUBLE = replace(_REAL, source_text=_SOURCE_DOUBLE, target_text=_TARGET_DOUBLE)
 _UNSIGNED = MySQLType("INT UNSIGNED")
 _FIXED: dict[str, MySQLType] = {
-    "int2": MySQLType("SMALLINT"),
-    "int4": MySQLType("INT"),
-    "int8": MySQLType("BIGINT"),
+    "int2": MySQLType("SMALLINT", source_text="{}"),
+    "int4": MySQLType("INT", source_text="{}"),
+    "int8": MySQLType("BIGINT", source_text="{}"),
     "oid": _UNSIGNED,
     "xid": _UNSIGNED,
     "cid": _UNSIGNED,
     "xid8": MySQLType("BIGINT UNSIGNED"),
     "float4": _REAL,
     "float8": _DOUBLE,
-    "bool": MySQLType("BOOLEAN", copied="{}::int", decode=_boolean, source_text="{}::int::text"),
-    "uuid": MySQLType("CHAR(36) CHARACTER SET ascii COLLATE ascii_bin"),
-    "date": MySQLType("DATE", fit=Fit("{} BETWEEN '0001-01-01' AND '9999-12-31'", _has_four_digit_year)),
+    "bool": MySQLType("BOOLEAN", copied="{}::int", decode=_boolean, source_text="{}::int"),
+    "uuid": MySQLType("CHAR(36) CHARACTER SET ascii COLLATE ascii_bin", source_text="{}"),
+    "date": MySQLType(
+        "DATE",
+        fit=Fit("{} BETWEEN '0001-01-01' AND '9999-12-31'", _has_four_digit_year),
+        source_text="{}",
+    ),
     # MySQL always shows six decimals, but PostgreSQL no trailing zeros, so MySQL's trailing zeros are cut off.
-    "time": MySQLType("TIME(6)", target_text="TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))"),
+    "time": MySQLType(
+        "TIME(6)", source_text="{}", target_text="TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))"
+    ),
     "timestamp": MySQLType(
         "DATETIME(6)",
         fit=Fit("{} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999'", _has_four_digit_year),
-        target_text="TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))",
+        source_text="{}",
+        target_text=_TARGET_DATETIME,
     ),
     "timestamptz": MySQLType(
         "DATETIME(6)",
         copied="{} AT TIME ZONE 'UTC'",
         decode=_without_zone,
         fit=Fit("{} BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 23:59:59.999999Z'", _has_four_digit_year),
-        source_text="({} AT TIME ZONE 'UTC')::text",
-        target_text="TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))",
+        source_text="({} AT TIME ZONE 'UTC')",
+        target_text=_TARGET_DATETIME,
     ),
 }
 _LONGEST_TEXT = {
@@ -272,13 +282,13 @@ def _numeric(precision: int | None, scale: int | None) -> MySQLType | None:
             fit=Fit(
                 f"(abs({{}}) < 1e{most_digits - most_decimals} AND scale({{}}) <= {most_decimals})", _is_decimal
             ),
-            source_text="trim_scale({})::text",
+            source_text="trim_scale({})",
             target_text="TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))",
         )
     digits, decimals = max(precision - min(scale, 0), scale), max(scale, 0)
     if digits > most_digits or decimals > most_decimals:
         return None
-    return MySQLType(f"DECIMAL({digits}, {decimals})", fit=Fit("{} <> 'NaN'", _is_finite))
+    return MySQLType(f"DECIMAL({digits}, {decimals})", fit=Fit("{} <> 'NaN'", _is_finite), source_text="{}")
 
 
 def _null_if_unfit(kind: MySQLType) -> MySQLType:
