@@ -21,6 +21,7 @@ from benchmarks.replication.servers import Servers, servers
 
 from martline.marts.catalogue import MARTS
 from pg_to_mysql.command_line.environment import mysql_from_environment
+from pg_to_mysql.mysql.collation import collation_on
 
 RUNS = {100_000: 3, 1_000_000: 3, 10_000_000: 1}
 """How often the marts of each number of orders are built. The median counts."""
@@ -160,11 +161,12 @@ def _create_as_select(connection: "pymysql.Connection") -> dict[str, float]:
 
 def _compare(connection: "pymysql.Connection") -> None:
     """End the benchmark if the selected rows differ from those of the marts."""
+    collation = collation_on(connection)
     with connection.cursor() as cursor:
         for name, mart in MARTS.items():
             same = " AND ".join(f"m.`{column.name}` <=> s.`{column.name}`" for column in mart.columns)
             keys = ", ".join(mart.key)
-            cursor.execute(f"ALTER TABLE select_{name} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+            cursor.execute(f"ALTER TABLE select_{name} CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}")
             cursor.execute(
                 f"SELECT COUNT(*), SUM({same}),"
                 f" (SELECT COUNT(*) FROM {name}), (SELECT COUNT(*) FROM select_{name})"
