@@ -11,7 +11,6 @@ from tests.connections import to_mysql
 from martline.marts import checks, publish
 from martline.marts.catalogue import MARTS
 from martline.marts.checks import checks_of
-from martline.marts.publish import VERSIONS
 from martline.marts.reading.moment import Moment
 from martline.marts.runs import Run
 from martline.marts.totals import counting
@@ -249,7 +248,7 @@ def test_rows_are_counted_as_of_the_moment_of_the_marts_and_the_table_can_be_alt
         assert totals.get(total) == 1
         database.execute("SET lock_wait_timeout = 5")
         database.execute("ALTER TABLE reviews ADD COLUMN text TEXT")
-        tables = {VERSIONS: VERSIONS} | {mart: mart for mart in MARTS}
+        tables = {publish.VERSIONS: publish.VERSIONS} | {mart: mart for mart in MARTS}
         states = {
             outcome.check: outcome.state
             for outcome in checks.run(connection, tables, ["mart_product_rating"], moment, totals)

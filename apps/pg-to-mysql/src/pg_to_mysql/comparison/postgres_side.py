@@ -122,7 +122,7 @@ class PostgresSide:
 
 
 def _text(value: sql.Composable) -> sql.Composable:
-    return sql.SQL("({})::text").format(value)
+    return fill("({})::text", value)
 
 
 def _concat(pieces: Sequence[sql.Composable]) -> sql.Composable:

@@ -66,8 +66,8 @@ class MySQLType:
     fit: Fit | None = None
     """None if MySQL can hold every value, or every value that is not too long."""
     source_text: str = "{}::text"
-    """PostgreSQL's canonical text for the comparison, possibly as another value that concat turns into the
-    text."""
+    """PostgreSQL's canonical text for the comparison, possibly as a non-text value that PostgreSQL's concat turns
+    into the text."""
     target_text: str = "{}"
     """MySQL's canonical text for the comparison, possibly as a non-text value that MySQL's CONCAT turns into the
     text."""
@@ -115,7 +115,8 @@ def _has_four_digit_year(text: bytes) -> bool:
     return text[4:5] == b"-" and not text.endswith(b"BC")
 
 
-# Most times have no fraction, and to cut them is faster than to trim each.
+_TARGET_TRIMMED = "TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))"
+# Most times have no fraction. To cut off its six zeros is faster than to trim them.
 _TARGET_DATETIME = "IF(MICROSECOND({}), TRIM(TRAILING '0' FROM {}), LEFT({}, 19))"
 # Both servers print the fewest digits that give the same number back, but place point and exponent
 # differently. So the text is split into its digits and the power of ten of the last digit.
@@ -189,9 +190,7 @@ _FIXED: dict[str, MySQLType] = {
         source_text="{}",
     ),
     # MySQL always shows six decimals, but PostgreSQL no trailing zeros, so MySQL's trailing zeros are cut off.
-    "time": MySQLType(
-        "TIME(6)", source_text="{}", target_text="TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))"
-    ),
+    "time": MySQLType("TIME(6)", source_text="{}", target_text=_TARGET_TRIMMED),
     "timestamp": MySQLType(
         "DATETIME(6)",
         fit=Fit("{} BETWEEN '0001-01-01' AND '9999-12-31 23:59:59.999999'", _has_four_digit_year),
@@ -283,7 +282,7 @@ def _numeric(precision: int | None, scale: int | None) -> MySQLType | None:
                 f"(abs({{}}) < 1e{most_digits - most_decimals} AND scale({{}}) <= {most_decimals})", _is_decimal
             ),
             source_text="trim_scale({})",
-            target_text="TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {}))",
+            target_text=_TARGET_TRIMMED,
         )
     digits, decimals = max(precision - min(scale, 0), scale), max(scale, 0)
     if digits > most_digits or decimals > most_decimals:
