@@ -32,7 +32,7 @@ def checks_of(mart: Mart) -> tuple[Check, ...]:
         ),
         Check(
             "rows_are_those_built",
-            # In another index, MySQL looks up each row that the same transaction has changed.
+            # In a secondary index, MySQL would have to look up the rows that this transaction has changed.
             "SELECT /*+ INDEX({this} `PRIMARY`) */ COUNT(*) AS present,"  # noqa: S608
             f" (SELECT `rows` FROM {{{VERSIONS}}} WHERE mart = '{mart.name}') AS built"
             " FROM {this} HAVING NOT present <=> built",

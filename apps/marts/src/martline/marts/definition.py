@@ -39,7 +39,9 @@ class Parts:
     by: str
     """A column of some of the sources, for example ``user_id``."""
     day: str | None = None
-    """A column with a time, of the sources that have ``by``: each day of a value of ``by`` is a part then."""
+    """A column with a time, which all sources with the column ``by`` have too. With it, a part is one day of one
+    value of ``by``, for example the orders of a user on a day (UTC).
+    """
     through: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """For a source without that column: a source with it, and the column on which the mart joins the two.
 

@@ -21,7 +21,8 @@ class Check:
     by_row: bool = False
     """Whether it looks at each row of the mart by itself, and at nothing else but ``table``."""
     total: str | None = None
-    """The query of a number of rows of ``table``. Nothing else looks at that table, so it can run before."""
+    """The query of a number of rows of ``table``. The rest of the check does not look at that table, so the query
+    can run before it."""
 
     @property
     def names(self) -> set[str]:

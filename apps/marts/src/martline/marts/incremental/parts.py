@@ -1,8 +1,8 @@
 """Computes only those parts of a mart, for example of which users, to which changed rows belong.
 
-The rows of these parts are copied to temporary tables. The mart of these tables is computed before and after the
-change. The two differ by what has changed in the mart, so the work depends on the size of the parts, and not on
-that of the mart.
+The rows of these parts are copied to temporary tables. From these tables the mart is computed twice: as it was
+before the change, and as it is after it. The two results differ by what has changed in the mart. So the work
+depends on the size of the parts, and not on that of the mart.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ Changes = Mapping[str, Change]
 
 @dataclass(frozen=True)
 class ComputedParts:
-    """Those rows of a mart that belong to the changed parts."""
+    """The rows of a mart that follow from the changed parts, before and after the change."""
 
     before: pa.Table
     after: pa.Table
