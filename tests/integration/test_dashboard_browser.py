@@ -63,13 +63,19 @@ SLOW_4G = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "upl
 """Lighthouse's slow network: 150 ms until an answer begins, 1.6 Mbit/s."""
 
 
+FIRST_CONTENT = """new Promise(seen => new PerformanceObserver(paints => paints.getEntries()
+    .filter(paint => paint.name == 'first-contentful-paint').forEach(paint => seen(paint.startTime))
+).observe({type: 'paint', buffered: true}))"""
+"""The milliseconds after which something is seen. Playwright's `wait_for_function` would need `eval` in the page,
+which the page's content security policy denies."""
+
+
 @pytest.mark.parametrize("path", ["/", "/pipeline"])
 def test_something_is_seen_soon_on_a_slow_network(browser: Browser, address: str, path: str) -> None:
     page = browser.new_page(viewport={"width": 412, "height": 823})
     page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW_4G)
-    page.goto(address + path)
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-    [milliseconds] = page.evaluate("performance.getEntriesByName('first-contentful-paint').map(e => e.startTime)")
+    page.goto(address + path, wait_until="commit")
+    milliseconds = page.evaluate(FIRST_CONTENT)
     # The goal is 1,000, and half of that is measured, but machines that run tests are busy.
     assert milliseconds < 3000
 
