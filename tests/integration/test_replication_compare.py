@@ -201,3 +201,26 @@ def test_a_row_that_is_twice_in_mysql_is_found_and_repaired(
     assert "t 1 is there more than once in MySQL" in compared.log
     assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] == 1
     assert query("SELECT * FROM t ORDER BY a") == [(1, "b"), (2, "b")]
+
+
+def test_rows_that_are_twice_in_mysql_in_place_of_others_are_found_and_repaired(
+    servers: dict[str, str], source: psycopg.Connection, query: Any, run: Run
+) -> None:
+    source.execute(
+        "CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t SELECT n, 'b' FROM generate_series(1, 5) n"
+    )
+    run("replicate", env=servers)
+    query("ALTER TABLE t DROP PRIMARY KEY")
+    query("UPDATE t SET a = 1 WHERE a IN (2, 3)")
+    query("UPDATE t SET a = 4 WHERE a = 5")
+    assert query("SELECT a FROM t ORDER BY a") == [(1,), (1,), (1,), (4,), (4,)]
+    compared = run("replication-compare", env=servers, check=False)
+    for line in (
+        "t 1 is there more than once",
+        "t 2 is missing",
+        "t 4 is there more than once",
+        "t 5 is missing",
+    ):
+        assert line in compared.log
+    assert run("replication-compare", "--repair", env=servers).result["rows_repaired"] == 5
+    assert query("SELECT * FROM t ORDER BY a") == [(n, "b") for n in range(1, 6)]

@@ -1,9 +1,12 @@
 """Do both sides hold the same rows? One checksum first; then those of parts; then the rows of parts that differ.
 
-Both servers, at the same time, add up a 56-bit number of each row's SHA-256. Only where the sums differ are
-they built again for ranges of an integer key or for parts by a hash of the key, and only the parts that differ
-are read, some at once, as keys and hashes. A row's text is canonical: the texts of its values as
-:mod:`pg_to_mysql.tables.types` defines them, with the length before each text that may contain a comma.
+Both servers, at the same time, combine the first 64 bits of each row's SHA-256 by XOR. A row that MySQL has twice
+is noticed too: PostgreSQL's rows differ in their key, so another row must be missing if both have as many rows.
+Only where the checksums differ are they built again, for ranges of an integer key or for parts by a hash of the
+key. Only the parts that differ are read, some at once, as keys and hashes.
+
+A row's text is canonical: the texts of its values as :mod:`pg_to_mysql.tables.types` defines them, with the
+length before each text that may contain a comma.
 
 MySQL makes no text that is larger than its ``max_allowed_packet``: it has NULL instead, and a warning. A table
 for which it gave one is compared by texts in which each value that may be large is its SHA-256.

@@ -53,10 +53,10 @@ class MySQLSide:
         part, where = self._part(split)
         grouped = "" if split is None else " GROUP BY part"
         rows = self._ask(
-            f"SELECT {part} AS part, COUNT(*), SUM(CAST(CONV(LEFT({self._row}, 14), 16, 10) AS UNSIGNED))"
+            f"SELECT {part} AS part, COUNT(*), {self._target.hex_of_xor(f'LEFT({self._row}, 16)')}"
             f" FROM {self._from} WHERE {where}{grouped}"
         )
-        return {part: (int(count), int(number or 0)) for part, count, number in rows if count}
+        return {part: (count, int(checksum, 16)) for part, count, checksum in rows if count}
 
     def lacks_texts(self) -> bool:
         """Whether MySQL had NULL for a text that is too large, in the last statement."""

@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Key = tuple[str, ...]
 """The canonical texts of a key's values."""
 Sums = dict[Any, tuple[int, int]]
-"""Of each part, the number of rows and the sum of their numbers."""
+"""Of each part, the number of rows and the checksum of their hashes."""
 Texts = dict[Key, Sequence[str]]
 """Of each key, a short text of each column's value: equal where the values are."""
 

@@ -2,7 +2,7 @@
 
 from pg_to_mysql.mysql.quoting import quote, text_literal
 from pg_to_mysql.tables.table import Column, Index, Table
-from pg_to_mysql.tables.types import MySQLType, Unfit
+from pg_to_mysql.tables.types import MySQLType
 
 LONGEST_COMMENT = {"column": 1024, "table": 2048}
 """MySQL's limit of a comment, in characters."""
@@ -30,8 +30,7 @@ def add_indexes(name: str, table: Table) -> str:
 
 def column_definition(column: Column, kind: MySQLType) -> str:
     """The definition of the column in MySQL's SQL."""
-    nullable = not column.not_null or (column.unfit is Unfit.NULL and kind.fit)
-    null = "" if nullable else " NOT NULL"
+    null = "" if column.may_be_null(kind) else " NOT NULL"
     return f"{quote(column.name)} {kind.name}{null}{_comment('column', column.comment)}"
 
 

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pymysql
@@ -12,6 +13,7 @@ from pymysql.constants import ER
 
 from pg_to_mysql.errors import Failure, PassingFailure, Refused
 from pg_to_mysql.mysql import ddl as mysql_ddl
+from pg_to_mysql.mysql.checksum import hex_of_xor
 from pg_to_mysql.mysql.collation import exact_collation
 from pg_to_mysql.mysql.definitions import create_table
 from pg_to_mysql.mysql.loading import LoadingConnection
@@ -46,6 +48,7 @@ class Target:
         )
         self._folds_names = case != 0
         self.collation = exact_collation(version)
+        self.hex_of_xor = partial(hex_of_xor, version)
 
     def close(self) -> None:
         """End the connection."""

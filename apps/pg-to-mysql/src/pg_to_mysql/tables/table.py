@@ -51,6 +51,10 @@ class Column:
     has_default: bool = False
     """Whether rows that set no value for the column can get something other than NULL."""
 
+    def may_be_null(self, kind: MySQLType) -> bool:
+        """Whether MySQL's column, which is of this type, may have NULL."""
+        return not self.not_null or (self.unfit is Unfit.NULL and kind.fit is not None)
+
     @property
     def names(self) -> set[str]:
         """The name, and the names that the column has had since the table was copied."""

@@ -66,8 +66,8 @@ class MySQLType:
     fit: Fit | None = None
     """None if MySQL can hold every value, or every value that is not too long."""
     source_text: str = "{}::text"
-    """PostgreSQL's canonical text for the comparison, possibly as a non-text value that PostgreSQL's concat turns
-    into the text."""
+    """PostgreSQL's canonical text for the comparison, possibly as a non-text value that PostgreSQL's concat_ws
+    turns into the text."""
     target_text: str = "{}"
     """MySQL's canonical text for the comparison, possibly as a non-text value that MySQL's CONCAT turns into the
     text."""
