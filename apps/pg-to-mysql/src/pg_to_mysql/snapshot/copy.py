@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import re
 import secrets
 import time
@@ -24,7 +23,7 @@ from pg_to_mysql.postgres.connection import parameters_of
 from pg_to_mysql.progress import Progress, unseen
 from pg_to_mysql.snapshot.catch_up import CatchUp, Joined
 from pg_to_mysql.snapshot.ledger import Ledger
-from pg_to_mysql.snapshot.ranges import cut, tasks
+from pg_to_mysql.snapshot.ranges import THREADS, cut, tasks
 from pg_to_mysql.snapshot.worker import Worker
 from pg_to_mysql.tables.table import Table
 
@@ -32,8 +31,6 @@ log = logging.getLogger(__name__)
 
 LEAST_FOR_SPARK = 128 << 20
 """In bytes of PostgreSQL's storage. Threads copy about this much in the time that Spark needs to start."""
-THREADS = max(4, len(os.sched_getaffinity(0)) + 1)
-"""The number of threads on this machine: more than cores, because some threads wait for a disk."""
 THIS_MACHINE = re.compile(r"(local(\[.*\])?)?")
 """Names of Spark masters that are not clusters."""
 POLL_SECONDS = 0.2

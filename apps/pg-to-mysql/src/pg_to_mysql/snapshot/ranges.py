@@ -1,5 +1,6 @@
 """How a snapshot is divided: tables into ranges of pages, and ranges into tasks."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,12 +9,16 @@ from psycopg import sql
 
 from pg_to_mysql.tables.table import Table
 
+THREADS = max(4, len(os.sched_getaffinity(0)) + 1)
+"""The number of threads that copy on this machine: more than cores, because some threads wait for a disk."""
 RANGE_BYTES = 16 << 20
-"""Bytes of PostgreSQL's pages in a range. A range is one transaction in MySQL: large enough to hide the cost of a
-commit, small enough that the pipes end together and that MySQL's binary log holds it in memory or page cache."""
+"""The most bytes of PostgreSQL's pages in a range, unless there would be too many ranges. A range is one
+transaction in MySQL: large enough to hide the cost of a commit, small enough that the threads end together and
+that MySQL's binary log holds it in memory or page cache."""
 MOST_RANGES = 2000
 RANGE_COST = 1 << 20
-"""The fixed cost of a range, in bytes, so that not too many small tables share a task."""
+"""The fixed cost of a range, in bytes. Because of it, tables are not cut into smaller ranges, and tasks with many
+small tables have fewer bytes."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ def cut(reader: psycopg.Connection, tables: Sequence[Table], stagings: Sequence[
     sizes: dict[int, int] = {}
     for oid, *_, size in relations:
         sizes[oid] = sizes.get(oid, 0) + size
-    range_bytes = max(RANGE_BYTES, sum(sizes.values()) // MOST_RANGES)
+    total = sum(sizes.values())
+    range_bytes = max(_even_share(total), total // MOST_RANGES, RANGE_COST)
     numbers = dict.fromkeys(by_oid, 0)
     ranges = []
     for oid, schema, relation, pages, size in sorted(relations, key=lambda row: -sizes[row[0]]):
@@ -83,13 +89,20 @@ def cut(reader: psycopg.Connection, tables: Sequence[Table], stagings: Sequence[
 
 def tasks(ranges: Sequence[Range]) -> list[Task]:
     """Group the ranges into tasks of about the same cost, keeping their order."""
+    share = _even_share(sum(part.size + RANGE_COST for part in ranges))
     made: list[Task] = []
     task: list[Range] = []
     cost = 0
     for part in ranges:
         task.append(part)
         cost += part.size + RANGE_COST
-        if cost >= RANGE_BYTES:
+        if cost >= share:
             made.append(tuple(task))
             task, cost = [], 0
     return [*made, tuple(task)] if task else made
+
+
+def _even_share(total: int) -> int:
+    """The largest share of the bytes, up to :data:`RANGE_BYTES`, of which all threads get the same number."""
+    rounds = max(1, -(-total // (THREADS * RANGE_BYTES)))
+    return -(-total // (THREADS * rounds))
