@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 import pymysql
 
 from pg_to_mysql.errors import Failure, Setting, WrongSettings
-from pg_to_mysql.mysql.connection import SafeConnection
+from pg_to_mysql.mysql.connection import SafeConnection, encrypting_context
 from pg_to_mysql.mysql.session import pin
 
 C = TypeVar("C", bound=SafeConnection)
@@ -84,7 +84,10 @@ class MySQLSettings:
         if self.ssl_mode is SSLMode.PREFERRED:
             return {}
         try:
-            context = ssl.create_default_context(cafile=self.ssl_ca)
+            if self.ssl_mode is SSLMode.REQUIRED and not self.ssl_ca:
+                context = encrypting_context()
+            else:
+                context = ssl.create_default_context(cafile=self.ssl_ca)
             if self.ssl_cert:
                 context.load_cert_chain(self.ssl_cert, self.ssl_key)
         except (OSError, ssl.SSLError) as error:
