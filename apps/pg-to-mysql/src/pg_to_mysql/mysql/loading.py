@@ -31,9 +31,8 @@ class LoadingConnection(SafeConnection):
     def load(self, statement: str, name: str, write: Write, packet_bytes: int) -> Loaded:
         """Run ``LOAD DATA LOCAL INFILE '<name>' …``, for which ``write`` writes the data.
 
-            The data is sent in packets of at most ``packet_bytes``. If ``write`` fails, the data written before
-            is loaded,
-        and the failure is raised after the server has answered.
+        The data is sent in packets of at most ``packet_bytes``. If ``write`` fails, the data written before is
+        loaded, and the failure is raised after the server has answered.
         """
         connection: Any = self
         connection._execute_command(COMMAND.COM_QUERY, statement)

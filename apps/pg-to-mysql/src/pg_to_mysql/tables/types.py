@@ -2,8 +2,8 @@
 
 A value travels as the text that PostgreSQL's output function gives (with the session settings of
 :mod:`pg_to_mysql.postgres.session`), so a copied value and a changed one are the same bytes. A type that MySQL
-    does not have is kept as that text. The column's :class:`Unfit` rule says what happens to a value that MySQL
-    can't hold (infinity, NaN, a year past 9999).
+does not have is kept as that text. The column's :class:`Unfit` rule says what happens to a value that MySQL
+can't hold (infinity, NaN, a year past 9999).
 """
 
 from collections.abc import Callable
