@@ -1,9 +1,10 @@
-"""What the snapshot is compared with: plain pipes of the servers' own clients, and Spark's JDBC, tuned."""
+"""What replication is compared with: plain pipes of the servers' own clients, and Spark's JDBC, tuned."""
 
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.replication.servers import Servers
@@ -42,11 +43,40 @@ def pipes(servers: Servers, database: str, shape: Shape, count: int) -> float:
         columns = ", ".join(shape.columns(source))
         query = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
         [(pages,)] = source.execute(query, [shape.name]).fetchall()
-    load = (
-        "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'; SET time_zone = '+00:00';"
-        f" LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE {shape.name} CHARACTER SET utf8mb4 ({columns})"
-    )
-    mysql = [
+    load = f"LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE {shape.name} CHARACTER SET utf8mb4 ({columns})"
+    mysql = _mysql(servers, database, load)
+    started = time.monotonic()
+    processes: list[subprocess.Popen[bytes]] = []
+    for i in range(count):
+        low, high = pages * i // count, pages * (i + 1) // count
+        where = "" if count == 1 else f" WHERE ctid >= '({low},0)' AND ctid < '({high},0)'"
+        copy = f"COPY (SELECT {columns} FROM {shape.name}{where}) TO STDOUT"
+        processes += _pipe(servers, copy, mysql, environment)
+    _require_success(processes)
+    seconds = time.monotonic() - started
+    require_rows(servers, database, shape)
+    return seconds
+
+
+def write_alone(servers: Servers, database: str, target: str, query: str, load: str, delete: str) -> float:
+    """Let MySQL's client write the rows of a query in one transaction, and return the seconds.
+
+    No program that writes with one connection can be faster by much.
+
+    :param database: PostgreSQL's database, which the query reads.
+    :param target: MySQL's database, in which ``load`` and ``delete`` run.
+    """
+    mysql = _mysql(servers, target, f"BEGIN; {load}; {delete}; COMMIT")
+    environment = {**os.environ, **servers.environment(database)}
+    started = time.monotonic()
+    _require_success(_pipe(servers, f"COPY ({query}) TO STDOUT", mysql, environment))
+    return time.monotonic() - started
+
+
+def _mysql(servers: Servers, database: str, statements: str) -> list[str]:
+    """The command line that runs the statements with the session settings of the product."""
+    settings = "SET sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'; SET time_zone = '+00:00'"
+    return [
         *servers.mysql_client,
         "--no-defaults",
         f"--host={servers.mysql['MYSQL_HOST']}",
@@ -55,26 +85,27 @@ def pipes(servers: Servers, database: str, shape: Shape, count: int) -> float:
         "--local-infile=1",
         "--default-character-set=utf8mb4",
         database,
-        f"--execute={load}",
+        f"--execute={settings}; {statements}",
     ]
-    started = time.monotonic()
-    processes = []
-    for i in range(count):
-        low, high = pages * i // count, pages * (i + 1) // count
-        where = "" if count == 1 else f" WHERE ctid >= '({low},0)' AND ctid < '({high},0)'"
-        copy = f"COPY (SELECT {columns} FROM {shape.name}{where}) TO STDOUT"
-        reading = subprocess.Popen(
-            [*servers.psql, "--no-psqlrc", "--quiet", "--command", copy], stdout=subprocess.PIPE, env=environment
-        )
-        processes += [reading, subprocess.Popen(mysql, stdin=reading.stdout, env=environment)]
-        assert reading.stdout
-        reading.stdout.close()
+
+
+def _pipe(
+    servers: Servers, copy: str, mysql: Sequence[str], environment: Mapping[str, str]
+) -> list["subprocess.Popen[bytes]"]:
+    """Start the two ends of a pipe from PostgreSQL to MySQL."""
+    psql = [*servers.psql, "--no-psqlrc", "--quiet", "--command", copy]
+    reading = subprocess.Popen(psql, stdout=subprocess.PIPE, env=environment)
+    writing = subprocess.Popen(mysql, stdin=reading.stdout, env=environment)
+    assert reading.stdout
+    reading.stdout.close()
+    return [reading, writing]
+
+
+def _require_success(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Wait for the processes to end."""
     failed = [process.args for process in processes if process.wait() != 0]
-    seconds = time.monotonic() - started
     if failed:
         raise RuntimeError(f"a pipe has failed: {failed[0]!r}")
-    require_rows(servers, database, shape)
-    return seconds
 
 
 def jdbc(servers: Servers, database: str, shape: Shape, spark: dict[str, str]) -> float:

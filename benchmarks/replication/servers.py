@@ -101,10 +101,14 @@ class Servers:
     def fresh_target(self, database: str) -> None:
         """Create an empty database in MySQL."""
         self.drop_slots(database)
+        self.fresh_database(database)
+        self.settle()
+
+    def fresh_database(self, database: str) -> None:
+        """Create an empty database in MySQL, of which PostgreSQL knows nothing."""
         with self.target() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {database}")
             cursor.execute(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-        self.settle()
 
     def settle(self) -> None:
         """Let both servers write their changed pages, so that this does not slow down the next run."""
