@@ -1,1 +1,1 @@
-"""The changes since the last run, from the slot into MySQL."""
+"""Changes are read from the slot and applied to MySQL."""

@@ -1,8 +1,9 @@
-"""The changes since the last run, from the slot into MySQL, each exactly once.
+"""Applies the changes since the last run to MySQL, each exactly once.
 
-Whole transactions, and the LSN up to which they reach, are one transaction in MySQL; only then is the slot
-told. Killed before, they are rolled back and read again; killed between the two, the LSN in MySQL says that
-they are done.
+One transaction in MySQL contains whole transactions of PostgreSQL and the LSN up to which they reach. The slot
+advances only after MySQL has committed. If the program is killed before the commit, MySQL rolls back, and the
+next run reads the changes again. If it is killed after the commit, the LSN in MySQL tells the next run that they
+are applied.
 """
 
 import threading
@@ -45,12 +46,12 @@ from pg_to_mysql.progress import Progress, unseen
 from pg_to_mysql.tables.table import Table
 
 ADVANCE_SECONDS = 10
-"""Between two words to the slot, for which PostgreSQL reads its log once more."""
+"""Seconds between two advances of the slot, for each of which PostgreSQL reads its log once more."""
 
 
 @dataclass(frozen=True)
 class Replicated:
-    """A table that is in MySQL, and the LSN of its copy: earlier changes are in the copy."""
+    """A table that is in MySQL, and the LSN of its copy. The copy contains all earlier changes."""
 
     table: Table
     snapshot_lsn: int
@@ -58,12 +59,12 @@ class Replicated:
 
 @dataclass
 class Applied:
-    """What has been applied: changes as PostgreSQL counts them, and rows as they were written or deleted."""
+    """The number of changes that were applied, and of the rows that were written or deleted for them."""
 
     changes: int = 0
     rows_written: int = 0
     committed_at: float | None = None
-    """When the last of the transactions was committed in PostgreSQL, in seconds since 1970."""
+    """When PostgreSQL committed the last of the transactions, in seconds since 1970."""
 
     def __iadd__(self, other: "Applied") -> "Applied":
         return Applied(
@@ -75,7 +76,7 @@ class Applied:
 
 @dataclass(frozen=True)
 class Batch:
-    """The changes of a piece, folded: what is to be written, and how far MySQL is afterwards."""
+    """The folded changes of a piece, and the position that MySQL has reached once they are written."""
 
     text: bytes
     folds: list[tuple[Table, Fold]]
@@ -84,7 +85,7 @@ class Batch:
     changes: int
     position: Position
     last: Transaction | None
-    """The last transaction of which MySQL has something afterwards; None if it is the one that it has now."""
+    """The last transaction of which MySQL then has at least a part; None if that does not change."""
     committed_at: float | None
 
 
@@ -100,10 +101,11 @@ def apply_changes(
     stopped: threading.Event,
     progress: Progress = unseen,
 ) -> Applied:
-    """Apply what has been committed up to the LSN ``upto``; ``connection`` is in autocommit mode.
+    """Apply everything that was committed before the LSN ``upto``.
 
-    With ``transactional``, what is one transaction in PostgreSQL is in one in MySQL, whatever its size.
-    Once ``stopped`` is set it ends with the transaction of MySQL's that is under way.
+    :param connection: a connection to PostgreSQL in autocommit mode.
+    :param transactional: whether each PostgreSQL transaction is part of one MySQL transaction, whatever its size.
+    :param stopped: once it is set, the work ends after the current MySQL transaction.
     """
     position = state.position()
     if position is None:
@@ -140,9 +142,9 @@ def apply_changes(
 def bring(
     stream: ChangeStream, target: Target, copies: Mapping[str, Replicated], since: int, upto: int
 ) -> dict[str, str]:
-    """Apply to copies that are not part of a replica yet what was committed from one LSN on, and before another.
+    """Apply the changes between two LSNs to copies that are not part of a replica yet.
 
-    Return the names of the copies that can't have their changes, with the reason.
+    Returns the names of the copies that can't have their changes, with the reason.
     """
     failed: dict[str, str] = {}
     reader = _Reader(copies, Position(since), History(None, 0, 0))
@@ -155,7 +157,7 @@ def bring(
 
 
 def _write(state: State, batch: Batch, unfit: set[str]) -> Applied:
-    """Write a batch; ``unfit`` are the tables that can't have their changes, and get no more."""
+    """Write a batch, except for the tables in ``unfit``; add the tables that can't have their changes to it."""
     refused = dict.fromkeys(unfit, "")
     rows = _write_tables(state.target, batch, refused, state.journal)
     for name in refused.keys() - unfit:
@@ -167,7 +169,7 @@ def _write(state: State, batch: Batch, unfit: set[str]) -> Applied:
 
 
 def _write_tables(target: Target, batch: Batch, refused: dict[str, str], journal: Journal | None = None) -> int:
-    """Write the rows of a batch, but of tables that are ``refused``; those that MySQL refuses now are added."""
+    """Write a batch, except for the tables in ``refused``; add the tables whose rows MySQL refuses to it."""
     rows = 0
     for table, folded in batch.folds:
         if table.name in refused:
@@ -191,7 +193,7 @@ def _batches(reader: "_Reader", stream: ChangeStream, upto: int) -> Generator[Ba
 
 
 class _Reader:
-    """Reads pieces one after the other; what one tells of transactions and tables holds for the next."""
+    """Folds pieces one after the other, and remembers what a piece says about transactions and tables."""
 
     def __init__(self, replicated: Mapping[str, Replicated], start: Position, history: History) -> None:
         self._replicated = {known.table.oid: known for known in replicated.values()}
@@ -206,7 +208,7 @@ class _Reader:
         self._relations: dict[int, Relation] = {}
 
     def read(self, piece: Piece) -> Batch:
-        """Fold the changes that MySQL has not got yet."""
+        """Fold the changes that MySQL does not have yet."""
         messages = piece.messages
         self._history.look(messages)
         lsns = self._commit_lsns(messages)
@@ -238,7 +240,7 @@ class _Reader:
         return Batch(text, folds, stopped, count, self._position, self._last, _committed_at(piece))
 
     def _commit_lsns(self, messages: Messages) -> Positions:
-        """The LSN of each message's transaction: where its commit record starts."""
+        """The LSN of each message's transaction, which is the start of its commit record."""
         begins = messages.kinds == BEGIN
         lsns = np.concatenate(([self._commit_lsn], messages.number(8, messages.starts[begins] + 1)))
         self._commit_lsn = int(lsns[-1])
@@ -246,7 +248,7 @@ class _Reader:
         return of_messages
 
     def _wanted(self, lsns: Positions) -> Mask:
-        """Which changes MySQL has not got."""
+        """Which changes MySQL does not have yet."""
         wanted = lsns >= self._start.lsn
         known = np.flatnonzero(wanted)[: self._skip]
         wanted[known] = False
@@ -254,7 +256,7 @@ class _Reader:
         return wanted
 
     def _spans(self, messages: Messages) -> Iterator[tuple[int, int, int]]:
-        """Each table, and from which message to which one its columns are those that are then known."""
+        """For each description of a table, the table's oid and the range of messages for which it holds."""
         numbers = np.flatnonzero(messages.kinds == RELATION).tolist()
         told = [(number, messages.relation(int(messages.starts[number]))) for number in numbers]
         since = dict.fromkeys(self._relations, 0)
@@ -267,10 +269,10 @@ class _Reader:
             yield oid, number, len(messages.kinds)
 
     def _move(self, piece: Piece, changes: int) -> None:
-        """Go to the position after the piece."""
+        """Advance the position past the piece."""
         if not piece.complete:
             self._open_changes += changes
-            if self._commit_lsn >= self._start.lsn:  # else it is one that MySQL has
+            if self._commit_lsn >= self._start.lsn:  # otherwise MySQL already has the transaction
                 known = self._start.changes if self._last_lsn == self._start.lsn else 0
                 self._position = Position(self._last_lsn, max(self._open_changes, known))
             return
@@ -283,7 +285,7 @@ class _Reader:
 
 
 def _committed_at(piece: Piece) -> float | None:
-    """When the piece's last transaction was committed; None if it is not complete."""
+    """When PostgreSQL committed the piece's last transaction; None if the piece does not contain all of it."""
     if not piece.complete:
         return None
     messages = piece.messages
@@ -291,7 +293,7 @@ def _committed_at(piece: Piece) -> float | None:
 
 
 def _of_table(messages: Messages, oid: int, changes: Positions) -> tuple[Positions, Positions]:
-    """The changes of the table's rows, and those that empty it."""
+    """The changes of the table's rows, and the changes that truncate the table."""
     truncates = messages.kinds[changes] == TRUNCATE
     emptied = [n for n in changes[truncates].tolist() if oid in messages.truncated(int(messages.starts[n]))]
     rows = changes[~truncates]

@@ -1,4 +1,4 @@
-"""Many changes of a table, reduced to the last state of each key."""
+"""Folds many changes of a table into the last state of each key."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,33 +14,38 @@ GONE = -1
 
 @dataclass
 class Fold:
-    """What is to be done to a table: empty it if ``truncated``, delete ``deleted``, write the rows.
-
-    ``rows`` and ``partial`` are numbers of rows in ``values``. A partial row lacks unchanged values, which the
-    table has in the row with the key that ``bases`` tells, and which are to be taken from there before
-    anything is deleted. ``keys`` are those of all rows that are deleted or written.
-    """
+    """The work on a table: it is emptied if it was truncated, then rows are deleted, then rows are written."""
 
     values: Values
     truncated: bool = False
     deleted: list[Key] = field(default_factory=list)
+    """The keys of the rows to delete."""
     rows: list[int] = field(default_factory=list)
+    """The complete rows to write, as numbers of rows in ``values``."""
     partial: list[int] = field(default_factory=list)
+    """The rows to write that lack unchanged values, as numbers of rows in ``values``."""
     bases: list[Key] = field(default_factory=list)
+    """For each partial row, the key of the row in MySQL that has its unchanged values.
+
+    They must be read before anything is deleted.
+    """
     keys: list[Key] = field(default_factory=list)
+    """The keys of all rows that are deleted or written."""
 
 
 def fold(
     messages: Messages, changes: Positions, columns: int, key: Sequence[int], *, truncated: bool = False
 ) -> Fold:
-    """Reduce the inserts, updates and deletes of one table, whose numbers among the messages are ``changes``.
+    """Fold the inserts, updates and deletes of one table.
 
-    ``columns`` is how many the table has, ``key`` the indexes of those that make its key. ``truncated`` says
-    that the table was emptied before the first of them.
+    :param changes: the positions of these changes among the messages.
+    :param columns: the number of the table's columns.
+    :param key: the indexes of the key's columns.
+    :param truncated: whether the table was truncated before the first of the changes.
     """
     starts, kinds = messages.starts[changes], messages.kinds[changes]
     first, ends = messages.rows(starts + 6, columns)
-    # Where not the new row alone is sent, the old one, or its key, comes first.
+    # If a message also contains the old row or the old key, that comes first.
     has_old = messages.bytes[starts + 5] != NEW_ROW
     writes = kinds != DELETE
     values = first.of(writes)
@@ -66,16 +71,16 @@ def fold(
 
 
 def _in_order(messages: Messages, values: Values, column: int, rows: Positions) -> Positions:
-    """The rows roughly in the order of a column of the key, in which MySQL finds their places faster.
+    """The rows, roughly sorted by a column of the key, because MySQL then finds their places faster.
 
-    Numbers, and texts of equal length, are in order by their first eight characters.
+    They are sorted by the length of the column's text and then by its first eight characters.
     """
     starts, ends = values.starts[column, rows], values.ends[column, rows]
     return rows[np.lexsort((messages.number(8, starts), ends - starts))]
 
 
 def _take_large_keys(new: Values, old: Values, key: Sequence[int]) -> None:
-    """A large value of the key may be unchanged: the old key has it."""
+    """Take unchanged large values of the key from the old key, because the new row lacks them."""
     for column in key:
         unchanged = np.flatnonzero(new.kinds[column] == UNCHANGED)
         for target, origin in zip(new.arrays, old.arrays, strict=True):
@@ -88,10 +93,12 @@ def _keys(messages: Messages, values: Values, key: Sequence[int]) -> list[Key]:
 
 
 def _steps(old: tuple[Positions, list[Key]], new: tuple[Positions, list[Key]]) -> Iterable[tuple[Key, int]]:
-    """What becomes of the keys, in order: GONE, or the number of the row that is written.
+    """Each key that a change touches, in order, with the number of the row that is written, or GONE.
 
-    ``old`` and ``new`` are the numbers of the changes that have an old key, or write a row, and these keys.
-    A change's old key comes before its new one.
+    :param old: the positions of the changes that contain an old key, and these keys.
+    :param new: the positions of the changes that write a row, and the keys of the rows.
+
+    The old key of a change comes before its new key.
     """
     (leaving, old_keys), (writing, new_keys) = old, new
     if not len(leaving):
@@ -102,7 +109,7 @@ def _steps(old: tuple[Positions, list[Key]], new: tuple[Positions, list[Key]]) -
 
 
 def _fold_partial(result: Fold, steps: Iterable[tuple[Key, int]], has_old: Sequence[bool]) -> None:
-    """Fold rows of which some lack values, that a row before may have brought."""
+    """Fold rows of which some lack unchanged values, which an earlier row may contain."""
     kinds = result.values.kinds
     lacking = (kinds == UNCHANGED).any(axis=0).tolist()
     last: dict[Key, int] = {}

@@ -12,7 +12,7 @@ def note(journal: Journal, table: Table, fold: Fold) -> None:
 
 
 def _changed(table: Table, fold: Fold) -> list[Key] | None:
-    """The keys with their values as MySQL loads them; None if that can't be told."""
+    """The keys, with their values as MySQL loads them; None if the journal can't express them."""
     if fold.truncated or table.has_binary_key:
         return None
     kinds = [table.types[i] for i in table.key]

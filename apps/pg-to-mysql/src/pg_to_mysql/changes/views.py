@@ -1,4 +1,4 @@
-"""A table as a message of the stream sees it, which may be older than the table."""
+"""The columns of a table at the time of a message, which may be older than the table's definition."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +11,16 @@ from pg_to_mysql.tables.widening import holds
 
 
 def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None, ...] | Stopped:
-    """Where the values of a message belong in an evolved table: a column's index, or None if it was dropped.
+    """The index of the table's column for each column of a message; None if the column was dropped.
 
-    The message may be older than the table. A column that it lacks is younger than the message's rows, and
-    has the value :attr:`Column.missing` in them. A message has its columns in the order of their attnums but
-    does not tell these; they are found by name, type and order. Where that fits in more than one way, it is
-    not followed.
+    The message may be older than the table's definition. A column that the message lacks was added later, and its
+    value in the message's rows is :attr:`Column.missing`. A message lists its columns in the order of their
+    attnums, but without the attnums. So the columns are found by name, type and order. If there is more than one
+    way to match them, the table is stopped.
     """
     live = {column.attnum: i for i, column in enumerate(table.columns)}
     known = {column.attnum: column for column in (*table.columns, *table.dropped)}
-    # Those that were added and dropped again, unseen, since the table was copied
+    # Columns that may have been added and dropped between two looks at the catalogue.
     passing = set(range(table.settled_attnum + 1, table.last_attnum + 1)) - known.keys()
     candidates = sorted(known.keys() | passing)
 
@@ -28,13 +28,14 @@ def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None
         column = known.get(attnum)
         if column is None:
             return True
-        # The catalogue shows no name that a column had between two looks: before it was first seen, or dropped.
+        # A column may have had other names between two looks at the catalogue: before the first look at it, or
+        # before it was dropped.
         unseen = bool(column.former_names) or attnum > table.settled_attnum or attnum not in live
-        # Neither does it show a wider type that a column had before it was dropped.
+        # Before it was dropped, it may also have had a wider type.
         fits = _was(entry, column) or (attnum not in live and _became(entry, column))
         return fits and (entry.name in column.names or (renamed and unseen))
 
-    for renamed in (False, True):  # the second time, a column may have had names that nobody saw
+    for renamed in (False, True):  # the second time, columns may have had other names
         ways = _ways(
             [[possible(entry, attnum, renamed=renamed) for attnum in candidates] for entry in relation],
             [attnum in live for attnum in candidates],
@@ -56,19 +57,19 @@ def places(table: Table, relation: Sequence[RelationColumn]) -> tuple[int | None
 
 @dataclass(frozen=True)
 class View:
-    """A table as a message sees it: without the columns that are younger, in the order of the message."""
+    """A table with the columns that a message has, in the message's order."""
 
     table: Table
     kept: tuple[int, ...]
-    """Which of the message's columns are the view's."""
+    """The message's columns that the view contains."""
     key: tuple[int, ...]
-    """Which of the message's columns make the key."""
+    """The message's columns that form the key."""
     width: int
-    """How many columns the message has."""
+    """The number of the message's columns."""
 
 
 def seen_by(table: Table, relation: Sequence[RelationColumn]) -> View | Stopped:
-    """What of the table a message's rows have; MySQL's defaults are the values that they lack."""
+    """The part of the table that a message's rows contain. MySQL's defaults supply the other values."""
     found = places(table, relation)
     if isinstance(found, Stopped):
         return found
@@ -86,13 +87,14 @@ def seen_by(table: Table, relation: Sequence[RelationColumn]) -> View | Stopped:
 
 
 def _ways(fits: Sequence[Sequence[bool]], live: Sequence[bool]) -> list[set[int]]:
-    """For each entry, the candidates that it may be if all entries are candidates in ascending order.
+    """For each entry, the candidates that it may be, if the entries are different candidates in ascending order.
 
-    A live candidate is left out only after the last entry: it is there from when it was added, so the ones
-    before any other candidate were there too.
+    A live candidate can be missing only after the last entry: it was never dropped, so if a later candidate
+    existed, this one existed too.
     """
     entries, candidates = len(fits), len(live)
-    # reached[i][j]: the first i entries can be among the first j candidates; rest[i][j]: the others, the others
+    # reached[i][j]: the first i entries fit among the first j candidates.
+    # rest[i][j]: the other entries fit among the other candidates.
     reached = [[False] * (candidates + 1) for _ in range(entries + 1)]
     rest = [[False] * (candidates + 1) for _ in range(entries + 1)]
     for i in range(entries + 1):

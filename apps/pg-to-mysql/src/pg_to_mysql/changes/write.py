@@ -1,8 +1,8 @@
-"""Folded changes, written to a table of MySQL within the caller's transaction.
+"""Writes folded changes to a table of MySQL, within the caller's transaction.
 
-Rows go to LOAD DATA as CSV whose quotes are NUL bytes: these never occur in a text of PostgreSQL, so nothing
-needs escaping. And a NUL has a place before and after each value without moving it, where its length and the
-kind of the next value stood in the message.
+LOAD DATA gets the rows as CSV with NUL bytes as quotes. PostgreSQL's texts never contain NUL, so nothing needs
+escaping. And no value has to be moved to make room for the quotes: the byte before a value in a message is the
+end of its length, and the byte after it is the kind of the next value, and neither is needed any more.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -23,24 +23,24 @@ KEYS = "_replication_keys"
 ROWS = "_replication_rows"
 ROW = "_replication_row"
 ROWS_AT_ONCE = 20_000
-"""Made into text before they are sent: a bound for memory."""
+"""The number of rows that are turned into text at once. This limits the memory."""
 
 
 def enclose(messages: Messages, folds: Iterable[Fold]) -> bytes:
-    """The messages with all values of the folds enclosed, and those that are NULL pointed to that word."""
+    """The messages, with quotes around all values of the folds. NULL values then point to the word NULL."""
     text = messages.bytes.copy()
     null = len(text) - len(SPARE) + SPARE.index(b"NULL")
     for fold in folds:
         values = fold.values
         present, missing = values.kinds == TEXT, values.kinds == NULL
         text[values.starts[present] - 1] = text[values.ends[present]] = 0
-        # The enclosures' places are the first and last letter of the word.
+        # The first and the last letter of the word take the places of the quotes.
         values.starts[missing], values.ends[missing] = null + 1, null + 3
     return text.tobytes()
 
 
 def write(target: Target, table: Table, fold: Fold, text: bytes) -> int:
-    """Make the table what the fold says, whose values are in ``text``; return the rows deleted and written."""
+    """Apply a fold, whose values are in ``text``, to the table; return the number of rows deleted and written."""
     partial = _Partial(target, table, fold, text) if fold.partial else None
     if fold.truncated:
         target.execute(f"DELETE FROM {quote(table.name)}")
@@ -59,7 +59,7 @@ def write(target: Target, table: Table, fold: Fold, text: bytes) -> int:
 
 @contextmanager
 def _naming_keys(table: Table, fold: Fold, text: bytes, rows: Sequence[int]) -> Iterator[None]:
-    """Let a failure that counts the rows loaded, which are ``rows``, tell the key of its row instead."""
+    """Make an error that states the number of a row, among ``rows``, state the key of the row instead."""
 
     def find(number: int) -> Sequence[object]:
         row = rows[number - 1]
@@ -75,7 +75,7 @@ def _naming_keys(table: Table, fold: Fold, text: bytes, rows: Sequence[int]) -> 
 
 
 def _rows(table: Table, fold: Fold, text: bytes, columns: Sequence[int], rows: Sequence[int]) -> Write:
-    """Writes these columns of these rows."""
+    """A function that writes these columns of these rows."""
 
     def write(stream: Stream) -> None:
         for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -102,14 +102,14 @@ def _enclosed(value: bytes | None) -> bytes:
 
 
 class _Partial:
-    """Rows without their unchanged values: completed from the table as it is at first, and written at last."""
+    """Rows that lack unchanged values: these are read from the table first, and the rows are written last."""
 
     def __init__(self, target: Target, table: Table, fold: Fold, text: bytes) -> None:
         self._target = target
         self._table = table
         definitions = target.column_definitions(table)
         bases = [f"{quote(self._base(i))} {table.types[i].name}" for i in table.key]
-        # A server may want a key of each table.
+        # Servers may be set to require a primary key.
         key = f"{quote(ROW)} BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY"
         target.create_temporary(ROWS, [*definitions, *bases, key])
         unchanged = fold.values.kinds == UNCHANGED
@@ -142,7 +142,7 @@ class _Partial:
         values_missing = ", ".join(
             f"{ROWS}.{quote(table.columns[i].name)} = {name}.{quote(table.columns[i].name)}" for i in missing
         )
-        # Once completed, a row has no base any more, so that the next group leaves it alone.
+        # A completed row has no base any more, so the next group does not change it.
         done = ", ".join(f"{ROWS}.{quote(self._base(i))} = NULL" for i in table.key)
         self._target.execute(f"UPDATE {ROWS} JOIN {name} ON {same_key} SET {values_missing}, {done}")
 

@@ -1,1 +1,1 @@
-"""Whether both sides hold the same rows."""
+"""Comparison and repair of the rows of both sides."""

@@ -1,15 +1,15 @@
-"""Do both sides hold the same rows? One checksum first; then those of parts; then the rows of parts that differ.
+"""Compares the rows of both sides: first one checksum, then those of parts, then the rows of parts that differ.
 
 Both servers, at the same time, combine the first 64 bits of each row's SHA-256 by XOR. A row that MySQL has twice
 is noticed too: PostgreSQL's rows differ in their key, so another row must be missing if both have as many rows.
-Only where the checksums differ are they built again, for ranges of an integer key or for parts by a hash of the
-key. Only the parts that differ are read, some at once, as keys and hashes.
+Only if the checksums differ are they computed again for parts of the table: ranges of an integer key, or parts by
+a hash of another key. Only the rows of parts that differ are read, as keys and hashes.
 
 A row's text is canonical: the texts of its values as :mod:`pg_to_mysql.tables.types` defines them, with the
 length before each text that may contain a comma.
 
-MySQL makes no text that is larger than its ``max_allowed_packet``: it has NULL instead, and a warning. A table
-for which it gave one is compared by texts in which each value that may be large is its SHA-256.
+MySQL makes no text that is larger than its ``max_allowed_packet``: the result is NULL and a warning. A table with
+such rows is compared a second time, with the SHA-256 of each value that may be large in place of the value.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,16 +28,16 @@ from pg_to_mysql.mysql.target import Target
 from pg_to_mysql.tables.table import Table
 
 ROWS_AT_ONCE = 200_000
-"""Of each side, held in memory as keys and hashes."""
+"""The number of rows of each side whose keys and hashes are in memory at once."""
 KEYS_AT_ONCE = 1000
-"""Differing rows that are looked at, or fetched again, in one statement."""
+"""The number of differing rows that one statement reads or copies again."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Differing:
-    """A key whose row differs, and which sides have one."""
+    """The key of a row that differs, and the sides that have such a row."""
 
     key: Key
     in_source: bool
@@ -46,7 +46,7 @@ class Differing:
 
 @dataclass(frozen=True)
 class Difference:
-    """The same, and what is told of it."""
+    """A row that differs, and its description for the user."""
 
     row: Differing
     told: RowDifference
@@ -54,14 +54,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many rows PostgreSQL has, and how many keys differ."""
+    """The number of PostgreSQL's rows, and of the keys whose rows differ."""
 
     rows: int
     differing: int
 
 
 class Comparer:
-    """Compares one table; the reader and the target must both hold still."""
+    """Compares one table. Both connections must see an unchanging state of it."""
 
     def __init__(self, reader: psycopg.Connection, schema: str, target: Target, table: Table) -> None:
         self._table = table
@@ -69,7 +69,7 @@ class Comparer:
         self._target = MySQLSide(target, table)
 
     def compare(self, found: Callable[[list[Difference]], None]) -> Comparison:
-        """Compare; ``found`` gets the differences, some at once.
+        """Compare the table; ``found`` is called with the differences, several times if there are many.
 
         :raises Failure: MySQL can't make the texts that are compared.
         """
@@ -90,7 +90,7 @@ class Comparer:
         return Comparison(sums.get(0, (0, 0))[0], differing)
 
     def repair(self, rows: Sequence[Differing]) -> None:
-        """Bring the rows again, in the target's open transaction.
+        """Copy the rows again, in the target's open transaction.
 
         :raises Failure: MySQL can't hold them.
         """
@@ -138,7 +138,7 @@ class Comparer:
         ]
 
     def _describe(self, differing: Sequence[Differing]) -> list[Difference]:
-        # Only of keys that it has: another may be no value of PostgreSQL's type.
+        # Only PostgreSQL's own keys: a key from MySQL may not be a value of PostgreSQL's type.
         both = [row.key for row in differing if row.in_source and row.in_target]
         rows, target_rows = self._both(lambda side: side.texts(both)) if both else ({}, {})
         names = [self._table.columns[i].name for i in self._table.key]

@@ -1,4 +1,4 @@
-"""What MySQL says of a table's rows, for the comparison, and their repair."""
+"""MySQL's side of a comparison: checksums, hashes and texts of a table's rows, and their repair."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from pg_to_mysql.tables.table import Table
 
 KEYS = "_replication_compared"
 TOO_LARGE = 1301
-"""MySQL's warning that a text would be larger than ``max_allowed_packet``, so that it is NULL."""
+"""The number of MySQL's warning that a text is NULL because it would be larger than ``max_allowed_packet``."""
 
 
 class MySQLSide:
-    """A table of MySQL's, which holds still."""
+    """A table in MySQL that does not change meanwhile."""
 
     def __init__(self, target: Target, table: Table) -> None:
         self._target = target
@@ -43,13 +43,13 @@ class MySQLSide:
         return "SHA2(CONCAT({}), 256)".format(", ',', ".join(pieces))
 
     def limits(self) -> tuple[int | None, int | None]:
-        """The integer key's least and greatest value."""
+        """The smallest and the largest value of an integer key."""
         key = self._names[self._table.key[0]]
         [(low, high)] = self._target.execute(f"SELECT MIN({key}), MAX({key}) FROM {self._from}")
         return low, high
 
     def sums(self, split: Split | None) -> Sums:
-        """Of each part; of all rows without a split."""
+        """The number of rows and the checksum of each part; without a split, of the whole table."""
         part, where = self._part(split)
         grouped = "" if split is None else " GROUP BY part"
         rows = self._ask(
@@ -59,14 +59,14 @@ class MySQLSide:
         return {part: (count, int(checksum, 16)) for part, count, checksum in rows if count}
 
     def lacks_texts(self) -> bool:
-        """Whether MySQL had NULL for a text that is too large, in the last statement."""
+        """Whether a text in the last statement was NULL because it was too large."""
         warnings = self._target.execute("SHOW WARNINGS")
         [(count,)] = self._target.execute("SHOW COUNT(*) WARNINGS")
-        # A server may be set to store none of those that it counts.
+        # The server may be set to count warnings that it does not store.
         return count > len(warnings) or any(number == TOO_LARGE for _, number, _ in warnings)
 
     def hashes(self, split: Split, parts: Sequence[Any]) -> dict[Key, str]:
-        """The key and the hash of each row of the parts; of a key's rows together, should they be more."""
+        """The hash of each row of the parts, by key. If a key has several rows, their hashes are joined."""
         part, where = self._part(split, parts)
         wanted = ", ".join(f"'{part}'" for part in parts)
         rows = self._ask(
@@ -78,7 +78,7 @@ class MySQLSide:
         return hashes
 
     def texts(self, keys: Sequence[Key]) -> Texts:
-        """What the keys' rows are."""
+        """The short texts of the rows with these keys."""
         self._store_keys(keys)
         texts = ", ".join(f"CONCAT({text})" for text in self._short_texts)
         rows = self._ask(f"SELECT {self._key}, {texts} FROM {self._from} {self._join}")
@@ -86,13 +86,13 @@ class MySQLSide:
         return {tuple(row[:width]): row[width:] for row in rows}
 
     def delete(self, keys: Sequence[Key]) -> None:
-        """Delete the keys' rows."""
+        """Delete the rows with these keys."""
         if keys:
             self._store_keys(keys)
             self._target.execute(f"DELETE target FROM {self._from} {self._join}")
 
     def load(self, copy: Callable[[Stream], int]) -> None:
-        """Load the rows that ``copy`` writes, of which it returns the number."""
+        """Load the rows that ``copy`` writes; it returns their number."""
         self._target.load_copy(self._table.name, self._table, copy)
 
     @property
@@ -124,7 +124,7 @@ class MySQLSide:
         return rows
 
     def _part(self, split: Split | None, parts: Sequence[int] = ()) -> tuple[str, str]:
-        """The part's expression, and the condition that is true of the rows."""
+        """The expression for a row's part, and the condition that selects the rows."""
         if split is None:
             return "0", "TRUE"
         if isinstance(split, Hashed):
@@ -132,6 +132,6 @@ class MySQLSide:
             return f"LEFT(SHA2(CONCAT({key}), 256), {PART_DIGITS})", "TRUE"
         key = self._names[self._table.key[0]]
         low, high = bounds(split, parts)
-        # As DECIMAL: the difference of two BIGINTs may be none.
+        # As DECIMAL, because the difference of two BIGINTs may be out of the range of BIGINT.
         part = f"CAST((CAST({key} AS DECIMAL(20)) - {split.low}) DIV {split.width} AS SIGNED)"
         return part, f"{key} BETWEEN {low} AND {high}"

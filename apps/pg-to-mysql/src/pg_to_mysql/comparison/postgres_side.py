@@ -1,4 +1,4 @@
-"""What PostgreSQL says of a table's rows, for the comparison."""
+"""PostgreSQL's side of a comparison: checksums, hashes and texts of a table's rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,18 +13,18 @@ from pg_to_mysql.rows import Stream
 from pg_to_mysql.tables.table import Table
 
 MOST_ARGUMENTS = 90
-"""Of a function of PostgreSQL's."""
+"""The largest number of arguments that are given to a function; PostgreSQL allows 100."""
 
 
 class PostgresSide:
-    """A table of PostgreSQL's, read by a connection that holds still."""
+    """A table in PostgreSQL, read by a connection that sees one moment."""
 
     def __init__(self, reader: psycopg.Connection, schema: str, table: Table) -> None:
         self._reader = reader
         self._table = table
         query = "SELECT relkind = 'p' FROM pg_class WHERE oid = %s"
         [(partitioned,)] = reader.execute(query, [table.oid]).fetchall()
-        # Partitions are the table; what else inherits from it is a table of its own.
+        # Partitions are part of the table, but other tables that inherit from it are separate tables.
         self._from = sql.SQL("" if partitioned else "ONLY ") + sql.Identifier(schema, table.name)
         self._names = [sql.SQL("source.") + sql.Identifier(column.name) for column in table.columns]
         self._texts = [fill(kind.source_text, name) for name, kind in zip(self._names, table.types, strict=True)]
@@ -48,13 +48,13 @@ class PostgresSide:
         return sql.SQL("sha256(textsend({}))").format(_concat(pieces))
 
     def limits(self) -> tuple[int | None, int | None]:
-        """The integer key's least and greatest value."""
+        """The smallest and the largest value of an integer key."""
         key = self._names[self._table.key[0]]
         [row] = self._ask(sql.SQL("SELECT min({key}), max({key}) FROM {table}").format(key=key, table=self._as()))
         return row[0], row[1]
 
     def sums(self, split: Split | None) -> Sums:
-        """Of each part; of all rows without a split."""
+        """The number of rows and the checksum of each part; without a split, of the whole table."""
         part, where = self._part(split)
         query = sql.SQL(
             "SELECT {part}, count(*), bit_xor(('x' || encode(substr({row}, 1, 8), 'hex'))::bit(64)::bigint)"
@@ -64,7 +64,7 @@ class PostgresSide:
         return {part: (count, checksum % 2**64) for part, count, checksum in self._ask(query)}
 
     def hashes(self, split: Split, parts: Sequence[Any]) -> dict[Key, str]:
-        """The key and the hash of each row of the parts."""
+        """The hash of each row of the parts, by key."""
         part, where = self._part(split, parts)
         query = sql.SQL("SELECT {row}, {key} FROM {table} WHERE {where} AND {part} = ANY ({parts})").format(
             row=self._row, key=self._key, table=self._as(), where=where, part=part, parts=list(parts)
@@ -72,7 +72,7 @@ class PostgresSide:
         return {tuple(key): bytes(row).hex() for row, *key in self._ask(query)}
 
     def texts(self, keys: Sequence[Key]) -> Texts:
-        """What the keys' rows are."""
+        """The short texts of the rows with these keys."""
         rows = self._ask(
             sql.SQL("SELECT {}, {} {}").format(
                 self._key, sql.SQL(", ").join(map(_text, self._short_texts)), self._from_keys(keys)
@@ -82,12 +82,12 @@ class PostgresSide:
         return {tuple(row[:width]): row[width:] for row in rows}
 
     def copy(self, keys: Sequence[Key], stream: Stream) -> int:
-        """Write the keys' rows as a copy does; return their number."""
+        """Write the rows with these keys as a copy does; return their number."""
         statement = copy_statement(self._table, self._names, self._from_keys(keys))
         return copy_out(self._reader, statement.as_bytes(self._reader), stream)
 
     def _from_keys(self, keys: Sequence[Key]) -> sql.Composable:
-        """The keys' rows, for a SELECT."""
+        """The FROM clause that selects the rows with these keys."""
         oids = [self._table.columns[i].type_oid for i in self._table.key]
         query = sql.SQL("SELECT format_type(oid, -1) FROM unnest({}::oid[]) oid").format(oids)
         types = [name for (name,) in self._ask(query)]
@@ -105,7 +105,7 @@ class PostgresSide:
         )
 
     def _part(self, split: Split | None, parts: Sequence[int] = ()) -> tuple[sql.Composable, sql.Composable]:
-        """The part's expression, and the condition that is true of the rows."""
+        """The expression for a row's part, and the condition that selects the rows."""
         if split is None:
             return sql.SQL("0"), sql.SQL("true")
         if isinstance(split, Hashed):
@@ -121,7 +121,7 @@ class PostgresSide:
         return sql.SQL("{} AS source").format(self._from)
 
     def _ask(self, query: sql.Composed) -> list[tuple[Any, ...]]:
-        # Without parameters, as a percent sign in a name would be taken for one.
+        # Without parameters, because psycopg would take a percent sign in a name for one.
         return self._reader.execute(query).fetchall()
 
 
@@ -130,7 +130,7 @@ def _text(value: sql.Composable) -> sql.Composable:
 
 
 def _concat(pieces: Sequence[sql.Composable]) -> sql.Composable:
-    """The pieces, none of which is NULL, with commas between them."""
+    """The pieces, joined by commas. None of them may be NULL."""
     groups = [
         sql.SQL("concat_ws(',', {})").format(sql.SQL(", ").join(some)) for some in batched(pieces, MOST_ARGUMENTS)
     ]

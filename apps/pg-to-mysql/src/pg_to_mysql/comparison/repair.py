@@ -16,22 +16,22 @@ from pg_to_mysql.tables.table import Table
 log = logging.getLogger(__name__)
 
 DIFFERENCES_LOGGED = 1000
-"""Of each table, each with its key."""
+"""The number of differing rows of each table that the log names."""
 DIFFERENCES_SHOWN = 10
-"""In the sentence that ends the command."""
+"""The number of differing rows that the command's error names."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison has found: after it, both sides hold the same rows."""
+    """The result of a comparison after which both sides have the same rows."""
 
     rows: Mapping[str, int]
-    """Of each table, as PostgreSQL has them."""
+    """The number of PostgreSQL's rows of each table."""
     rows_repaired: int
 
 
 def compare_tables(replica: OpenReplica, names: Sequence[str], *, repair: bool) -> Compared:
-    """Compare the tables; raises :class:`RowsDiffer` if rows do and are not to be repaired."""
+    """Compare the tables; raise :class:`RowsDiffer` if rows differ and are not repaired."""
     missing = sorted(set(names) - replica.replicated().keys() - replica.stopped().keys())
     if missing:
         raise Failure(f"The table {missing[0]} is not in MySQL: run `replicate` first")
@@ -58,10 +58,10 @@ def compare_tables(replica: OpenReplica, names: Sequence[str], *, repair: bool) 
 
 
 def _require_copies(replica: OpenReplica, names: Sequence[str], replicated: Collection[str]) -> None:
-    """Fail if one of the tables is not there as PostgreSQL has it now."""
+    """Fail if MySQL does not have one of the tables in PostgreSQL's present form."""
     if due := sorted(set(names) & set(replica.due())):
         raise Failure(f"The table {due[0]} is to be copied again: run `replicate` first")
-    # Of a table that was made anew, or renamed to the name of one that is gone, MySQL has another one.
+    # If a table was created anew, or got the name of a dropped one, MySQL's table of that name is another one.
     for name in names:
         if name in replica.tables.gone.names or (name not in replicated and name not in replica.stopped()):
             raise Failure(f"MySQL has no copy of PostgreSQL's table {name} as it is now: run `replicate` first")
@@ -70,7 +70,7 @@ def _require_copies(replica: OpenReplica, names: Sequence[str], replicated: Coll
 def _compare(
     replica: OpenReplica, reader: psycopg.Connection, table: Table, *, repair: bool
 ) -> tuple[Comparison, list[RowDifference]]:
-    """Compare a table, and repair it in one transaction of MySQL's; return the first differences."""
+    """Compare a table, and repair it in one MySQL transaction; return the first differences."""
     journal = replica.state.journal
     comparer = Comparer(reader, replica.schema, replica.target, table)
     first: list[RowDifference] = []
@@ -97,7 +97,7 @@ def _compare(
 
 
 def _keys(table: Table, keys: Sequence[Key]) -> list[bytes] | None:
-    """The keys as a journal has them; None if it can't."""
+    """The keys in the journal's form; None if the journal can't express them."""
     if table.has_binary_key or any("\0" in text for key in keys for text in key):
         return None
     return ["\0".join(key).encode() for key in keys]

@@ -1,8 +1,8 @@
 """How a table in MySQL is altered when PostgreSQL's catalogue has changed.
 
 :func:`evolve` brings a table in MySQL directly to the form that PostgreSQL's catalogue describes now, even if
-    changes from before the alteration have not been read yet. :func:`pg_to_mysql.changes.views.places` says where
-    the values of such older messages belong.
+changes from before the alteration have not been read yet. :func:`pg_to_mysql.changes.views.places` says where the
+values of such older messages belong.
 """
 
 from dataclasses import dataclass, replace

@@ -3,7 +3,7 @@
 A position alone does not say which history it belongs to, because a server that was created anew or restored to
 an earlier moment counts its log from the same small numbers. So MySQL also stores an
 :class:`~pg_to_mysql.mysql.state.Identity`; :mod:`pg_to_mysql.identity.history` checks the last applied
-    transaction.
+transaction.
 """
 
 from dataclasses import replace

@@ -1,8 +1,8 @@
-"""The messages of PostgreSQL's ``pgoutput`` plugin, protocol version 1, read many at a time.
+"""Reads many messages of PostgreSQL's ``pgoutput`` plugin, protocol version 1, at once.
 
-The format is in PostgreSQL's documentation, *Logical Replication Message Formats*. A message is a byte for
-its kind and what follows it; numbers are big-endian. Many messages stand one after the other in one buffer,
-and their fields are found by NumPy in all of them at once, so that Python does nothing for each row.
+The format is described in PostgreSQL's documentation, *Logical Replication Message Formats*. The first byte of a
+message is its kind; numbers are big-endian. One buffer contains many messages, and NumPy finds a field in all of
+them at once, so Python does nothing for single rows.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,14 @@ Mask = NDArray[np.bool_]
 BEGIN, COMMIT, RELATION, INSERT, UPDATE, DELETE, TRUNCATE = (ord(kind) for kind in "BCRIUDT")
 NEW_ROW = ord("N")
 TEXT, NULL, UNCHANGED = (ord(kind) for kind in "tnu")
-"""Kinds of a value. An unchanged one is large, an update left it as it was, and the message lacks it."""
+"""Kinds of a value. A message lacks an unchanged one: a large value that an update left as it was."""
 
 SPARE = b"\0NULL\0\0\0"
-"""Ends a buffer: eight bytes can be read wherever a message starts, and NULL values become the word."""
+"""The end of a buffer. So eight bytes can be read at the start of each message, and NULL values have a word to
+point to."""
 
 POSTGRES_EPOCH = 946_684_800
-"""The year 2000, from which PostgreSQL counts microseconds, in seconds since 1970."""
+"""The start of the year 2000 in seconds since 1970. PostgreSQL counts microseconds from it."""
 
 
 class RelationColumn(NamedTuple):
@@ -39,7 +40,7 @@ class RelationColumn(NamedTuple):
 
 @dataclass(frozen=True)
 class Relation:
-    """A table, as it is for the changes that follow: the names, types and type modifiers of its columns."""
+    """The description of a table that holds for the changes after it."""
 
     oid: int
     schema: str
@@ -49,7 +50,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Values:
-    """Where the text of each value is in the buffer; all arrays are of the shape (columns, rows)."""
+    """The positions of values in the buffer. All arrays have the shape (columns, rows)."""
 
     kinds: Bytes
     starts: Positions
@@ -57,25 +58,25 @@ class Values:
 
     @property
     def arrays(self) -> tuple[Any, Any, Any]:
-        """All three."""
+        """The three arrays."""
         return self.kinds, self.starts, self.ends
 
     def columns(self, kept: Sequence[int]) -> "Values":
-        """Some of the columns."""
+        """A copy of some columns."""
         return Values(*(array[list(kept)] for array in self.arrays))
 
     def of(self, rows: Positions | Mask) -> "Values":
-        """A copy of some of the rows."""
+        """A copy of some rows."""
         return Values(self.kinds[:, rows], self.starts[:, rows], self.ends[:, rows])
 
     def put(self, rows: Positions, others: "Values") -> None:
-        """Put other rows into the places of these."""
+        """Replace these rows with others."""
         for target, origin in zip(self.arrays, others.arrays, strict=True):
             target[:, rows] = origin
 
 
 class Messages:
-    """Messages that start at ``starts`` in one buffer, which ends with :data:`SPARE`."""
+    """Messages at the positions ``starts`` of a buffer that ends with :data:`SPARE`."""
 
     def __init__(self, data: bytes, starts: Positions) -> None:
         self.data = data
@@ -84,17 +85,17 @@ class Messages:
         self.kinds: Bytes = self.bytes[starts]
 
     def number(self, size: int, positions: Positions) -> Positions:
-        """The numbers of ``size`` bytes that stand at the positions."""
+        """The numbers of ``size`` bytes at these positions."""
         numbers: NDArray[Any] = np.ndarray(len(self.data) - size + 1, f">u{size}", self.data, strides=(1,))
         return numbers[positions].astype(np.int64)
 
     def texts(self, starts: Positions, ends: Positions) -> list[bytes]:
-        """What stands between the positions."""
+        """The bytes between these positions."""
         data = self.data
         return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
     def rows(self, positions: Positions, columns: int) -> tuple[Values, Positions]:
-        """Read the rows (``TupleData``) at the positions, and return the positions after them."""
+        """Read the rows (``TupleData``) at these positions; also return the positions after them."""
         shape = (columns, len(positions))
         values = Values(np.empty(shape, np.uint8), np.empty(shape, np.int64), np.empty(shape, np.int64))
         positions = positions + 2  # the number of columns
@@ -108,7 +109,7 @@ class Messages:
         return values, positions
 
     def relation(self, start: int) -> Relation:
-        """Read the relation message that stands there."""
+        """Read the relation message at this position."""
         (oid,) = _OID.unpack_from(self.data, start + 1)
         schema_end = self.data.index(b"\0", start + 5)
         name_end = self.data.index(b"\0", schema_end + 1)
@@ -125,7 +126,7 @@ class Messages:
         return Relation(oid, schema, self.data[schema_end + 1 : name_end].decode(), tuple(columns))
 
     def truncated(self, start: int) -> Sequence[int]:
-        """The oids of the tables that the truncate message that stands there empties."""
+        """The oids of the tables in the truncate message at this position."""
         (count,) = _OID.unpack_from(self.data, start + 1)
         return Struct(f"!{count}I").unpack_from(self.data, start + 6)
 

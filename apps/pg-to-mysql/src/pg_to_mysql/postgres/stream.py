@@ -1,8 +1,8 @@
-"""The changes that a slot holds, read in pieces of bounded size.
+"""Reads a slot's changes in pieces of limited size.
 
-They are read by SQL from a temporary copy of the slot, which goes on as they are read and ends with its
-connection, while the slot itself stays where it is until MySQL has committed. So the next changes are decoded
-while MySQL still writes the last ones, and each only once.
+They are read by SQL from a temporary copy of the slot. The copy advances with the reading and ends with its
+connection; the slot itself advances only after MySQL has committed. So PostgreSQL decodes the next changes while
+MySQL still writes the last ones, and decodes each change only once.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -22,14 +22,17 @@ from pg_to_mysql.postgres.copy_out import copied_rows
 from pg_to_mysql.postgres.pgoutput import COMMIT, SPARE, Messages, Positions
 
 MESSAGES_AT_ONCE = 300_000
-"""Decoded by one call, and the rest of the transaction; each call reads again from the slot's restart point."""
+"""The number of messages after which a call ends with the current transaction. Each call reads again from the
+slot's restart point."""
 FIRST_MESSAGES, GROWTH = 20_000, 3
-"""The first call decodes fewer and each one more than the last, as MySQL has nothing to do until then."""
+"""The messages of the first call, and the factor by which each call reads more. MySQL is idle until the first
+call ends."""
 PIECE_BYTES = 16 << 20
-"""Of a piece, a bound for memory: Python holds about ten times as much for it."""
+"""The bytes after which a piece ends. Python needs about ten times as much memory for it."""
 DECODING_MEMORY = "256MB"
-"""That PostgreSQL may use for the transactions it decodes, a million changes: more go to its disk and back."""
-# Of a message in PostgreSQL's binary format of COPY: the number of columns (2 bytes) and the length (4).
+"""PostgreSQL's memory for the transactions that it decodes, about a million changes. It writes more to its
+disk."""
+# In COPY's binary format, these bytes precede each message: the number of columns (2) and the length (4).
 PREFIX = 6
 HEADER = 19
 
@@ -38,16 +41,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Piece:
-    """Messages, of which the last ends a transaction if the piece is ``complete``."""
+    """Messages. If the piece is ``complete``, the last one ends a transaction."""
 
     messages: Messages
     complete: bool
 
 
 class ChangeStream:
-    """Reads a slot's changes from where it is.
+    """Reads the changes from the slot's position on.
 
-    With ``exported``, these are the changes since a snapshot, from the slot that exported it.
+    With ``exported``, it reads the changes since a snapshot, from the slot that exported the snapshot.
     """
 
     def __init__(self, source: Source, slot: str, exported: export.Exported | None = None) -> None:
@@ -55,7 +58,7 @@ class ChangeStream:
         self._connection = exported.connection if exported else source.connect(autocommit=True)
         self._connection.execute(sql.SQL("SET logical_decoding_work_mem = {}").format(DECODING_MEMORY))
         if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-            # Else PostgreSQL itself refuses a value that is no UTF-8, and with it the changes of all tables.
+            # Otherwise one value that is not UTF-8 makes PostgreSQL refuse the changes of all tables.
             self._connection.execute("SET client_encoding = 'SQL_ASCII'")
         if exported:
             self._slot, self.since = exported.slot, exported.lsn
@@ -63,11 +66,11 @@ class ChangeStream:
             self._slot, self.since = slots.copy_slot(self._connection, slot)
 
     def close(self) -> None:
-        """End the connection, and the copy of the slot with it."""
+        """End the connection, and with it the copy of the slot."""
         self._connection.close()
 
     def pieces(self, upto: int) -> Iterator[Piece]:
-        """What has been committed since the last call, up to the LSN ``upto``."""
+        """The changes that were committed since the last call, up to the LSN ``upto``."""
         at_once, more = FIRST_MESSAGES, True
         while more:
             count = 0
@@ -97,7 +100,7 @@ class ChangeStream:
 
 
 def pieces_of(blocks: Iterable[list[memoryview]]) -> Iterator[Piece]:
-    """Join the messages, each after its prefix, into pieces that end a transaction wherever that is possible."""
+    """Join messages, each with its prefix, into pieces that end with a transaction if possible."""
     held: list[bytes] = []
     lengths: list[int] = []
     size = 0
@@ -119,14 +122,14 @@ def pieces_of(blocks: Iterable[list[memoryview]]) -> Iterator[Piece]:
 
 
 def _starts(lengths: list[int]) -> Positions:
-    """Where the messages start that stand one after the other, each after its prefix."""
+    """The positions of messages that follow each other, each with its prefix."""
     sizes = np.array(lengths, np.int64)
     starts = np.cumsum(sizes) - sizes + PREFIX
-    return starts[sizes > PREFIX]  # what is shorter ends the data
+    return starts[sizes > PREFIX]  # shorter ones mark the end of the data
 
 
 def ahead(items: Generator[Item]) -> Generator[Item]:
-    """The same items, each made in another thread while the one before it is in use."""
+    """The same items. Another thread makes the next one while the caller uses the last one."""
     with closing(items), ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, items, None)
         while (item := coming.result()) is not None:
