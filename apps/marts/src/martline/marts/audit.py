@@ -1,4 +1,4 @@
-"""The end of a run's checks: what they said is recorded, and what fails ends the run."""
+"""The end of a run's checks: their outcomes are recorded, and a failed check ends the run."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -17,12 +17,12 @@ from martline.marts.totals import Totals
 from pg_to_mysql.mysql.names import present_tables
 
 LEAST_SHARE = 0.5
-"""Of the last version's rows: a mart that shrinks by more is taken for a mistake."""
+"""The smallest share of the last version's rows. A mart with fewer rows is taken for a mistake."""
 GONE_ON = "the replica may have changed since the mart was built"
 
 
 def checks_of(mart: Mart) -> tuple[Check, ...]:
-    """Those that hold for any mart, and its own."""
+    """The checks of the mart: its own, and those that every mart has."""
     unset = " OR ".join(f"{name} IS NULL" for name in mart.key)
     return (
         Check(
@@ -42,7 +42,7 @@ def checks_of(mart: Mart) -> tuple[Check, ...]:
 
 
 def fewer_rows(connection: "Connection[Any]", rows: Mapping[str, int]) -> Iterator[Outcome]:
-    """Compare the numbers of rows with those of the versions that readers see."""
+    """Compare the numbers of rows with those of the published versions."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT mart, `rows` FROM `{VERSIONS}`")  # noqa: S608
         before = dict(cursor.fetchall())
@@ -65,11 +65,11 @@ def run(
 ) -> Iterator[Outcome]:
     """Run the checks of these marts.
 
-    :param tables: where each mart is to be looked at, and the table of versions; a check that looks at a mart
-        that is not among them is not made.
-    :param moment: of the replica, as the marts have read it. Checks that look at the replica are skipped when it
-        has gone on, and when the moment is not known.
-    :param totals: what was counted at that moment.
+    :param tables: the name of the table to check for each mart and for the versions. A check that needs another
+        mart is left out.
+    :param moment: the moment at which the marts have read the replica. Checks that read the replica are skipped
+        if it has changed since, or if the moment is not known.
+    :param totals: the numbers that were counted at that moment.
     """
     for mart in marts:
         yield from run_checks_of(connection, MARTS[mart], tables, moment, totals)
@@ -86,8 +86,8 @@ def run_on_changes(
     """Run the checks of all marts within the connection's transaction, which has changed some of their rows.
 
     :param tables, totals: as in :func:`run`.
-    :param changed: of each mart that has changed, where its new rows are. What holds for each row by itself holds
-        for the others as before.
+    :param changed: the table with the new rows of each mart that has changed. Checks of single rows look only at
+        these rows, because the others have not changed.
     :param sources: the replica's tables that have changed.
     """
     same_moment = moment_of(connection) == moment
@@ -112,7 +112,7 @@ def run_checks_of(
     moment: Moment | None,
     totals: Totals | None = None,
 ) -> Iterator[Outcome]:
-    """Run the checks of one mart, which need not be among :data:`MARTS`; else as :func:`run`."""
+    """Run the checks of one mart, which need not be among :data:`MARTS`. Otherwise this is like :func:`run`."""
     names = _names(mart, tables)
     for check in checks_of(mart):
         if check.names - {"total"} <= names.keys():
@@ -120,7 +120,7 @@ def run_checks_of(
 
 
 def _names(mart: Mart, tables: Mapping[str, str]) -> dict[str, str]:
-    """What stands for the names in braces in the queries of the mart's checks."""
+    """The replacements of the names in braces in the queries of the mart's checks."""
     quoted = {name: f"`{table}`" for name, table in tables.items()}
     return quoted | {"this": quoted[mart.name], "key": ", ".join(mart.key)}
 

@@ -1,4 +1,4 @@
-"""What a mart is: its name, its columns, how they follow from the source tables, and what must hold for it."""
+"""The definition of a mart: its name, its columns, their computation from the source tables, and its checks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from pg_to_mysql.mysql.quoting import quote_all, text_literal
 __all__ = ["Column", "Mart", "Parts", "Table", "average", "quotient"]
 
 MOST_DIGITS = 38
-"""Of a decimal number in the engines."""
+"""The largest number of digits of a decimal number in the engines."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,15 @@ class Mart:
     """The replica's tables, and the columns of each that are read."""
     build: Callable[..., Table]
     parts: Parts | None = None
-    """With them, an incremental run computes only the parts that have changed."""
+    """If they are given, an incremental run computes only the parts that have changed."""
     checks: tuple[Check, ...] = ()
-    """What must hold before it is published, besides what must for any mart."""
+    """The checks that must pass before publication, besides those that every mart has."""
     indexes: tuple[tuple[str, ...], ...] = ()
-    """For the look-ups that are expected besides those by the key."""
+    """The indexes for expected look-ups by other columns than the key."""
     owner: str = "shop"
-    """Whom its readers ask."""
+    """The people whom readers can ask about the mart."""
     freshness: timedelta = timedelta(days=1)
-    """How old it may become."""
+    """The age up to which the mart counts as fresh."""
 
     def create_statement(self, table: str, computed: Schema, collation: str) -> str:
         """The ``CREATE TABLE`` statement of the mart under the name ``table``, for rows of the type ``computed``.

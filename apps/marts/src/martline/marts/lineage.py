@@ -1,7 +1,7 @@
-"""From which columns of the replica each column of a mart follows, as the mart's query says.
+"""The lineage of a mart's columns: the columns of the replica that each column's expression uses.
 
-A column follows from those that its expression names; a number of rows follows from ``table.*``. Which rows
-there are, how they are grouped and joined, is not part of it.
+A column follows from the columns in its expression, and a number of rows follows from ``table.*``. Conditions,
+joins and grouping are not part of the lineage.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ Lineage = dict[str, list[str]]
 
 
 def lineage(frame: Table) -> Lineage:
-    """What the frame's columns follow from.
+    """The lineage of the frame's columns.
 
-    :raises TypeError: the definition has what puts columns together by their positions.
+    :raises TypeError: the definition combines columns by their positions, for example in a union.
     """
     schema: dict[str, object] = {
         table.get_name(): dict.fromkeys(table.columns, "text")
@@ -49,12 +49,12 @@ def _origins(scope: Scope, column: str) -> set[str]:
 
 
 def _counts_rows(made: exp.Expr) -> bool:
-    """Whether it is ``COUNT(*)`` or ``RANK()``, which name nothing that they count."""
+    """Whether the expression is ``COUNT(*)`` or ``RANK()``, which name no column."""
     return any(isinstance(count.this, exp.Star) for count in made.find_all(exp.Count))
 
 
 def _tables(scope: Scope) -> set[str]:
-    """The replica's tables beneath the query."""
+    """The replica's tables that the query reads."""
     return set().union(
         *(
             _tables(source) if isinstance(source, Scope) else {source.name}
@@ -74,7 +74,7 @@ _CREATE = f"""
 
 
 def record_lineage(connection: "Connection[Any]", lineages: Mapping[str, Lineage]) -> None:
-    """Keep the lineage of these marts, instead of what was kept of them."""
+    """Store the lineage of these marts in place of the stored one."""
     rows = [
         (mart, column, origin)
         for mart, columns in lineages.items()

@@ -1,4 +1,4 @@
-"""What a run would build: from which tables, of which rows, and what would change for readers."""
+"""What a run would build: the tables that it reads, their rows, and the changes that readers would see."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,13 +19,13 @@ from pg_to_mysql.mysql.collation import collation_on
 from pg_to_mysql.mysql.names import present_tables
 
 PLANNED = staging("plan")
-"""An empty table of the mart as it would be: MySQL writes its types as it writes those of the published one."""
+"""An empty table with the mart's new definition, so that MySQL describes its types like the published ones."""
 
 
 def plan(marts: Sequence[Mart], settings: MySQLSettings) -> dict[str, dict[str, Any]]:
-    """For each mart its sources with their estimated rows, the lineage of its columns, and what changes.
+    """Describe for each mart its sources with their estimated rows, the lineage of its columns, and its changes.
 
-    Nothing is read of the tables but their definitions.
+    Only the definitions of the tables are read, not their rows.
     """
     with settings.connect(autocommit=True) as connection:
         publish.keep_others_out(connection)
@@ -54,7 +54,7 @@ def _estimate(connection: "Connection[Any]", table: str) -> int:
 
 
 def _changes(connection: "Connection[Any]", mart: Mart, computed: Schema) -> Iterator[str]:
-    """What differs between the mart that readers see and the one that would be built."""
+    """The differences between the published mart and the one that would be built."""
     if mart.name not in present_tables(connection):
         yield "new"
         return

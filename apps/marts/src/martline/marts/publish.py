@@ -1,9 +1,9 @@
 """Write, audit, publish: a run becomes visible all at once, after its checks have held.
 
-Each mart is written to ``_staging_MART``. Once the checks hold on all staging tables, a single ``RENAME
-TABLE``, which MySQL makes atomic, puts them in the places of the marts that readers see, which become
-``_last_MART``. ``mart_versions``, a row for each mart, is swapped in by the same statement: it always tells of
-the marts that readers see.
+Each mart is written to ``_staging_MART``. Once the checks hold on all staging tables, a single ``RENAME TABLE``,
+which MySQL makes atomic, puts them in the places of the marts that readers see, which become ``_last_MART``.
+``mart_versions`` has a row for each mart. The same statement swaps it in, so it always describes the marts that
+readers see.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,17 +37,17 @@ SECONDS_TO_WAIT_FOR_READERS = 60
 
 
 def staging(table: str) -> str:
-    """Where a table's next state is written."""
+    """The name of the table that receives the next version."""
     return f"_staging_{table}"
 
 
 def last(table: str) -> str:
-    """Where the version is that readers saw before."""
+    """The name of the table with the version before the published one."""
     return f"_last_{table}"
 
 
 def old(table: str) -> str:
-    """Where a table is that is about to go."""
+    """The name of a table that is about to be dropped."""
     return f"_old_{table}"
 
 
@@ -60,12 +60,12 @@ def keep_others_out(connection: "Connection[Any]") -> None:
 
 
 def clear(connection: "Connection[Any]", tables: Sequence[str]) -> None:
-    """Drop what a build that died has left."""
+    """Drop the tables that a killed build has left."""
     drop(connection, [name(table) for table in tables for name in (staging, old)])
 
 
 def drop(connection: "Connection[Any]", tables: Sequence[str]) -> None:
-    """Drop those of the tables that are there."""
+    """Drop the tables that exist."""
     if tables:
         change_tables(connection, f"DROP TABLE IF EXISTS {quote_all(tables)}", tables)
 
@@ -100,7 +100,7 @@ def create_versions(connection: "Connection[Any]") -> None:
 
 
 def swap_in(connection: "Connection[Any]", marts: Sequence[str]) -> None:
-    """Put the staging tables in the places of the marts, all in one atomic step, and keep what was there."""
+    """Replace the marts by the staging tables in one atomic step, and keep the replaced tables."""
     tables = [*marts, VERSIONS]
     present = present_tables(connection)
     renames = []

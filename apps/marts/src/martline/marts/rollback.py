@@ -1,4 +1,4 @@
-"""Bringing back what readers saw before the newest run, once."""
+"""Brings back the marts that readers saw before the newest run, once."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from pg_to_mysql.mysql.names import present_tables
 def roll_back(connection: "Connection[Any]") -> tuple[int, list[str]]:
     """Bring back the marts from before the newest run; return the run and its marts.
 
-    Marts that it has replaced as a whole are swapped with their last versions, those that it has changed are
-    changed back.
+    Marts that the run has replaced are swapped with their last versions. Marts that it has changed are changed
+    back.
 
     :raises Failure: there is no version before, or the run was rolled back before.
     """

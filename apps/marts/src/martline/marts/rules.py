@@ -1,7 +1,7 @@
-"""What must hold for a mart: queries, each of which returns the rows that offend.
+"""The checks of a mart. Each is a query that returns the rows that violate it.
 
-In a query ``{this}`` is the mart's table, ``{key}`` the columns of its key, and ``{mart_...}`` another mart's
-table. ``{total}`` is the number that the check's ``total`` returns. The replica's tables go by their own names.
+In a query, ``{this}`` is the mart's table, ``{key}`` the columns of its key, and ``{mart_...}`` another mart's
+table. ``{total}`` is the number that the check's ``total`` returns. The replica's tables have their own names.
 """
 
 from collections.abc import Iterable
@@ -15,45 +15,45 @@ class Check:
 
     name: str
     query: str
-    """It returns a row for each offence, with what identifies it."""
+    """The query returns a row for each violation, with the values that identify it."""
     table: str | None = None
-    """The replica's table that it looks at, which must be as the mart has read it."""
+    """The replica's table that the check reads. It must be in the state in which the mart has read it."""
     by_row: bool = False
-    """Whether it looks at each row of the mart by itself, and at nothing else but ``table``."""
+    """Whether the check looks only at single rows of the mart and at ``table``."""
     total: str | None = None
     """The query of a number of rows of ``table``. The rest of the check does not look at that table, so the query
     can run before it."""
 
     @property
     def names(self) -> set[str]:
-        """What the query has in braces: ``this``, ``key``, ``total``, and the other marts that it looks at."""
+        """The names in braces in the query: ``this``, ``key``, ``total``, and the other marts that it reads."""
         return {name for _, name, _, _ in Formatter().parse(self.query) if name}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a check."""
+    """The outcome of a check."""
 
     mart: str
     check: str
     offences: int | None
-    """How many rows offend; None if the check could not be made."""
+    """The number of rows that violate the check; None if it could not be made."""
     sample: str = ""
-    """What identifies one of them, or why the check could not be made."""
+    """The values that identify one of these rows, or the reason why the check could not be made."""
 
     @property
     def failed(self) -> bool:
-        """Whether rows offend."""
+        """Whether rows violate the check."""
         return bool(self.offences)
 
     @property
     def skipped(self) -> bool:
-        """Whether it could not be made."""
+        """Whether the check could not be made."""
         return self.offences is None
 
     @property
     def state(self) -> str:
-        """As the table of checks has it."""
+        """The outcome as the table of checks shows it."""
         return "skipped" if self.skipped else "failed" if self.failed else "passed"
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Outcome:
 
 
 def rows(name: str, condition: str) -> Check:
-    """The condition, an expression of SQL, holds in every row, or is not known to be false."""
+    """The condition, an SQL expression, is true or NULL in every row."""
     return Check(name, f"SELECT {{key}} FROM {{this}} WHERE NOT ({condition})", by_row=True)  # noqa: S608
 
 
@@ -87,7 +87,7 @@ def one_of(column: str, accepted: Iterable[str]) -> Check:
 
 
 def refers(column: str, table: str, referred: str) -> Check:
-    """Each value of the column is there in a column of the replica's table."""
+    """Each value of the column exists in a column of the replica's table."""
     return Check(
         f"{column}_is_in_{table}",
         f"SELECT {{key}} FROM {{this}} WHERE {column} IS NOT NULL"  # noqa: S608

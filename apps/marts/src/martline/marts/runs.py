@@ -1,4 +1,4 @@
-"""The record of runs, which is kept: what each has made of which moment of the replica, and its checks."""
+"""The record of all runs: the moment of the replica that each has read, its marts, and its checks."""
 
 import logging
 import time
@@ -47,27 +47,27 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """A run, of which the record is written as it goes."""
+    """A run, whose record is written while it goes on."""
 
     run_id: int
     started_at: datetime
     lsn: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
-    """Of each mart."""
+    """The number of rows of each mart."""
     written: int = 0
-    """Rows that were written."""
+    """The number of rows that were written."""
     lineages: dict[str, Lineage] = field(default_factory=dict)
-    """Of each mart."""
+    """The lineage of each mart."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Of its parts: the reading, each mart, the checks."""
+    """The seconds of its parts: the reading, each mart, the checks."""
     checks: int = 0
-    """How many were made; those that were skipped are not counted."""
+    """The number of checks that were made, without those that were skipped."""
     incremental: bool = False
-    """Whether only what has changed was read."""
+    """Whether only the changed rows were read."""
     outcome: str = "failed"
 
     def begin_anew(self) -> None:
-        """Forget what was made so far: it is not published."""
+        """Forget the work so far, which is not published."""
         self.rows.clear()
         self.seconds.clear()
         self.written = 0
@@ -84,7 +84,7 @@ class Run:
 
 @contextmanager
 def recorded(connection: "Connection[Any]", marts: Sequence[str], published: int) -> Iterator[Run]:
-    """Record a run, also one that fails. One that was killed before is recorded as that.
+    """Record a run, even if it fails. If an earlier run was killed, record that too.
 
     :param published: the newest run whose marts readers see. Its number is not used again, even if somebody has
         emptied the record.
@@ -108,7 +108,7 @@ def recorded(connection: "Connection[Any]", marts: Sequence[str], published: int
         reason = str(error) or type(error).__name__
         raise
     finally:
-        # Else the next run records that this one was killed.
+        # Otherwise the next run would record that this one was killed.
         if connection.open:
             _record_end(connection, run, time.monotonic() - started, reason)
 
@@ -130,7 +130,7 @@ def _record_end(connection: "Connection[Any]", run: Run, seconds: float, reason:
 
 
 def record_checks(connection: "Connection[Any]", run: Run, outcomes: Iterable[Outcome]) -> None:
-    """Record the outcomes, and log those that are not as they should be."""
+    """Record the outcomes, and log the checks that failed or were skipped."""
     rows = []
     for outcome in outcomes:
         if outcome.failed:
@@ -143,6 +143,6 @@ def record_checks(connection: "Connection[Any]", run: Run, outcomes: Iterable[Ou
 
 
 def record_rollback(connection: "Connection[Any]", run_id: int) -> None:
-    """Say of a run that its marts were taken back."""
+    """Record that the marts of a run were rolled back."""
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE `{RUNS}` SET outcome = 'rolled back' WHERE run_id = %s", (run_id,))  # noqa: S608

@@ -1,4 +1,4 @@
-"""A mart's definition as SQL: one definition, of which each engine gets its own dialect."""
+"""Translates a mart's definition into the SQL dialect of each engine."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -16,14 +16,14 @@ from martline.marts.definition import Mart, Parts, exact_quotient
 
 
 class Dialect(StrEnum):
-    """Of an engine's SQL, as SQLGlot calls it."""
+    """The dialect of an engine's SQL, by SQLGlot's name."""
 
     DUCKDB = "duckdb"
     SPARK = "spark"
 
 
 Columns = Mapping[str, pa.Schema]
-"""For each table, the columns that are read of it; or more than a mart is made of."""
+"""For each table, the columns that are read. They may be more than a mart needs."""
 _COMPILERS = {Dialect.DUCKDB: DuckDBCompiler, Dialect.SPARK: PySparkCompiler}
 _QUOTIENTS = {
     # Its division of decimal numbers is one of doubles; that of integers of 128 bits is exact.
@@ -37,13 +37,13 @@ _QUOTIENTS = {
         " + :number) DIV (NULLIF(:number, 0) * 2) AS DECIMAL(20,0)) * CAST(0.01 AS DECIMAL(2,2))"
     ),
 }
-"""In hundredths, with half of the number added before what is left over is dropped."""
+"""The quotient in hundredths. Half of the divisor is added before the division drops the remainder."""
 _ARROW = {"int64": pa.int64(), "date": pa.date32()}
 _KINDS = {"double": "float64", "date32[day]": "date", "timestamp[us]": "timestamp(6)"}
 
 
 def frame_of(mart: Mart, columns: Columns, names: Mapping[str, str] = MappingProxyType({})) -> Table:
-    """The mart as it follows from its tables, of each of which it sees only the columns that it declares.
+    """The mart's frame. Of each source table it sees only the columns that the mart declares.
 
     :param names: other names under which the engine has some of the tables.
     """
@@ -52,7 +52,7 @@ def frame_of(mart: Mart, columns: Columns, names: Mapping[str, str] = MappingPro
 
 
 def frame_of_sums(mart: Mart, parts: Parts, columns: Columns, sums: str) -> Table:
-    """The mart whose keys and sums are in the table ``sums``."""
+    """The frame of the mart whose keys and sums are in the table ``sums``."""
     kinds = frame_of(mart, columns).schema()
     rows = ibis.table({name: kinds[name] for name in (*mart.key, *parts.sums)}, name=sums)
     return parts.complete(rows).select(_names(mart))
@@ -68,12 +68,12 @@ def _names(mart: Mart) -> list[str]:
 
 
 def statement(frame: Table, dialect: Dialect) -> str:
-    """The query of the frame, of tables that are named as in the replica."""
+    """The frame's query, with the replica's names of the tables."""
     return parsed(frame, dialect).sql(dialect=dialect)
 
 
 def typed(rows: pa.Table, frame: Table) -> pa.Table:
-    """The rows in the frame's types: engines count in wider integers, and may make times of dates.
+    """The rows with the frame's types, because engines count in wider integers and may turn dates into times.
 
     :raises Failure: a value does not fit.
     """
@@ -87,14 +87,14 @@ def typed(rows: pa.Table, frame: Table) -> pa.Table:
 
 
 def parsed(frame: Table, dialect: Dialect) -> exp.Expr:
-    """The query as a tree."""
+    """The query as SQLGlot's tree."""
     # Ibis's own tree has nodes in more than one place, which SQLGlot does not expect.
     tree = parse_one(_COMPILERS[dialect]().to_sqlglot(frame).sql(dialect=dialect), dialect=dialect)
     return tree.transform(_exact_quotients, dialect)
 
 
 def _kind(kind: pa.DataType) -> str:
-    """Ibis's name of the type."""
+    """Ibis's name for the type."""
     if pa.types.is_decimal(kind):
         return f"decimal({kind.precision}, {kind.scale})"
     return _KINDS.get(str(kind), str(kind))

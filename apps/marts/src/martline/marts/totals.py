@@ -1,4 +1,4 @@
-"""Numbers of the replica's rows with which checks compare, counted while the run goes on."""
+"""Numbers of the replica's rows for the checks, counted while the run continues."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +11,7 @@ from martline.command import MySQLSettings
 
 
 class Totals:
-    """What queries return of the replica as it was at one moment."""
+    """The results of queries on the replica at one moment."""
 
     def __init__(self, connection: "Connection[Any]", pool: ThreadPoolExecutor) -> None:
         self._connection = connection

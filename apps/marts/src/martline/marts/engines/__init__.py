@@ -1,4 +1,4 @@
-"""What computes the marts: DuckDB in the command itself, or Spark on a cluster."""
+"""The engines that compute the marts: DuckDB in the command itself, or Spark on a cluster."""
 
 import os
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ class Engine(Protocol):
     """Holds the tables of a run, and computes marts of them."""
 
     parallel: int
-    """How many tasks it reads at once."""
+    """The number of tasks that it reads at once."""
 
     def read(self, plan: Plan) -> None:
         """Read the tables, each row once.
@@ -31,12 +31,12 @@ class Engine(Protocol):
 
 
 def on_this_machine() -> bool:
-    """Whether the command itself computes: it does unless ``SPARK_MASTER`` names a cluster."""
+    """Whether the command itself computes the marts, which is so unless ``SPARK_MASTER`` names a cluster."""
     return THIS_MACHINE.fullmatch(os.environ.get("SPARK_MASTER", "")) is not None
 
 
 def opened() -> AbstractContextManager[Engine]:
-    """Spark where ``SPARK_MASTER`` names a cluster, else DuckDB: only what is used is imported."""
+    """Open Spark if ``SPARK_MASTER`` names a cluster, otherwise DuckDB. The other one is not imported."""
     if on_this_machine():
         from martline.marts.engines.duck import DuckDB
 

@@ -20,11 +20,11 @@ from martline.marts.reading.ranges import Task
 from martline.marts.statement import Dialect, frame_of, statement, typed
 
 MEMORY = "1500MB"
-"""Of DuckDB's own; beyond it, DuckDB goes on in a temporary file. The texts that are read come on top."""
+"""The memory of DuckDB, which uses a temporary file beyond it. The texts that are read need more memory."""
 
 
 class DuckDB:
-    """A database of its own in memory, which goes on in temporary files."""
+    """A database in memory, which uses temporary files when the memory is full."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
@@ -60,7 +60,7 @@ class DuckDB:
         self.insert(plan)
 
     def insert(self, plan: Plan) -> None:
-        """Read rows into the tables, which are there."""
+        """Read rows into existing tables."""
         todo = [(reader, task) for reader, tasks in plan.values() for task in tasks]
         with ThreadPoolExecutor(self.parallel) as pool:
             for done in [pool.submit(self._read, reader, task) for reader, task in todo]:
@@ -74,7 +74,7 @@ class DuckDB:
 
     @contextmanager
     def written_to(self, file: Path) -> Iterator[str]:
-        """Write all tables to a new file; meanwhile more can be put into it under the name of a database."""
+        """Write all tables to a new file. In the block, the file is a database with the name that is yielded."""
         self.connection.execute("ATTACH '" + str(file).replace("'", "''") + "' AS written")
         self.connection.execute("COPY FROM DATABASE memory TO written")
         yield "written"

@@ -32,7 +32,7 @@ from martline.marts.statement import Columns, Dialect, frame_of, statement
 FOLDER = "MARTS_STATE"
 """The setting with the folder; without it, nothing is kept."""
 FORMAT = "1"
-"""Of the file."""
+"""The version of the file's layout."""
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from martline.marts.incremental.kept import Change, Kept, quoted
 from martline.marts.statement import Columns, frame_of, frame_of_sums
 
 Changes = Mapping[str, Change]
-"""Of each source table that has changed."""
+"""The changes of each source table that has changed."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Copy:
 
     @property
     def name(self) -> str:
-        """Of the temporary table."""
+        """The name of the temporary table."""
         return f"_parts_of_{self.source}"
 
     def rows(self, table: str, changes: Changes) -> str:
@@ -122,7 +122,7 @@ def _values(kept: Kept, mart: Mart, parts: Parts, changes: Changes, tables: Sequ
 
 
 def _copies(mart: Mart, parts: Parts) -> Iterator[Copy]:
-    """Of the mart's sources. Those whose rows are the same for all parts need none."""
+    """The copies of the mart's sources, without those whose rows are the same for all parts."""
     for table, names in mart.sources.items():
         if parts.by in names or table in parts.through:
             yield Copy(table, parts, None if parts.by in names else parts.through[table])

@@ -28,9 +28,9 @@ from pg_to_mysql.mysql.collation import collation_on
 from pg_to_mysql.mysql.names import present_tables
 
 MOST_CHANGED = 0.1
-"""Of a table's rows: to read more of them one by one takes longer than to read all."""
+"""The largest share of a table's rows that is read by keys. Beyond it, reading the whole table is faster."""
 FEW_ROWS = 1_000
-"""So many are always read one by one."""
+"""The number of rows up to which they are always read by keys."""
 
 log = logging.getLogger(__name__)
 

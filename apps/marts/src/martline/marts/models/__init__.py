@@ -1,1 +1,1 @@
-"""The marts, a file for each: ``MART`` says what it is, ``build`` how it follows from the replica."""
+"""The marts, one file each. ``MART`` describes the mart, and ``build`` computes it from the replica."""

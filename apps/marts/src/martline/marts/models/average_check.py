@@ -1,4 +1,4 @@
-"""``mart_average_check``: how much an order comes to."""
+"""``mart_average_check``: the average amount of an order."""
 
 from ibis import _
 
@@ -7,7 +7,7 @@ from martline.marts.rules import agrees, not_negative, rows
 
 
 def build(orders: Table, users: Table) -> Table:
-    """One row per order status and loyalty status of the user, of those that occur together."""
+    """One row for each order status and loyalty status of the user that occur together."""
     return (
         orders.join(users, "user_id")
         .group_by("loyalty_status", order_status=_.status)

@@ -1,4 +1,4 @@
-"""``mart_cohort_retention``: who goes on buying, by the month of registration."""
+"""``mart_cohort_retention``: how many users keep buying, by their month of registration."""
 
 import ibis
 from ibis import _
@@ -33,7 +33,7 @@ def build(users: Table, orders: Table) -> Table:
 
 
 def _month(moment: TimestampValue) -> IntegerValue:
-    """The number of the month, from the first of the year 0 on."""
+    """The number of months since the start of the year 0."""
     return moment.year() * 12 + moment.month() - 1
 
 

@@ -12,7 +12,7 @@ SEGMENTS = ("Champions", "Loyal", "New", "Needs attention", "At risk", "Lost", "
 
 
 def build(users: Table, orders: Table) -> Table:
-    """One row per user, also without orders."""
+    """One row per user, even without orders."""
     bought = (
         orders.filter(_.status.notin(NOT_SOLD))
         .group_by("user_id")
@@ -37,7 +37,7 @@ def build(users: Table, orders: Table) -> Table:
 
 
 def _score(buyers: Table, name: str) -> IntegerValue:
-    """From 1 to 5: one more than five times the share of buyers with a smaller value, rounded down."""
+    """The score from 1 to 5: five times the share of buyers with a smaller value, rounded down, plus one."""
     with_less = ibis.rank().over(order_by=buyers[name])
     return with_less * 5 // buyers.count() + 1
 

@@ -7,7 +7,7 @@ from martline.marts.rules import between, counts, not_negative, null_if, refers
 
 
 def build(products: Table, productcategories: Table, reviews: Table) -> Table:
-    """One row per product with its own category's name, unrated products included."""
+    """One row per product, even if unrated, with its category's name."""
     categories = productcategories.select("category_id", category=_.name)
     rated = reviews.group_by("product_id").agg(average_rating=average(_.rating), reviews=_.count())
     return (

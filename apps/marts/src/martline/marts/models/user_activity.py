@@ -9,7 +9,7 @@ from martline.marts.spending import NOT_SOLD
 
 
 def build(users: Table, orders: Table, reviews: Table, loyaltypoints: Table) -> Table:
-    """One row per user, users without orders, reviews and points included."""
+    """One row per user, even without orders, reviews or points."""
     ordered = orders.group_by("user_id").agg(
         orders=_.count(),
         amount_spent=_.total_amount.sum(where=_.status.notin(NOT_SOLD)),

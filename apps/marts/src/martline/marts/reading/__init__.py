@@ -1,1 +1,1 @@
-"""The replica, read into Spark: by ranges of a table's key, at one moment, as Arrow batches."""
+"""Reads the replica at one moment: ranges of a table's key become Arrow batches."""

@@ -1,6 +1,6 @@
-"""Blocks of rows: MySQL makes one text of CSV of a range, and Arrow reads it.
+"""Reads blocks of rows: MySQL makes one CSV text of a range, and Arrow parses it.
 
-To send a row by itself costs MySQL and its client more than to make it. ``GROUP_CONCAT`` puts the rows of a range
+Sending a row by itself costs MySQL and its client more than making it. ``GROUP_CONCAT`` puts the rows of a range
 into one value, which needs no work for a row in Python.
 """
 
@@ -19,12 +19,12 @@ from martline.marts.reading.ranges import Listed, Range, Task
 from martline.marts.reading.values import Value, arrow_schema
 
 LONGEST = 1 << 30
-"""Bytes of a block's text; the server's ``max_allowed_packet`` may be a lower bound."""
+"""The largest size of a block's text in bytes. The server's ``max_allowed_packet`` may be smaller."""
 
 
 @dataclass(frozen=True)
 class BlockReader:
-    """Reads ranges of one table; Spark carries it to wherever it reads."""
+    """Reads ranges of one table. Spark sends it to the workers."""
 
     settings: MySQLSettings
     moment: Moment
@@ -34,7 +34,7 @@ class BlockReader:
 
     @property
     def schema(self) -> pa.Schema:
-        """Of the batches."""
+        """The schema of the batches."""
         return arrow_schema(self.values)
 
     def read(self, task: Task) -> Iterator[pa.RecordBatch]:
@@ -55,7 +55,8 @@ class BlockReader:
             f"SELECT COUNT(*), CAST(GROUP_CONCAT(CONCAT_WS(',', {lines}) SEPARATOR '\\n') AS BINARY)"  # noqa: S608
             f" FROM `{self.table}` WHERE {part.condition(self.key)}"
         )
-        # The server warns when it has cut the text off, or has none because it would be larger than a packet.
+        # The server warns if it has cut the text off, or if the text is NULL because it would not fit into a
+        # packet.
         whole = not cursor.warning_count
         [(count, text)] = cursor.fetchall()
         if count == 0:
@@ -72,7 +73,7 @@ class BlockReader:
             )
 
     def _parse(self, text: bytes, count: int) -> Iterator[pa.RecordBatch]:
-        # Arrow takes an empty last value for a number unless a line ends after it.
+        # Arrow reads an empty last value as a number unless the line ends after it.
         lines = text + b"\n"
         block = pyarrow.csv.read_csv(
             io.BytesIO(lines),

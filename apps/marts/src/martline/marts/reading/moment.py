@@ -1,4 +1,4 @@
-"""The moment at which the replica is read: a position in the source's log, at which it is held."""
+"""The moment at which the replica is read: a position in the source's log. The replica is kept at it."""
 
 import json
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from pg_to_mysql.postgres.wal import format_lsn
 
 POSITIONS = "_replication"
 TABLES = "_replication_tables"
-"""Which tables each replication has copied."""
+"""The table that lists the tables of each replication."""
 JOURNAL = "_replication_changes"
-"""Of which rows each replication has changed; see :mod:`martline.marts.incremental.journal`."""
+"""The table that lists changed rows; see :mod:`martline.marts.incremental.journal`."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """How far each replication into the database has come; none if nothing is replicated into it."""
+    """The positions of all replications into the database. There are none if nothing is replicated."""
 
     positions: tuple[tuple[str, int, int], ...] = ()
-    """Slot, LSN, and the changes that are applied of the transaction after it."""
+    """The slot, the LSN, and the number of changes that are applied from the transaction after it."""
     journal: int | None = field(default=None, compare=False)
     """The newest row of the journal of changed keys; None if there is none, or more than one replication."""
 
@@ -37,21 +37,21 @@ class Moment:
         return format_lsn(self.positions[0][1])
 
     def as_text(self) -> str:
-        """For a table of MySQL."""
+        """The moment as a text that MySQL can store."""
         return json.dumps(self.positions)
 
     @classmethod
     def from_text(cls, text: str) -> "Moment":
-        """What :meth:`as_text` has written."""
+        """The moment from a text of :meth:`as_text`."""
         return cls(tuple((slot, lsn, changes) for slot, lsn, changes in json.loads(text)))
 
 
 @contextmanager
 def held(settings: MySQLSettings) -> Iterator[Moment]:
-    """Keep the replica from changing, and tell which moment it is of.
+    """Keep the replica from changing, and yield its moment.
 
     MySQL's connections can't share a snapshot. Each replication writes only while it holds its lock, so this
-    takes all of these locks. A replication that waits for its lock goes on afterwards.
+    takes all of these locks. A replication that waits for its lock continues afterwards.
     """
     with closing(Target(settings)) as target, ExitStack() as stack:
         names = target.table_names()

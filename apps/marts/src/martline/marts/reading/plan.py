@@ -1,4 +1,4 @@
-"""What is read for marts: which columns of which tables, and how."""
+"""The plan of reading: which columns of which tables are read, and in which tasks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +14,11 @@ from martline.marts.reading.values import values_of
 from pg_to_mysql.mysql.names import present_tables
 
 Plan = Mapping[str, tuple[BlockReader, list[Task]]]
-"""For each table, what reads it, and in which tasks."""
+"""For each table, its reader and the tasks."""
 
 
 def needed_columns(marts: Sequence[Mart]) -> dict[str, tuple[str, ...]]:
-    """The tables, and of each the columns that any of the marts is made of."""
+    """The source tables, each with the columns that any of the marts needs."""
     columns: dict[str, dict[str, None]] = {}
     for mart in marts:
         for table, names in mart.sources.items():
@@ -27,7 +27,7 @@ def needed_columns(marts: Sequence[Mart]) -> dict[str, tuple[str, ...]]:
 
 
 def require(connection: "Connection[Any]", tables: Mapping[str, object]) -> None:
-    """Fail unless the tables are there."""
+    """Fail unless the tables exist."""
     if missing := sorted(tables.keys() - present_tables(connection)):
         raise Failure(f"MySQL has no table {', '.join(missing)} to build the marts from: run replicate first")
 
@@ -40,9 +40,9 @@ def readers(
     *,
     with_keys: bool = False,
 ) -> dict[str, BlockReader]:
-    """What reads the needed columns of each table at the moment.
+    """The readers of the needed columns of each table.
 
-    :param with_keys: read the column by which a table is cut as well.
+    :param with_keys: also read the column whose ranges the tasks read.
     """
     made = {}
     for table, columns in needed.items():
@@ -53,5 +53,5 @@ def readers(
 
 
 def whole(connection: "Connection[Any]", readers: Mapping[str, BlockReader], parallel: int) -> Plan:
-    """How all rows are read, by so many readers at once."""
+    """The plan to read all rows with this many readers at once."""
     return {table: (reader, tasks(connection, table, reader.key, parallel)) for table, reader in readers.items()}

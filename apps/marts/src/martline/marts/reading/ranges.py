@@ -1,4 +1,4 @@
-"""How a table is cut: into ranges of its key, of about as many rows as make a block, or into lists of keys."""
+"""Divides a table into ranges of its key with about as many rows as a block, or into lists of keys."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from pymysql.cursors import DictCursor
 from martline.command import Failure
 
 BLOCK_ROWS = 50_000
-"""Some megabytes of text: more is not faster, and is memory."""
+"""The rows of a block, some megabytes of text. Larger blocks are not faster, and need more memory."""
 BLOCKS_AT_ONCE = 8
-"""In a task of Spark's, which needs a connection of its own."""
+"""The number of blocks in one of Spark's tasks. Each task needs its own connection."""
 LISTED_AT_ONCE = 5_000
-"""Keys in a statement: MySQL gives up to look for each of some tens of thousands, and reads the whole table."""
+"""The number of keys in a statement. With some tens of thousands of keys, MySQL would read the whole table."""
 
 
 @dataclass(frozen=True)
@@ -25,37 +25,37 @@ class Range:
     high: int
 
     def condition(self, key: str) -> str:
-        """On the column ``key``, in SQL."""
+        """The condition on the column ``key``, in SQL."""
         return f"`{key}` BETWEEN {self.low} AND {self.high}"
 
     @property
     def keys(self) -> int:
-        """How many there are at most."""
+        """The largest possible number of rows."""
         return self.high - self.low + 1
 
     def halves(self) -> tuple["Range", "Range"]:
-        """Of a range of more than one key."""
+        """The two halves of a range with more than one key."""
         middle = (self.low + self.high) // 2
         return Range(self.low, middle), Range(middle + 1, self.high)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """The rows with these keys, of those that are there."""
+    """The existing rows with these keys."""
 
     listed: tuple[int, ...]
 
     def condition(self, key: str) -> str:
-        """On the column ``key``, in SQL."""
+        """The condition on the column ``key``, in SQL."""
         return f"`{key}` IN ({', '.join(map(str, self.listed))})"
 
     @property
     def keys(self) -> int:
-        """How many there are at most."""
+        """The largest possible number of rows."""
         return len(self.listed)
 
     def halves(self) -> tuple["Listed", "Listed"]:
-        """Of a list of more than one key."""
+        """The two halves of a list with more than one key."""
         middle = len(self.listed) // 2
         return Listed(self.listed[:middle]), Listed(self.listed[middle:])
 
@@ -82,7 +82,7 @@ def key_of(connection: "Connection[Any]", table: str) -> str:
 
 
 def tasks(connection: "Connection[Any]", table: str, key: str, at_least: int) -> list[Task]:
-    """The table in tasks, ``at_least`` so many of them if it is large enough."""
+    """The tasks that read the table, ``at_least`` this many if it is large enough."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT MIN(`{key}`), MAX(`{key}`) FROM `{table}`")  # noqa: S608
         [(low, high)] = cursor.fetchall()
@@ -92,9 +92,9 @@ def tasks(connection: "Connection[Any]", table: str, key: str, at_least: int) ->
 
 
 def _cut(cursor: Any, table: str, key: str, whole: Range) -> Iterator[Range]:
-    """By halves, until a range has few rows: keys may lie anywhere.
+    """Halve the range until each part has few rows, because keys need not be evenly distributed.
 
-    The server's own estimate is asked, which looks at two leaves of the index.
+    The numbers of rows are the server's estimates, for which it looks at two leaves of the index.
     """
     todo = [whole]
     while todo:
@@ -106,7 +106,7 @@ def _cut(cursor: Any, table: str, key: str, whole: Range) -> Iterator[Range]:
 
 
 def listed(keys: Sequence[int], at_least: int) -> list[Task]:
-    """The rows of these keys in tasks, ``at_least`` so many of them if there are enough keys."""
+    """The tasks that read the rows with these keys, ``at_least`` this many if there are enough keys."""
     size = max(1, min(LISTED_AT_ONCE, -(-len(keys) // at_least)))
     return [(Listed(tuple(keys[start : start + size])),) for start in range(0, len(keys), size)]
 

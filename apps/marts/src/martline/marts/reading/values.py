@@ -1,4 +1,4 @@
-"""How a value of MySQL travels: as which text of a line of CSV, and as which type it is read from it."""
+"""How values of MySQL's types become CSV text, and the types as which Arrow reads them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from martline.command import Failure
 INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "year"}
 TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json", "enum"}
 MOST_DIGITS = 38
-"""Of a decimal number in 128 bits."""
+"""The largest number of digits of a decimal number of 128 bits."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Value:
 
     name: str
     text: str
-    """The SQL expression of the value in CSV: nothing for NULL, a text in quotes."""
+    """The SQL expression for the value in CSV. NULL is empty, and texts are in quotes."""
     arrow: pa.DataType
 
 
@@ -47,7 +47,7 @@ def values_of(connection: "Connection[Any]", table: str, names: tuple[str, ...])
 
 
 def columns_of(connection: "Connection[Any]", tables: Mapping[str, tuple[str, ...]]) -> dict[str, pa.Schema]:
-    """The types of these columns of the tables, as they are read."""
+    """The types as which these columns of the tables are read."""
     return {table: arrow_schema(values_of(connection, table, names)) for table, names in tables.items()}
 
 

@@ -11,7 +11,7 @@ from pg_to_mysql.mysql.quoting import quote_all
 from pg_to_mysql.rows import BLOCK_BYTES, Stream
 
 ROWS_AT_ONCE = 50_000
-"""How many rows become one text: some megabytes of memory."""
+"""The number of rows that become one text, which takes some megabytes of memory."""
 ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"))
 
 
