@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 def dashboard(host: str, port: int, password_file: Path | None) -> None:
     """Show the shop and the pipeline on pages for a browser, until interrupted.
 
-    MySQL is where the variables MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and MYSQL_DATABASE say; the
-    user needs no more than `dashboard-role` grants. While MySQL is away, the pages show what it said last.
+    The variables MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and MYSQL_DATABASE give MySQL's address. The
+    user needs only the rights that `dashboard-role` grants. While MySQL is away, the pages show its last state.
 
-    The pipeline's page asks more of PostgreSQL where PGDATABASE is set, of Kafka where KAFKA_BOOTSTRAP_SERVERS
-    is, and of Airflow where AIRFLOW_URL is, with AIRFLOW_USER and AIRFLOW_PASSWORD or AIRFLOW_PASSWORD_FILE.
+    The pipeline's page also shows PostgreSQL's state if PGDATABASE is set, Kafka's if KAFKA_BOOTSTRAP_SERVERS is
+    set, and Airflow's if AIRFLOW_URL is set, with AIRFLOW_USER and AIRFLOW_PASSWORD or AIRFLOW_PASSWORD_FILE.
     """
     password = read_password(password_file, host)
     settings, sources = mysql_from_environment(), Sources()
@@ -69,8 +69,8 @@ def dashboard(host: str, port: int, password_file: Path | None) -> None:
 def dashboard_role(user: str, host: str, database: str | None, postgres: bool) -> None:
     """Print SQL that makes a role in MySQL which can read the marts and the bookkeeping, and nothing else.
 
-    With --postgres one in PostgreSQL, which can see how far events are stored and count dead letters. Either can
-    be run again, holds no password, and makes a role that can't log in until it has one.
+    With --postgres, print SQL for a role in PostgreSQL that can see how far events are stored and count dead
+    letters. The SQL can be run again. It contains no password, and the role can't log in until it has one.
     """
     if not postgres and not database:
         raise WrongSettings("MYSQL_DATABASE is not set: set it, or --database, to the database of the marts")

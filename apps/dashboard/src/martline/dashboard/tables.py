@@ -1,4 +1,4 @@
-"""What the dashboard reads, and the roles in MySQL and PostgreSQL that can read nothing else."""
+"""The tables that the dashboard reads, and the roles in MySQL and PostgreSQL that can read nothing else."""
 
 from pg_to_mysql.mysql.quoting import quote, text_literal
 
@@ -10,7 +10,7 @@ MARTS = (
     "mart_sales_daily",
 )
 PERSONAL_MARTS = ("mart_user_activity",)
-"""Marts with people's names: only what their columns are called and mean is read."""
+"""Marts with people's names. Only the names and comments of their columns are read."""
 ALL_MARTS = (*MARTS, *PERSONAL_MARTS)
 VERSIONS, LINEAGE = "mart_versions", "mart_lineage"
 BOOKKEEPING = (VERSIONS, LINEAGE, "mart_runs", "mart_checks", "_replication", "_replication_tables")
@@ -18,10 +18,10 @@ READ = (*MARTS, *BOOKKEEPING)
 
 
 def role_statements(user: str, host: str, database: str) -> list[str]:
-    """The statements that make a role which may read :data:`READ`, and take from it whatever else it had.
+    """The statements that make a role which may read :data:`READ`, and revoke any other right that it had.
 
-    The tables need not be there yet. MySQL and MariaDB grant rights on a table that is missing only together with
-    ``CREATE``, which is taken back at once. ``REFERENCES`` shows a table's columns and none of its rows.
+    The tables need not exist yet. MySQL and MariaDB grant rights on a missing table only together with
+    ``CREATE``, which is revoked at once. ``REFERENCES`` shows a table's columns and none of its rows.
     """
     account = f"{text_literal(user)}@{text_literal(host)}"
     statements = [f"CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK", f"REVOKE ALL, GRANT OPTION FROM {account}"]
@@ -35,9 +35,9 @@ def role_statements(user: str, host: str, database: str) -> list[str]:
 def postgres_role_statements(role: str) -> list[str]:
     """The statements that make a role in PostgreSQL which may look into the schema ``shop``.
 
-    What may be read there ``shop-init`` grants to whoever may look into it: how far events are stored, and of
-    dead letters the topic and the times. The log's position and the slots PostgreSQL tells everybody. The tables
-    need not be there yet; a schema that is made here belongs to the database's owner.
+    ``shop-init`` lets everybody who may use the schema read how far events are stored, and the topic and the
+    times of dead letters. PostgreSQL shows the log's position and the slots to everybody. The tables need not
+    exist yet. If the statements create the schema, it belongs to the database's owner.
     """
     name, text = '"' + role.replace('"', '""') + '"', "'" + role.replace("'", "''") + "'"
     return [

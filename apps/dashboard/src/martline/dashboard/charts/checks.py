@@ -18,7 +18,7 @@ OTHERS = ("series", "good", "poor", "before")
 def average_check_by_status(
     rows: Sequence[Mapping[str, Any]], *, width: int, units: Units | None = None
 ) -> Picture:
-    """A point at ``average`` for each ``status`` and ``loyalty``; ``name`` is what the loyalty is called."""
+    """A point at ``average`` for each ``status`` and ``loyalty``; ``name`` is the name of the loyalty status."""
     statuses = sorted({row["status"] for row in rows})
     loyalties = _in_order({row["loyalty"] for row in rows})
     names = {row["loyalty"]: row["name"] for row in rows}

@@ -27,11 +27,12 @@ LIGHT = {
     "heat-ink": "#1d2331",
     "heat-paper": "#fefffe",
 }
-"""By name, as on a light page."""
+"""The colours of a light page, by name."""
 HEAT = tuple(LIGHT[f"heat-{step}"] for step in range(6))
 FONT = "Inter, system-ui, sans-serif"
 LABEL_SIZE = 13
-"""In pixels. The page shows 12: browsers have wider letters than those that the picture is measured with."""
+"""The size of labels in pixels. The page shows them at 12, because browsers' letters are wider than those that
+Vega measures."""
 
 
 def style() -> dict[str, Any]:

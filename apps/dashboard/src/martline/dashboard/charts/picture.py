@@ -1,6 +1,6 @@
-"""What a function of a chart returns."""
+"""The type that the functions of charts return."""
 
 import altair as alt
 
 Picture = alt.LayerChart | alt.FacetChart
-"""As Altair calls what it puts together of several layers."""
+"""Altair's types of charts with several layers."""

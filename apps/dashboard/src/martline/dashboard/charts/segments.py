@@ -10,7 +10,7 @@ from martline.dashboard.charts.picture import Picture
 
 BAR_HEIGHT = 34
 ROOM_FOR_LABELS = 1.32
-"""How much longer than its longest bar the picture is."""
+"""The picture's width, as a multiple of the longest bar."""
 
 
 def users_by_segment(rows: Sequence[Mapping[str, Any]], *, width: int) -> Picture:

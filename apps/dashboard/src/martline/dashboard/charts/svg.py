@@ -15,7 +15,7 @@ LOCALES: dict[str, Any] = {"en": "en-GB", "ru": "ru-RU"}
 NAMES = {value: name for name, value in LIGHT.items()}
 TAG = re.compile(r"<[^>]*>")
 PANE = re.compile(r'<path class="(?:background|foreground)"')
-"""What Vega draws behind and before each group; nothing is to be seen of it."""
+"""The invisible panes that Vega draws behind and before each group."""
 NEEDLESS = re.compile(
     r' (?:role|aria-[a-z]+|xmlns|xmlns:xlink|version|stroke-miterlimit|pointer-events|class)="[^"]*"'
     r'| opacity="1"| font-weight="normal"'
@@ -26,9 +26,9 @@ OPENING = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"[^>]*>')
 
 
 def draw(chart: Picture, *, name: str, title: str, language: str) -> str:
-    """The chart as SVG with the numbers and months of this language; screen readers are told its ``title``.
+    """The chart as SVG, with numbers and months in this language. Screen readers read its ``title``.
 
-    ``name`` is unique on the page: what the picture refers to within itself is named after it.
+    ``name`` must be unique on the page, because the picture's internal references contain it.
     """
     specification: dict[str, Any] = chart.to_dict(validate=False)
     specification["config"] = style()
@@ -38,7 +38,7 @@ def draw(chart: Picture, *, name: str, title: str, language: str) -> str:
         format_locale=LOCALES[language],
         time_format_locale=LOCALES[language],
     )
-    # Texts are left alone: a product may be called as a colour is.
+    # Texts are not changed, because a product may have the name of a colour.
     svg = TAG.sub(lambda tag: _tidy(tag[0], name), svg)
     return OPENING.sub(
         lambda size: (

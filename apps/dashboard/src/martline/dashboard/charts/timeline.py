@@ -11,7 +11,7 @@ from martline.dashboard.charts.picture import Picture
 from martline.dashboard.charts.units import Units
 
 FINE_STEP_DAYS = 7
-"""Points that are so near each other are days of a month; farther ones are months."""
+"""Points with up to this distance are labelled with days, and more distant ones with months."""
 
 
 def over_time(
@@ -23,7 +23,7 @@ def over_time(
     now: str = "This period",
     before: str = "Period before",
 ) -> Picture:
-    """A line of ``value`` at each ``day``, over a dashed line of ``before``, what it was a period ago.
+    """A line of ``value`` at each ``day``, over a dashed line of ``before``, the value one period earlier.
 
     Rows without a value leave a gap in the line.
     """

@@ -1,4 +1,4 @@
-"""How the numbers of an axis are written."""
+"""The numbers on an axis."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ class Units:
     billion: str = "B"
 
     def expression(self, values: Iterable[float]) -> str:
-        """Vega's expression for the labels of an axis that has these values."""
+        """Vega's expression for the labels of an axis with these values."""
         largest = max((abs(value) for value in values), default=0)
         for factor, word in ((1e9, self.billion), (1e6, self.million), (1e4, self.thousand)):
             if largest >= factor:

@@ -1,1 +1,1 @@
-"""Addresses, numbers and words of the pages."""
+"""The addresses, numbers and words of the pages."""

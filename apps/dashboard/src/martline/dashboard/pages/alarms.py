@@ -1,4 +1,4 @@
-"""What on the page *The pipeline* needs a person: what is wrong, the reason, and what to do."""
+"""The alarms on the page *The pipeline*: what is wrong, the reason, and what to do."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BAD_OUTCOMES = ("failed", "rejected", "killed")
 
 @dataclass(frozen=True)
 class Alarm:
-    """What somebody has to do something about."""
+    """A state that somebody must do something about."""
 
     what: str
     reason: str
@@ -26,17 +26,17 @@ class Alarm:
 
 
 def is_bad(outcome: object) -> bool:
-    """Whether this outcome of a run or a check is one to look at."""
+    """Whether somebody should look at this outcome of a run or a check."""
     return str(outcome).startswith(BAD_OUTCOMES)
 
 
 def dictionaries(listing: Listing | None) -> list[dict[str, Any]]:
-    """The rows with the columns' names."""
+    """The rows as dictionaries."""
     return [dict(zip(listing.columns, row, strict=True)) for row in listing.rows] if listing else []
 
 
 class Alarms:
-    """Finds them, in one language."""
+    """Finds the alarms and describes them in one language."""
 
     def __init__(self, texts: Texts, formats: Formats, now: datetime) -> None:
         self._texts = texts
@@ -44,7 +44,7 @@ class Alarms:
         self._now = now
 
     def of(self, pipeline: Pipeline, elsewhere: Elsewhere) -> list[Alarm]:
-        """All of them, in the order of the stages."""
+        """All alarms, in the order of the stages."""
         return [
             *self._events(elsewhere),
             *self._replicas(pipeline, elsewhere),

@@ -16,16 +16,17 @@ Value = str | int | date | Decimal | None
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its name in CSV, what it is called on the page, and how its values are written."""
+    """A column of a table: its name in CSV, its title on the page, and the format of its values."""
 
     name: str
     title: str
     kind: str = "text"
-    """A method of :class:`Formats`; ``text`` and ``plain``, which are left as they are; or the kind of a name."""
+    """The name of a method of :class:`Formats`; or ``text`` or ``plain`` for values that stay as they are; or a
+    kind of names."""
 
     @property
     def is_number(self) -> bool:
-        """Whether its values stand to the right, digit below digit."""
+        """Whether its values are aligned to the right."""
         return self.kind in ("plain", "count", "money")
 
 
@@ -42,7 +43,7 @@ class Table:
             yield [_write(column, value, formats, texts) for column, value in zip(self.columns, row, strict=True)]
 
     def csv(self) -> str:
-        """The values as the marts have them: a line of names first, nothing for what is null."""
+        """The marts' values, after a line of names. NULL is empty."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
         writer.writerow([column.name for column in self.columns])
@@ -60,15 +61,15 @@ def _write(column: Column, value: Value, formats: Formats, texts: Texts) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """What a card of the page shows. Without rows it says that there are none."""
+    """The content of a card on the page. Without rows, the card says that there are none."""
 
     name: str
     title: str
     unit: str
     table: Table
     draw: Callable[[int], Picture]
-    """Draws the chart in a width in pixels."""
+    """Draws the chart with a width in pixels."""
     note: str = ""
     is_wide: bool = False
     missing: str | None = None
-    """The mart that it is made of, if that is not there."""
+    """The mart that the figure needs, if it is missing."""

@@ -1,4 +1,4 @@
-"""Numbers, dates and ages as a language writes them."""
+"""The formats of numbers, dates and ages in each language."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ LOCALES = {"en": Locale("en", "GB"), "ru": Locale("ru", "RU")}
 
 
 class Formats:
-    """The formats of one language. What is absent is a dash."""
+    """The formats of one language. A missing value becomes a dash."""
 
     def __init__(self, language: str) -> None:
         self._locale = LOCALES[language]
@@ -26,7 +26,7 @@ class Formats:
         return ABSENT if value is None else format_decimal(value, "#,##0.00########", locale=self._locale)
 
     def short(self, value: Decimal | int | None) -> str:
-        """A number in four characters or so."""
+        """A number in about four characters."""
         if value is None:
             return ABSENT
         size = abs(Decimal(value))
@@ -55,13 +55,13 @@ class Formats:
         return format_date(value, "LLL yyyy", locale=self._locale)
 
     def moment(self, value: datetime | None) -> str:
-        """A day and a time to the second, which is in UTC."""
+        """A day and a time in UTC, to the second."""
         if value is None:
             return ABSENT
         return f"{format_date(value, 'medium', locale=self._locale)}, {value:%H:%M:%S} UTC"
 
     def age(self, seconds: float | None) -> str:
-        """How long ago something was, in its largest unit."""
+        """An age in its largest unit."""
         if seconds is None:
             return ABSENT
         ago = timedelta(seconds=-max(1, int(seconds)))

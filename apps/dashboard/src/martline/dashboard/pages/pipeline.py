@@ -1,4 +1,4 @@
-"""The page *The pipeline*: how far each stage is, and what needs a person."""
+"""The page *The pipeline*: the progress of each stage, and the alarms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from martline.dashboard.reading.shop import Shop
 from martline.dashboard.tables import ALL_MARTS, LINEAGE, VERSIONS
 
 RECORDS = dict.fromkeys((VERSIONS, "mart_runs", "mart_checks", LINEAGE), "build-marts")
-"""What may be missing although the marts are there, and the command that makes it."""
+"""The tables that may be missing even if there are marts, each with the command that creates it."""
 
 
 @dataclass(frozen=True)
 class Absent:
-    """What this page does not know, and the command that tells it or makes it."""
+    """Something that the page can't show, and the command that shows or creates it."""
 
     what: str
     command: str
@@ -31,7 +31,7 @@ class Absent:
 
 @dataclass(frozen=True)
 class Away:
-    """A server that does not answer: what the page says of it, and the reason."""
+    """A server that does not answer: the page's sentence about it, and the reason."""
 
     what: str
     reason: str
@@ -39,7 +39,7 @@ class Away:
 
 @dataclass(frozen=True)
 class DagLine:
-    """What the page says of a DAG: its last run, and the runs before that."""
+    """The page's line for a DAG: its last run, and the runs before it."""
 
     title: str
     state: str
@@ -47,11 +47,11 @@ class DagLine:
     started: str
     seconds: str
     before: Sequence[tuple[bool, str]]
-    """Whether the run is one to look at, and how long it took or what became of it; the last one first."""
+    """For each run, the last one first: whether somebody should look at it, and its duration or outcome."""
 
 
 class PipelinePage:
-    """What the page shows."""
+    """The content of the page."""
 
     def __init__(self, pipeline: Pipeline, shop: Shop, elsewhere: Elsewhere, view: View, now: datetime) -> None:
         self.pipeline = pipeline
@@ -63,11 +63,11 @@ class PipelinePage:
         self._alarms = Alarms(self.texts, self.formats, now)
 
     def alarms(self) -> list[Alarm]:
-        """What needs a person, with the reason and what to do."""
+        """The alarms, each with the reason and what to do."""
         return self._alarms.of(self.pipeline, self.elsewhere)
 
     def stages(self) -> list[Stage]:
-        """How far each stage is."""
+        """The progress of each stage."""
         return self._stages.of(self.pipeline, self.shop, self.elsewhere)
 
     def away(self) -> list[Away]:
@@ -84,12 +84,12 @@ class PipelinePage:
         ]
 
     def dags(self) -> list[DagLine]:
-        """Each DAG of which Airflow has told."""
+        """The DAGs that Airflow has reported."""
         told = self.elsewhere.airflow
         return [self._dag(of_dag) for of_dag in (told.value if told else None) or ()]
 
     def tables(self) -> list[tuple[ReplicatedTable, str, str]]:
-        """The replicated tables, with their rows and times as they are written."""
+        """The replicated tables, with their formatted numbers of rows and times."""
         return [
             (table, self.formats.count(table.rows_copied), self.formats.moment(table.copied_at))
             for table in self.pipeline.tables
@@ -113,11 +113,11 @@ class PipelinePage:
         return lines
 
     def lineage(self) -> list[tuple[str, Sequence[MartColumn]]]:
-        """Each mart with its columns, if what they follow from is known."""
+        """Each mart with its columns, if their lineage is known."""
         return [] if LINEAGE in self.pipeline.missing else sorted(self.pipeline.lineage.items())
 
     def listings(self) -> list[tuple[str, Sequence[str], list[tuple[bool, list[str]]]]]:
-        """The last runs and checks: title, columns, and rows of which the bad ones are marked."""
+        """The last runs and checks: a title, the columns, and the rows, with a mark at the bad ones."""
         listings: list[tuple[str, Sequence[str], list[tuple[bool, list[str]]]]] = []
         for listing in (self.pipeline.runs, self.pipeline.checks):
             if listing is not None:
@@ -129,7 +129,7 @@ class PipelinePage:
         return listings
 
     def absent(self) -> list[Absent]:
-        """What is not known, and which command makes it or tells it."""
+        """Everything that the page can't show, each with the command that shows or creates it."""
         t = self.texts
         absent = [Absent(t("absent.table", table=mart), "build-marts") for mart in self.shop.missing]
         if not self.pipeline.replicas:

@@ -16,7 +16,7 @@ from martline.dashboard.reading.shop import FEWEST_REVIEWS, RATED, Product, Shop
 
 USUAL_DAYS = 90
 STEPS = ((92, 1), (400, 7))
-"""Up to so many days, a point of a chart is so many."""
+"""Pairs: for up to this many days, a point of a chart stands for this many days."""
 LONGEST_STEP = 28
 MOST_BARS = 12
 COHORTS = 12
@@ -25,14 +25,14 @@ MEASURES = ("revenue", "orders", "average_check")
 
 @dataclass(frozen=True)
 class Tile:
-    """A number at the top of the page, beside what it was in the period before."""
+    """A number at the top of the page, with its value in the period before."""
 
     title: str
     value: str
     before: str
     change: str
     is_better: bool | None
-    """None where it has not changed, or has nothing to be compared with."""
+    """None if it has not changed or there is nothing to compare it with."""
 
 
 class ShopPage:
@@ -50,7 +50,7 @@ class ShopPage:
             self.period = view.period(shop.sales.first_day, shop.sales.last_day, USUAL_DAYS)
 
     def tiles(self) -> list[Tile]:
-        """What was sold in the period, in a few numbers."""
+        """The sales of the period in a few numbers."""
         if self.period is None:
             return []
         now, before = self._totals(self.period), self._totals(self.period.before)
@@ -74,11 +74,11 @@ class ShopPage:
         ]
 
     def figure(self, name: str) -> Figure | None:
-        """One of them."""
+        """The figure with this name."""
         return next((figure for figure in self.figures() if figure.name == name), None)
 
     def category_name(self, category: int) -> str:
-        """What the category is called; its number where the marts don't name it."""
+        """The category's name, or its number if the marts don't name it."""
         return self.names.get(category) or self.texts("category.unnamed", number=category)
 
     def categories(self) -> list[tuple[int, str]]:
@@ -353,7 +353,7 @@ class ShopPage:
 
 
 def _distinct(shop: Shop) -> dict[int, str]:
-    """The categories' names; those that several have, with their numbers."""
+    """The categories' names. If several categories have the same name, it also contains the number."""
     times = Counter(shop.categories.values())
     return {
         number: name if times[name] == 1 or not name else f"{name} ({number})"

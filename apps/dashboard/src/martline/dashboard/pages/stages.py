@@ -1,4 +1,4 @@
-"""The stages of the page *The pipeline*: how far each is."""
+"""The stages on the page *The pipeline*, with their progress."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pg_to_mysql.postgres.wal import format_lsn
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the pipeline: a number that says how far it is, and details."""
+    """A stage of the pipeline: a number that shows its progress, and details."""
 
     title: str
     value: str
@@ -24,7 +24,7 @@ class Stage:
 
 
 class Stages:
-    """Describes them, in one language."""
+    """Describes the stages in one language."""
 
     def __init__(self, texts: Texts, formats: Formats, now: datetime) -> None:
         self._texts = texts
@@ -32,13 +32,13 @@ class Stages:
         self._now = now
 
     def of(self, pipeline: Pipeline, shop: Shop, elsewhere: Elsewhere) -> list[Stage]:
-        """From the events to the marts."""
+        """All stages, from the events to the marts."""
         events = [self._events(elsewhere)] if elsewhere.kafka or elsewhere.postgres else []
         replicas = [self._replica(replica, pipeline, elsewhere) for replica in pipeline.replicas]
         return [*events, *replicas, self._marts(shop)]
 
     def since(self, moment: datetime | None) -> float | None:
-        """The seconds that have passed."""
+        """The seconds since a moment."""
         return None if moment is None else max(0.0, (self._now - moment).total_seconds())
 
     def _events(self, elsewhere: Elsewhere) -> Stage:
@@ -73,7 +73,8 @@ class Stages:
         tables = [table for table in pipeline.tables if table.slot == replica.slot]
         log = (
             [
-                # Of another database's replica PostgreSQL knows no slot, and its log is another one.
+                # A replica of another database has no slot in this PostgreSQL, and its positions are of another
+                # log.
                 (
                     t("detail.lag_bytes"),
                     f.count(max(0, postgres.position - replica.applied_lsn) if slot else None),

@@ -14,23 +14,23 @@ ENTRIES = _read()
 
 
 class Texts:
-    """The words of one language by their keys."""
+    """The texts of one language, by key."""
 
     def __init__(self, language: str) -> None:
         self.language = language
 
     def __call__(self, key: str, **values: object) -> str:
-        """The text, with the ``{values}`` that it names."""
+        """The text, with ``values`` in place of their names in braces."""
         return ENTRIES[key][self.language].format_map(values)
 
     def name_of(self, kind: str, value: str) -> str:
-        """What a value of the data is called, such as a segment; itself where it has no name of its own."""
+        """The name of a value of the data, such as a segment, or the value itself if it has no name."""
         entry = ENTRIES.get(f"{kind}.{value}")
         return entry[self.language] if entry else value
 
 
 def preferred(accept_language: str) -> str:
-    """The language of ours that a browser's ``Accept-Language`` asks for most; else English."""
+    """The available language that a browser's ``Accept-Language`` prefers; English if it prefers none."""
     weighed = []
     for place, part in enumerate(accept_language.split(",")):
         tag, _, weight = part.strip().partition(";q=")

@@ -1,4 +1,4 @@
-"""What an address asks for: the days, the category, the language and the look."""
+"""The view that an address asks for: the days, the category, the language and the look."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ LOOKS = ("light", "dark")
 
 
 class WrongAddress(Exception):
-    """An address that says nothing that makes sense; its text is the key of a sentence."""
+    """An address with a wrong value. The exception's text is the key of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -23,34 +23,34 @@ class Period:
 
     @property
     def days(self) -> int:
-        """How many there are."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     @property
     def before(self) -> "Period":
-        """As many days before it."""
+        """The period of the same length before it."""
         return Period(self.first - timedelta(days=self.days), self.first - timedelta(days=1))
 
 
 @dataclass(frozen=True)
 class View:
-    """What the address says; None is what it leaves open."""
+    """The values in the address. None means that the address does not contain a value."""
 
     path: str
     language: str
-    """The one that is shown."""
+    """The language of the page."""
     asked_language: str | None = None
     look: str | None = None
-    """``light`` or ``dark``; None is as the reader's system has it."""
+    """``light`` or ``dark``; None for the look of the reader's system."""
     first: date | None = None
     last: date | None = None
     category: int | None = None
 
     @classmethod
     def of(cls, path: str, query: Mapping[str, str], accept_language: str) -> "View":
-        """What an address with this query asks for.
+        """The view of an address with this query.
 
-        :raises WrongAddress: a value is none that its parameter can have.
+        :raises WrongAddress: a parameter has a value that is not allowed.
         """
         language, look = query.get("lang") or None, query.get("look") or None
         if language not in (None, *LANGUAGES):
@@ -84,7 +84,7 @@ class View:
         return f"{path or view.path}?{said}" if said else path or view.path
 
     def period(self, first_day: date, last_day: date, usual_days: int) -> Period:
-        """The days that are asked for; else the last ones that there are."""
+        """The days in the address; without them, the last days with data."""
         last = self.last or last_day
         first = self.first or max(min(first_day, last), last - timedelta(days=usual_days - 1))
         return Period(min(first, last), last)

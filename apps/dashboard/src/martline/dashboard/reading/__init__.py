@@ -1,1 +1,1 @@
-"""What MySQL says of the shop and of the pipeline."""
+"""Reads the state of the shop and of the pipeline from MySQL and the other servers."""

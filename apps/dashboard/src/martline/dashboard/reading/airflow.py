@@ -1,4 +1,4 @@
-"""What Airflow says: the last runs of each DAG."""
+"""Reads the last runs of each DAG from Airflow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from martline.airflow_client import AirflowClient, AirflowLogin, Dag, RunTimes
 from martline.command import Failure
 
 SECONDS = 10
-"""For an answer."""
+"""The time that an answer may take."""
 LAST_RUNS = 6
 MOST_DAGS = 30
 
@@ -21,7 +21,7 @@ class DagRuns:
 
 
 class AirflowReader:
-    """Asks as a user who can do no more than read. A login that has run out is made anew."""
+    """Asks Airflow as a user who can only read. It logs in again when its login expires."""
 
     def __init__(self, login: AirflowLogin) -> None:
         self._login = login
@@ -38,7 +38,7 @@ class AirflowReader:
         return self._read(self._client)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         if self._client is not None:
             self._client.close()
             self._client = None

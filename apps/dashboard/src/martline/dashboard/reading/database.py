@@ -1,4 +1,4 @@
-"""Questions to MySQL."""
+"""Queries to MySQL."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from pymysql.connections import Connection
 
 
 def ask(connection: "Connection[Any]", query: str) -> list[tuple[Any, ...]]:
-    """The rows of the answer."""
+    """The rows that the query returns."""
     with connection.cursor() as cursor:
         cursor.execute(query)
         return list(cursor.fetchall())

@@ -1,4 +1,4 @@
-"""The servers besides MySQL: each is asked if the environment says where it is."""
+"""The servers besides MySQL. Each is asked if the environment contains its address."""
 
 import os
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ from pg_to_mysql.command_line.environment import source_from_environment
 
 PAUSE_SECONDS = 2.0
 AIRFLOW_PAUSE_SECONDS = 10.0
-"""A question for each DAG takes Airflow some of its processor."""
+"""The pause between two readings, because each DAG's query costs Airflow processor time."""
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What the servers besides MySQL have told; None of one that is not set."""
+    """The last answers of the servers besides MySQL; None for a server without an address."""
 
     postgres: Told[PostgresState] | None = None
     kafka: Told[dict[str, Topic]] | None = None
     airflow: Told[list[DagRuns]] | None = None
 
     def all(self) -> dict[str, Told[Any]]:
-        """Those that are set, by their names."""
+        """The answers of the servers that have an address, by name."""
         named = {"PostgreSQL": self.postgres, "Kafka": self.kafka, "Airflow": self.airflow}
         return {name: told for name, told in named.items() if told is not None}
 
@@ -36,9 +36,9 @@ class Elsewhere:
 class Sources:
     """The servers that are asked.
 
-    PostgreSQL is where libpq's variables say, if ``PGDATABASE`` is set; Kafka at ``KAFKA_BOOTSTRAP_SERVERS``,
-    with ``KAFKA_TOPIC_PREFIX``; Airflow at ``AIRFLOW_URL``, where ``AIRFLOW_USER`` has ``AIRFLOW_PASSWORD``, or
-    that in the file ``AIRFLOW_PASSWORD_FILE``.
+    PostgreSQL's address is in libpq's variables, and counts if ``PGDATABASE`` is set. Kafka's is in
+    ``KAFKA_BOOTSTRAP_SERVERS``, with ``KAFKA_TOPIC_PREFIX``. Airflow's is in ``AIRFLOW_URL``, with
+    ``AIRFLOW_USER`` and ``AIRFLOW_PASSWORD`` or ``AIRFLOW_PASSWORD_FILE``.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -55,7 +55,7 @@ class Sources:
             self._airflow = Source("Airflow", AirflowReader(airflow_login(environment)), AIRFLOW_PAUSE_SECONDS)
 
     def start(self) -> None:
-        """Ask each in a thread of its own."""
+        """Start to ask each server in its own thread."""
         for source in self._set():
             source.start()
 
@@ -65,7 +65,7 @@ class Sources:
             source.stop()
 
     def told(self) -> Elsewhere:
-        """What they have told last."""
+        """The servers' last answers."""
         return Elsewhere(
             self._postgres.told if self._postgres else None,
             self._kafka.told if self._kafka else None,
@@ -77,7 +77,7 @@ class Sources:
 
 
 def airflow_login(environment: Mapping[str, str]) -> AirflowLogin:
-    """Where Airflow is and who asks.
+    """Airflow's address, the user and the password.
 
     :raises WrongSettings: the user or the password is missing, or the file can't be read.
     """

@@ -1,4 +1,4 @@
-"""What Kafka says: where the partitions of the events' topics begin and end."""
+"""Reads the first and the last offset of each partition of the events' topics from Kafka."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from martline.command import Failure
 from martline.dashboard.reading.postgres import Partition, Stored
 
 SECONDS = 5
-"""For an answer."""
+"""The time that an answer may take."""
 TOPICS = ("new_review_events", "new_user_events")
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic's own id, and the first and the last offset of each of its partitions."""
+    """The topic's id in Kafka, and the first and the last offset of each of its partitions."""
 
     topic_id: str
     edges: Mapping[int, tuple[int, int]]
@@ -24,16 +24,17 @@ class Topic:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What of a topic is not stored."""
+    """The messages of a topic that are not stored."""
 
     topic: str
     events: int
     is_made_anew: bool
-    """The offsets are of another topic of this name, which was deleted: consumers refuse to go on."""
+    """Whether the stored offsets belong to a deleted topic of the same name. Consumers then refuse to
+    continue."""
 
 
 class KafkaReader:
-    """Asks for the last *committed* messages, as the consumer itself does."""
+    """Asks Kafka for the last *committed* messages, as the consumer does."""
 
     def __init__(self, servers: str, prefix: str) -> None:
         self._servers = servers
@@ -41,7 +42,7 @@ class KafkaReader:
         self._admin: AdminClient | None = None
 
     def read(self) -> dict[str, Topic]:
-        """The topics that are there, by their names."""
+        """The existing topics, by name."""
         if self._admin is None:
             self._admin = AdminClient(
                 {"bootstrap.servers": self._servers, "client.id": "martline-dashboard", "log_level": 0}
@@ -54,7 +55,7 @@ class KafkaReader:
             ) from error
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._admin = None
 
     def _read(self, admin: AdminClient) -> dict[str, Topic]:
@@ -90,7 +91,7 @@ def _offsets(admin: AdminClient, places: list[Partition], spec: OffsetSpec) -> d
 
 
 def waiting(topics: Mapping[str, Topic], stored: Mapping[Partition, Stored]) -> list[Waiting]:
-    """How many messages of each topic are not stored: all that Kafka has, where none of it was."""
+    """The messages of each topic that are not stored. If nothing is stored, these are all in Kafka."""
     found = []
     for name, topic in sorted(topics.items()):
         events, is_made_anew = 0, False

@@ -1,4 +1,4 @@
-"""The pipeline's bookkeeping in MySQL: how far the replica is, its tables, the marts' builds."""
+"""Reads the pipeline's bookkeeping from MySQL: the replica's position and tables, and the marts' builds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from pg_to_mysql.mysql.names import present_tables
 
 EPOCH_OF_POSTGRESQL = datetime(2000, 1, 1, tzinfo=UTC)
 LAST_ROWS = 12
-"""Of the runs that are shown."""
+"""The number of runs that are shown."""
 
 
 @dataclass(frozen=True)
 class Replica:
-    """What is known of one slot's replica. Times are UTC."""
+    """The state of one slot's replica. Times are UTC."""
 
     slot: str
     applied_lsn: int
@@ -38,17 +38,17 @@ class ReplicatedTable:
     rows_copied: int | None
     copied_at: datetime | None
     stopped: str | None
-    """Why it is not followed any more."""
+    """The reason why the table is no longer followed; None if it is followed."""
 
     @property
     def state(self) -> str:
-        """``stopped``, ``copying`` or ``copied``, as `replication-status` says it."""
+        """``stopped``, ``copying`` or ``copied``, as `replication-status` shows it."""
         return "stopped" if self.stopped else "copied" if self.is_copied else "copying"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The last rows of a table, as they are."""
+    """The last rows of a table, unchanged."""
 
     table: str
     columns: tuple[str, ...]
@@ -57,7 +57,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class MartColumn:
-    """A column of a mart, and the columns of the replica that it follows from, as ``table.column``."""
+    """A column of a mart, and the columns of the replica from which it is computed, as ``table.column``."""
 
     name: str
     type: str
@@ -67,18 +67,18 @@ class MartColumn:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the bookkeeping says. A table that is missing is named in ``missing``."""
+    """The bookkeeping. The names of missing tables are in ``missing``."""
 
     read_at: datetime
     missing: tuple[str, ...]
     replicas: Sequence[Replica]
     tables: Sequence[ReplicatedTable]
     runs: Listing | None
-    """Of build-marts, the last first."""
+    """The runs of build-marts, the last one first."""
     checks: Listing | None
-    """Of the last run that was checked, those that did not pass first."""
+    """The checks of the last run that was checked, those that did not pass first."""
     lineage: Mapping[str, Sequence[MartColumn]]
-    """Of each mart that is there."""
+    """The lineage of each existing mart."""
 
     @property
     def stopped(self) -> list[ReplicatedTable]:
@@ -87,7 +87,7 @@ class Pipeline:
 
 
 def read_pipeline(connection: "Connection[Any]") -> Pipeline:
-    """Read the bookkeeping that is there."""
+    """Read the bookkeeping, as far as its tables exist."""
     present = present_tables(connection)
     return Pipeline(
         read_at=datetime.now(UTC),

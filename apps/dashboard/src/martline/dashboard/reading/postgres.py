@@ -1,4 +1,4 @@
-"""What PostgreSQL says: its log's position, the replication slots, and the events' bookkeeping as numbers."""
+"""Reads PostgreSQL's log position, its replication slots, and numbers of the events' bookkeeping."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from martline.command import Failure
 from pg_to_mysql.postgres.connection import Source
 
 SECONDS = 5
-"""For a connection, and for an answer."""
+"""The time that a connection or an answer may take."""
 SESSION = {"statement_timeout": f"{SECONDS}s", "lock_timeout": "1s", "default_transaction_read_only": "on"}
 
 Partition = tuple[str, int]
@@ -24,52 +24,52 @@ class Slot:
     """A replication slot."""
 
     kept_bytes: int | None
-    """PostgreSQL's log that is kept for it; None where it has lost it."""
+    """The bytes of PostgreSQL's log that are kept for the slot; None if the slot has lost its log."""
     is_lost: bool
 
 
 @dataclass(frozen=True)
 class Stored:
-    """How far a partition is stored."""
+    """The stored part of a partition."""
 
     topic_id: str | None
-    """Kafka's own id of the topic; None where an earlier version has stored it."""
+    """The topic's id in Kafka; None if an earlier version of the program stored the offset."""
     next_offset: int
 
 
 @dataclass(frozen=True)
 class DeadLetters:
-    """The messages of a topic that are put aside."""
+    """The messages of a topic that were set aside."""
 
     topic: str
     letters: int
-    """Those that could not be stored."""
+    """The number of messages that could not be stored."""
     waiting: int
-    """Those that wait for their user."""
+    """The number of messages that wait for their user."""
     oldest: datetime
-    """When the first of both was put aside."""
+    """The time when the first of all these messages was set aside."""
 
 
 @dataclass(frozen=True)
 class PostgresState:
-    """What it says at one moment."""
+    """PostgreSQL's state at one moment."""
 
     position: int
-    """Where the log ends that is safely written."""
+    """The end of the part of the log that is flushed to disk."""
     slots: Mapping[str, Slot]
     stored: Mapping[Partition, Stored]
     dead_letters: Sequence[DeadLetters]
 
 
 class PostgresReader:
-    """Asks as the role that ``dashboard-role --postgres`` makes, or another that may as much."""
+    """Asks PostgreSQL as the role that ``dashboard-role --postgres`` makes, or as one with the same rights."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._connection: psycopg.Connection | None = None
 
     def read(self) -> PostgresState:
-        """What it says now."""
+        """PostgreSQL's present state."""
         if self._connection is None:
             self._connection = self._source.connect(SESSION, connect_timeout=SECONDS)
         connection = self._connection
@@ -94,7 +94,7 @@ class PostgresReader:
             raise Failure(f"PostgreSQL does not answer: {cause}") from error
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -104,7 +104,7 @@ _POSITION = """
     SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END
         - '0/0'::pg_lsn
 """
-"""Where the log ends; of a standby, what it has replayed."""
+"""The end of the log; on a standby, the end of what it has replayed."""
 _HAS_EVENTS = """
     SELECT to_regclass('shop.consumer_offsets') IS NOT NULL AND to_regclass('shop.dead_letters') IS NOT NULL
 """

@@ -1,4 +1,4 @@
-"""``mart_sales_daily`` in memory, and sums over days and categories of it."""
+"""Keeps ``mart_sales_daily`` in memory, and adds it up over days and categories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 CENT = Decimal("0.01")
 EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
-"""MySQL's decimals have 65 digits at most."""
+"""The precision of sums. MySQL's decimals have at most 65 digits."""
 Row = tuple[date, int, int, Decimal, int]
 """Day, category, orders, revenue, returns."""
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What was sold in some days and categories."""
+    """The sales of some days and categories."""
 
     orders: int
     """An order counts once in each of its categories."""
@@ -36,7 +36,7 @@ class Totals:
 
 
 class Sales:
-    """The rows of the mart as arrays. Revenue is held in whole units of its last digit: sums are exact."""
+    """The rows of the mart as arrays. Revenue is in whole units of its last digit, so sums are exact."""
 
     def __init__(self, rows: Sequence[Row], scale: int) -> None:
         self._scale = scale
@@ -63,26 +63,26 @@ class Sales:
         return self._days.size > 0
 
     def totals(self, first: date, last: date, category: int | None = None) -> Totals:
-        """What was sold from ``first`` to ``last``, both included."""
+        """The sales from ``first`` to ``last``, both included."""
         chosen = self._chosen(first, last, category)
         return self._totals(
             int(self._orders[chosen].sum()), self._revenue[chosen].sum(), int(self._returns[chosen].sum())
         )
 
     def by_days(self, first: date, last: date, days: int, category: int | None = None) -> list[Totals]:
-        """The same for every ``days`` days from ``first`` on, of which the last may be fewer."""
+        """The sales of each ``days`` days from ``first`` on. The last of these periods may be shorter."""
         chosen = self._chosen(first, last, category)
         groups = (self._days[chosen] - _number(first)) // days
         return self._grouped(chosen, groups, (_number(last) - _number(first)) // days + 1)
 
     def by_category(self, first: date, last: date) -> dict[int, Totals]:
-        """The same for each category that has something in these days."""
+        """The sales of each category that has sales in these days."""
         chosen = self._chosen(first, last, None)
         categories, groups = np.unique(self._categories[chosen], return_inverse=True)
         return dict(zip(categories.tolist(), self._grouped(chosen, groups, len(categories)), strict=True))
 
     def categories(self) -> list[int]:
-        """All categories that sold something."""
+        """All categories with sales."""
         return [int(category) for category in np.unique(self._categories)]
 
     def _chosen(self, first: date, last: date, category: int | None) -> NDArray[np.bool_]:

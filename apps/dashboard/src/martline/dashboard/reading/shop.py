@@ -1,4 +1,4 @@
-"""The marts as the pages need them: read at one moment, and small enough to be kept."""
+"""Reads the marts at one moment, as the pages need them, and small enough to be kept in memory."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from martline.dashboard.tables import ALL_MARTS, VERSIONS
 from pg_to_mysql.mysql.names import present_tables
 
 MOST_SALES = 400_000
-"""Rows of mart_sales_daily that are kept; of more, those of the latest days."""
+"""The largest number of rows of mart_sales_daily that are kept. If there are more, the latest days are kept."""
 RATED = 8
-"""Products that are shown as best, and as worst."""
+"""The number of best and of worst products that are shown."""
 FEWEST_REVIEWS = 3
-"""Of a product that is compared with others."""
+"""The smallest number of reviews of a product that is compared with others."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Segment:
-    """The rows of ``mart_customer_rfm`` of one segment."""
+    """One segment of ``mart_customer_rfm``."""
 
     segment: str
     users: int
@@ -66,20 +66,20 @@ class Product:
 
 @dataclass(frozen=True)
 class Version:
-    """A row of ``mart_versions``: which run has built the mart."""
+    """A row of ``mart_versions``: the run that has built the mart."""
 
     run_id: int
     built_at: datetime
-    """UTC."""
+    """The time in UTC."""
     rows: int
 
 
 @dataclass(frozen=True)
 class Shop:
-    """What the marts say. What is missing is empty, and named in ``missing``."""
+    """The content of the marts. Missing marts are empty, and their names are in ``missing``."""
 
     versions: dict[str, Version]
-    """Of the marts that are there."""
+    """The versions of the existing marts."""
     missing: tuple[str, ...]
     sales: Sales
     categories: dict[int, str]
@@ -92,7 +92,7 @@ class Shop:
 
 
 def read_versions(connection: "Connection[Any]") -> dict[str, Version]:
-    """The versions of the marts that are there: a build exchanges them together with the marts."""
+    """The versions of the existing marts. A build replaces them together with the marts."""
     present = present_tables(connection)
     if VERSIONS not in present:
         return {}
@@ -105,7 +105,7 @@ def read_versions(connection: "Connection[Any]") -> dict[str, Version]:
 
 
 def read_shop(connection: "Connection[Any]", versions: Mapping[str, Version]) -> Shop:
-    """Read the marts that are there."""
+    """Read the existing marts."""
     present = versions.keys()
     return Shop(
         versions=dict(versions),
@@ -164,6 +164,6 @@ def _sales(connection: "Connection[Any]") -> Sales:
         "SELECT day, category_id, orders, revenue, returns FROM mart_sales_daily"
         f" ORDER BY day DESC LIMIT {MOST_SALES}",
     )
-    if len(rows) == MOST_SALES:  # of the first day there may be more
+    if len(rows) == MOST_SALES:  # the first day may be incomplete
         rows = [row for row in rows if row[0] > rows[-1][0]]
     return Sales(rows, int(scale))

@@ -1,4 +1,4 @@
-"""A server that is asked every few seconds by a thread of its own, so that no page waits for it."""
+"""A server that a separate thread asks every few seconds, so that no page waits for it."""
 
 import logging
 import threading
@@ -15,21 +15,21 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Reader(Protocol[T_co]):
-    """Asks a server, through a connection that it keeps."""
+    """Asks a server over a connection that stays open."""
 
     def read(self) -> T_co:
-        """What the server says now.
+        """Ask the server for its present state.
 
         :raises Failure: it does not answer, or refuses.
         """
 
     def close(self) -> None:
-        """Give the connection back; the next reading makes another."""
+        """Close the connection. The next reading opens another one."""
 
 
 @dataclass(frozen=True)
 class Told(Generic[T]):
-    """What a server has told last."""
+    """The last answer of a server."""
 
     value: T | None = None
     """None before its first answer."""
@@ -40,7 +40,7 @@ class Told(Generic[T]):
 
 
 class Repeated:
-    """Does something again and again in a thread, until it is stopped."""
+    """Repeats some work in a thread until it is stopped."""
 
     def __init__(self, name: str, do: Callable[[], None], pause: float, end: Callable[[], None]) -> None:
         self._name = name
@@ -62,14 +62,14 @@ class Repeated:
             try:
                 self._do()
             except Exception:
-                # It goes on: a thread that has died would let the pages grow old in silence.
+                # The thread continues, because without it the pages would silently become outdated.
                 log.exception("%s could not be looked at", self._name)
             self._stopping.wait(self._pause)
         self._end()
 
 
 class Source(Generic[T]):
-    """A server, and what it has told last."""
+    """A server and its last answer."""
 
     def __init__(self, name: str, reader: Reader[T], pause: float) -> None:
         self.told: Told[T] = Told()
@@ -79,7 +79,7 @@ class Source(Generic[T]):
         self.start, self.stop = self._repeated.start, self._repeated.stop
 
     def look(self) -> None:
-        """Ask once. Where there is no answer, the last one stays, with the reason."""
+        """Ask once. If there is no answer, keep the last one and note the reason."""
         try:
             value = self._reader.read()
         except Failure as error:

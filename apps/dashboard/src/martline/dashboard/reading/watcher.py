@@ -1,4 +1,4 @@
-"""Watches MySQL, so that no page waits for it: what it said last is kept, with its age."""
+"""Reads MySQL in the background and keeps its last state with its age, so that no page waits for it."""
 
 import logging
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from martline.dashboard.reading.source import Repeated
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 2.0
 RAISED_BY_PUBLISHING = (ER.NO_SUCH_TABLE, ER.TABLE_DEF_CHANGED)
-"""What a reader is told when the marts are exchanged while it reads: the next try finds the new ones."""
+"""The errors of a reader while a build replaces the marts. The next attempt finds the new marts."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of MySQL at the moment."""
+    """The last known state of MySQL."""
 
     shop: Shop | None = None
     pipeline: Pipeline | None = None
@@ -48,7 +48,7 @@ class Watcher:
         self.start, self.stop = self._repeated.start, self._repeated.stop
 
     def look(self) -> None:
-        """Read what is new. Where MySQL does not answer, what is known stays, with the reason."""
+        """Read what is new. If MySQL does not answer, keep the last state and note the reason."""
         try:
             self._read()
         except (Failure, pymysql.MySQLError, OSError) as error:
@@ -65,7 +65,7 @@ class Watcher:
             self._connection = self._settings.connect(autocommit=True, read_timeout=120, write_timeout=30)
         connection = self._connection
         with connection.cursor() as cursor:
-            # All that a page shows is of one moment. It ends soon: publishing waits for its readers.
+            # A page shows one moment. The transaction is short, because publishing waits for its readers.
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         pipeline = read_pipeline(connection)
         versions = read_versions(connection)

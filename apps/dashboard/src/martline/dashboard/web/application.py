@@ -25,7 +25,7 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 def application(watcher: Watcher, sources: Sources, pages: Pages, door: Door | None) -> Starlette:
-    """The application; without a door it answers to this machine's names alone."""
+    """The application. Without a door it answers only requests for this machine's own names."""
     answers = _Answers(watcher, sources, pages, door)
     routes = [
         Route("/", answers.shop),
@@ -44,7 +44,7 @@ def application(watcher: Watcher, sources: Sources, pages: Pages, door: Door | N
 
 
 class _Answers:
-    """What each address answers."""
+    """The answers of all addresses."""
 
     def __init__(self, watcher: Watcher, sources: Sources, pages: Pages, door: Door | None) -> None:
         self._watcher = watcher
@@ -121,7 +121,7 @@ class _Answers:
 
 
 class _Headers:
-    """Puts the headers on every answer that tell browsers what they may do."""
+    """Adds the headers that tell browsers what they may do to each answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -138,9 +138,9 @@ class _Headers:
 
 
 class _Guard:
-    """Lets nobody past the login; without one, answers only who asks for this machine by its own names.
+    """Requires a login; without one, answers only requests for this machine's own names.
 
-    The latter keeps out pages of other sites whose name was made to lead to this machine.
+    That keeps out other sites that make their own name point to this machine (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, door: Door | None) -> None:
@@ -189,7 +189,7 @@ def _takes_packed(request: Request) -> bool:
 
 
 async def _body(request: Request) -> bytes:
-    """The form that was sent, of no more than it may have."""
+    """The form that was sent, up to its allowed size."""
     body = b""
     async for part in request.stream():
         body += part

@@ -1,4 +1,4 @@
-"""Keeps what is costly to make, each made once however many ask at the same time."""
+"""Keeps values that are costly to make. Each is made once, even if many ask for it at the same time."""
 
 import threading
 from collections import OrderedDict
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Cache(Generic[T]):
-    """At most ``most`` values; what was asked for longest ago goes first."""
+    """A cache of at most ``most`` values. The least recently used one is dropped first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -18,7 +18,7 @@ class Cache(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value of the key; whoever asks first makes it, the others wait for it."""
+        """The value of the key. The first caller makes it, and the others wait."""
         with self._lock:
             future = self._values.get(key)
             is_first = future is None

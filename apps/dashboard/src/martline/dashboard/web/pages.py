@@ -1,4 +1,4 @@
-"""The pages as HTML, from what is known of MySQL."""
+"""The pages as HTML, made from the last known state of the servers."""
 
 import gzip
 import hashlib
@@ -24,7 +24,7 @@ from martline.dashboard.reading.watcher import Known
 from martline.dashboard.web.cache import Cache
 
 WIDE, HALF, NARROW = 1070, 500, 320
-"""Widths of charts in pixels, of which the style sheet shows the one that fits."""
+"""The widths of charts in pixels. The style sheet shows the one that fits."""
 KEPT_PAGES = 200
 KEPT_STATES = 20
 KEPT_FIGURES = 600
@@ -41,13 +41,13 @@ class Page:
 
     @property
     def mark(self) -> str:
-        """Its ETag."""
+        """The page's ETag."""
         return f'"{hashlib.sha256(self.html).hexdigest()[:24]}"'
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A page with its ETag, packed for browsers that can unpack it."""
+    """A page with its ETag, compressed for browsers that support it."""
 
     page: Page
     mark: str
@@ -78,7 +78,7 @@ class Pages:
         self._templates.globals |= {"static": self._address_of_static, "languages": LANGUAGES}
 
     def warm(self, shop: Shop) -> None:
-        """Draw what a reader sees first."""
+        """Draw the charts that a reader sees first."""
         for language in LANGUAGES:
             self._figures(ShopPage(shop, View("/", language)))
 
@@ -90,7 +90,7 @@ class Pages:
         if not shop.versions:
             return self._packed(self._nothing(view, known.failure))
         built_at = min(version.built_at for version in shop.versions.values())
-        # Ages on the page are of whole minutes, so that it can be kept for one.
+        # Ages on the page are whole minutes, so the page can be kept for a minute.
         minute = int(now.timestamp()) // 60
         key = (tuple(shop.versions.items()), view, minute, known.failure)
 
@@ -117,7 +117,7 @@ class Pages:
         pipeline, shop = known.pipeline, known.shop
         now = datetime.now(UTC)
         told = [(server.at, server.failure) for server in elsewhere.all().values()]
-        # Its ages are of seconds: many readers share what is made in one.
+        # Ages on the page are seconds, so readers within the same second share a page.
         key = (int(now.timestamp()), view, known.read_at, known.failure, tuple(told))
 
         def make() -> Packed:
@@ -127,7 +127,7 @@ class Pages:
         return self._states.get(key, make)
 
     def wrong(self, view: View, key: str, status: int) -> Packed:
-        """What is shown for an address that makes no sense."""
+        """The page for an address with a wrong value."""
         t = Texts(view.language)
         page = self._plain(view, t("wrong.title"), t(key), status=status, back=True)
         return self._packed(page)
@@ -198,7 +198,7 @@ class Pages:
                 for width in widths
             ]
 
-        # What it shows, and not the filters: those that make no difference share one picture.
+        # The key has the shown rows and not the filters, so filters without an effect share one picture.
         key = (figure.name, language, figure.unit, tuple(figure.table.rows))
         return self._pictures.get(key, make)
 
@@ -217,7 +217,7 @@ class Pages:
         return Packed(page, page.mark, _gzip(page.html))
 
     def _address_of_static(self, name: str) -> str:
-        """With a mark of its content, so that browsers may keep it for good."""
+        """The address with a hash of the content, so that browsers may keep the file for good."""
         return f"/static/{name}?{hashlib.sha256(self.static[name]).hexdigest()[:12]}"
 
 

@@ -1,4 +1,4 @@
-"""Who may see the pages, and what a browser may do with them."""
+"""The login, and the headers that limit what a browser may do with the pages."""
 
 import hashlib
 import hmac
@@ -29,7 +29,7 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on this address."""
+    """Whether only this machine can reach this address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -37,9 +37,10 @@ def is_loopback(host: str) -> bool:
 
 
 def read_password(file: Path | None, host: str) -> str | None:
-    """The password that opens the pages; None where they are for this machine alone.
+    """The password that opens the pages; None if only this machine can reach them and no password is set.
 
-    :raises WrongSettings: others reach the pages and there is no password, or it can't be read, or is short.
+    :raises WrongSettings: other machines can reach the pages without a password, or the password can't be read or
+        is too short.
     """
     if file is None:
         if not is_loopback(host):
@@ -60,7 +61,7 @@ def read_password(file: Path | None, host: str) -> str | None:
 
 
 class Door:
-    """Lets in whoever has the password, for twelve hours. Of a session only the hash is kept."""
+    """Checks the password and opens sessions of twelve hours. Only the hash of a session's token is kept."""
 
     def __init__(self, password: str) -> None:
         self._password = _hash(password)
@@ -68,7 +69,7 @@ class Door:
         self._lock = threading.Lock()
 
     def open(self, password: str) -> str | None:
-        """A new session's token; None if the password is wrong, after a second: guessing is slow."""
+        """The token of a new session. For a wrong password None, after a second, so that guessing is slow."""
         with self._lock:
             if not hmac.compare_digest(_hash(password), self._password):
                 time.sleep(SECONDS_BETWEEN_TRIES)
@@ -81,7 +82,7 @@ class Door:
             return token
 
     def knows(self, cookies: Mapping[str, str]) -> bool:
-        """Whether one of the cookies is that of a session."""
+        """Whether one of the cookies belongs to a session."""
         return self._sessions.get(_hash(cookies.get(COOKIE, "")), 0) > time.monotonic()
 
     def close(self, cookies: Mapping[str, str]) -> None:
