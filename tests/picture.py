@@ -6,8 +6,8 @@ Run as ``python -m tests.picture``.
 import sys
 from pathlib import Path
 
+from benchmarks.dashboard.browser import chromium
 from playwright.sync_api import sync_playwright
-from tests.integration.test_dashboard_browser import CHROMIUM
 
 from martline.embedded import dashboard
 from martline.embedded.platform import Platform
@@ -20,7 +20,7 @@ MOST_BYTES = 250_000
 def main() -> None:
     address = f"{dashboard.base_url(Platform(Path.cwd()).state)}/?look=light&lang=en"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
         page.goto(address)
         page.locator("#revenue .picture").first.wait_for()
