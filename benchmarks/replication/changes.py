@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks.measure import Measure
 from benchmarks.replication.commands import run, started
-from benchmarks.replication.rivals import write_alone
+from benchmarks.replication.rivals import pipe
 from benchmarks.replication.servers import Servers
 from benchmarks.replication.shapes import ORDER_ROWS, orders
 
@@ -67,29 +67,35 @@ def measure_changes(servers: Servers, repeat: int) -> Iterator[Measure]:
 
 def change(servers: Servers, number: int, transactions: int, total: int = CHANGES) -> None:
     """Insert, update and delete in the same proportions in each transaction, each time with other rows."""
-    updated, deleted = UPDATES * total // CHANGES, DELETES * total // CHANGES
+    counts = [n * total // CHANGES for n in (INSERTS, UPDATES, DELETES)]
+    inserts, updates, deletes = (n // transactions for n in counts)
+    inserted, updated, deleted = _first_keys(number, *counts[1:])
     with servers.source(DATABASE) as source:
         source.execute("SET synchronous_commit = off")
-        inserts, updates, deletes = (n // transactions for n in (INSERTS * total // CHANGES, updated, deleted))
-        first = ROWS + 1 + number * INSERTS
         rows = ORDER_ROWS.format(
-            name="orders", first=f"{first} + t * {inserts}", last=f"{first} + (t + 1) * {inserts} - 1"
+            name="orders", first=f"{inserted} + t * {inserts}", last=f"{inserted} + (t + 1) * {inserts} - 1"
         )
-        low = 1 + number * (updated + deleted)
         source.execute(f"""
             CREATE OR REPLACE PROCEDURE change() LANGUAGE plpgsql AS $$
             BEGIN
                 FOR t IN 0 .. {transactions - 1} LOOP
                     {rows};
                     UPDATE orders SET status = 'Shipped', total_amount = total_amount + 1
-                        WHERE order_id >= {low} + t * {updates} AND order_id < {low} + (t + 1) * {updates};
-                    DELETE FROM orders WHERE order_id >= {low + updated} + t * {deletes}
-                        AND order_id < {low + updated} + (t + 1) * {deletes};
+                        WHERE order_id >= {updated} + t * {updates}
+                        AND order_id < {updated} + (t + 1) * {updates};
+                    DELETE FROM orders WHERE order_id >= {deleted} + t * {deletes}
+                        AND order_id < {deleted} + (t + 1) * {deletes};
                     COMMIT;
                 END LOOP;
             END $$
         """)
         source.execute("CALL change()")
+
+
+def _first_keys(number: int, updates: int = UPDATES, deletes: int = DELETES) -> tuple[int, int, int]:
+    """The first key that the changes with this number insert, update and delete."""
+    updated = 1 + number * (updates + deletes)
+    return ROWS + 1 + number * INSERTS, updated, updated + updates
 
 
 def _set_aside(servers: Servers) -> None:
@@ -101,16 +107,21 @@ def _set_aside(servers: Servers) -> None:
 
 
 def _write_alone(servers: Servers, number: int) -> float:
-    """The seconds that MySQL needs alone, for the rows that result from the changes of :func:`change`."""
-    inserted = ROWS + 1 + number * INSERTS
-    low = 1 + number * (UPDATES + DELETES)
+    """The seconds in which MySQL's own client makes the same changes to the table that was set aside.
+
+    It writes only the rows that result, sorted by their key and in one transaction. A program that writes with
+    one connection can hardly be faster.
+    """
+    inserted, updated, deleted = _first_keys(number)
     query = (
-        f"SELECT * FROM orders WHERE order_id >= {low} AND order_id < {low + UPDATES}"
+        f"SELECT * FROM orders WHERE order_id >= {updated} AND order_id < {updated + UPDATES}"
         f" OR order_id >= {inserted} AND order_id < {inserted + INSERTS} ORDER BY order_id"
     )
-    load = "LOAD DATA LOCAL INFILE '/dev/stdin' REPLACE INTO TABLE orders CHARACTER SET utf8mb4"
-    delete = f"DELETE FROM orders WHERE order_id >= {low + UPDATES} AND order_id < {low + UPDATES + DELETES}"
-    seconds = write_alone(servers, DATABASE, ASIDE, query, load, delete)
+    statements = (
+        "BEGIN; LOAD DATA LOCAL INFILE '/dev/stdin' REPLACE INTO TABLE orders CHARACTER SET utf8mb4;"
+        f" DELETE FROM orders WHERE order_id >= {deleted} AND order_id < {deleted + DELETES}; COMMIT"
+    )
+    seconds = pipe(servers, DATABASE, query, ASIDE, statements)
     with servers.target() as target, target.cursor() as cursor:
         cursor.execute(f"CHECKSUM TABLE {DATABASE}.orders, {ASIDE}.orders")
         [(_, replica), (_, aside)] = cursor.fetchall()

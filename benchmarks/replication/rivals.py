@@ -58,16 +58,14 @@ def pipes(servers: Servers, database: str, shape: Shape, count: int) -> float:
     return seconds
 
 
-def write_alone(servers: Servers, database: str, target: str, query: str, load: str, delete: str) -> float:
-    """Let MySQL's client write the rows of a query in one transaction, and return the seconds.
+def pipe(servers: Servers, source: str, query: str, target: str, statements: str) -> float:
+    """Give the rows of a query to statements of MySQL's client, and return the seconds.
 
-    No program that writes with one connection can be faster by much.
-
-    :param database: PostgreSQL's database, which the query reads.
-    :param target: MySQL's database, in which ``load`` and ``delete`` run.
+    :param source: PostgreSQL's database, in which the query runs.
+    :param target: MySQL's database, in which the statements run. They read the rows from ``/dev/stdin``.
     """
-    mysql = _mysql(servers, target, f"BEGIN; {load}; {delete}; COMMIT")
-    environment = {**os.environ, **servers.environment(database)}
+    mysql = _mysql(servers, target, statements)
+    environment = {**os.environ, **servers.environment(source)}
     started = time.monotonic()
     _require_success(_pipe(servers, f"COPY ({query}) TO STDOUT", mysql, environment))
     return time.monotonic() - started
@@ -102,7 +100,7 @@ def _pipe(
 
 
 def _require_success(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """Wait for the processes to end."""
+    """Wait for the processes, and fail if one of them has failed."""
     failed = [process.args for process in processes if process.wait() != 0]
     if failed:
         raise RuntimeError(f"a pipe has failed: {failed[0]!r}")
