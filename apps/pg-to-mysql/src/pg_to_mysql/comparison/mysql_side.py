@@ -35,6 +35,7 @@ class MySQLSide:
 
     @property
     def _row(self) -> str:
+        # IFNULL for all columns, because somebody may have let them be NULL in MySQL.
         pieces: list[str] = []
         for text, short, kind in zip(self._texts, self._short_texts, self._table.types, strict=True):
             if kind.free_text and not self.by_digests:

@@ -17,8 +17,8 @@ transaction in MySQL: large enough to hide the cost of a commit, small enough th
 that MySQL's binary log holds it in memory or page cache."""
 MOST_RANGES = 2000
 RANGE_COST = 1 << 20
-"""The fixed cost of a range, in bytes. Because of it, tables are not cut into smaller ranges, and tasks with many
-small tables have fewer bytes."""
+"""The fixed cost of a range takes as long as copying this many bytes. So tables are not cut into smaller ranges,
+and this is added to the size of each small table that shares a task with others."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,6 @@ def tasks(ranges: Sequence[Range]) -> list[Task]:
 
 
 def _even_share(total: int) -> int:
-    """The largest share of the bytes, up to :data:`RANGE_BYTES`, of which all threads get the same number."""
+    """The largest share up to :data:`RANGE_BYTES` with which all threads get the same number of shares."""
     rounds = max(1, -(-total // (THREADS * RANGE_BYTES)))
     return -(-total // (THREADS * rounds))
