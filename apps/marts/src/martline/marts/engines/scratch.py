@@ -15,7 +15,7 @@ from martline.command import Failure
 def scratch() -> Iterator[Path]:
     """A folder that only this user can read and that goes at the end. Those of killed runs are removed too.
 
-    Each run holds a lock on its folder: what can be locked is of no run any more.
+    Each run holds a lock on its folder until it has removed it, so what can be locked is of no run any more.
     """
     base = Path(tempfile.gettempdir(), f"build-marts-{os.getuid()}")
     base.mkdir(mode=0o700, exist_ok=True)
@@ -24,10 +24,12 @@ def scratch() -> Iterator[Path]:
     with ExitStack() as stack:
         with _lock(base):
             for left in base.iterdir():
-                with suppress(BlockingIOError), _lock(left, fcntl.LOCK_NB):
+                # Either its run goes on, or it has just removed it.
+                with suppress(BlockingIOError, FileNotFoundError), _lock(left, fcntl.LOCK_NB):
                     shutil.rmtree(left)
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=base)))
+            folder = Path(tempfile.mkdtemp(dir=base))
             stack.enter_context(_lock(folder))
+            stack.callback(shutil.rmtree, folder)
         yield folder
 
 
