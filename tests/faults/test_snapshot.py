@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import psycopg
+from tests.processes import command_lines
 
 from pg_to_mysql.mysql.state_tables import TABLES
 from pg_to_mysql.snapshot.copy import LEAST_FOR_SPARK
@@ -86,12 +87,9 @@ def test_a_killed_executor_is_no_harm_and_what_a_killed_driver_leaves_the_next_r
     for victim in ("replicate", "SparkSubmit", "CoarseGrainedExecutorBackend"):
         process = start("replicate", env=servers)
         family = wait_for_workers(process)
-        command = {one: " ".join(one.cmdline()) for one in family}
-        chosen = [one for one in family if victim in command[one]] if victim != "replicate" else []
-        for one in chosen[:1] or [psutil.Process(process.pid)]:
-            one.kill()
+        next(one for one, command in family.items() if victim in command).kill()
         _, log = process.communicate(timeout=120)
-        _, alive = psutil.wait_procs(family, timeout=60)
+        _, alive = psutil.wait_procs(list(family), timeout=60)
         assert not alive
         if victim == "CoarseGrainedExecutorBackend":
             assert process.returncode == 0, log
@@ -108,22 +106,18 @@ def test_a_killed_executor_is_no_harm_and_what_a_killed_driver_leaves_the_next_r
     ]
 
 
-def wait_for_workers(process: Any) -> list[psutil.Process]:
-    """The processes below the command, once all of Spark's Python workers are there.
+def wait_for_workers(process: Any) -> dict[psutil.Process, str]:
+    """The command and the processes below it with their command lines, once all of Spark's workers are there.
 
     While Spark is still starting a worker, it replaces a killed daemon, and the run continues.
     """
     deadline = time.monotonic() + 120
     while True:
-        family = []
-        for one in psutil.Process(process.pid).children(recursive=True):
-            try:
-                if one.cmdline():
-                    family.append(one)
-            except psutil.Error:
-                continue
+        command = psutil.Process(process.pid)
+        lines = command_lines([command, *command.children(recursive=True)])
+        family = {one: " ".join(line) for one, line in lines.items()}
         # The daemon, and a worker for each core.
-        if sum("pyspark.daemon" in " ".join(one.cmdline()) for one in family) > (os.cpu_count() or 1):
+        if sum("pyspark.daemon" in line for line in family.values()) > (os.cpu_count() or 1):
             return family
         assert process.poll() is None
         assert time.monotonic() < deadline

@@ -11,6 +11,7 @@ import psutil
 import psycopg
 import pytest
 from tests.connections import to_source
+from tests.processes import command_lines
 
 from pg_to_mysql import PassingFailure
 from pg_to_mysql.command_line.environment import mysql_from_environment
@@ -57,20 +58,20 @@ def test_a_large_table_is_copied_and_no_process_has_a_password_on_its_command_li
     output: list[str] = []
     reading = threading.Thread(target=lambda: output.extend(replicating.communicate()))
     reading.start()
-    command_lines: set[str] = set()
+    commands: set[str] = set()
     while reading.is_alive():
         reading.join(0.2)
         with contextlib.suppress(psutil.Error):  # it has ended
             command = psutil.Process(replicating.pid)
-            for process in (command, *command.children(recursive=True)):
-                with contextlib.suppress(psutil.Error):
-                    command_lines.add(" ".join(process.cmdline()))
+            commands |= {
+                " ".join(line) for line in command_lines([command, *command.children(recursive=True)]).values()
+            }
     assert replicating.returncode == 0, output[1]
     assert ("tasks on Spark" in output[1]) == on_cluster
-    assert any("pyspark.daemon" in line for line in command_lines) == on_cluster
-    assert any("java" in line for line in command_lines) == on_cluster
+    assert any("pyspark.daemon" in line for line in commands) == on_cluster
+    assert any("java" in line for line in commands) == on_cluster
     for secret in (servers["PGPASSWORD"], servers["MYSQL_PWD"]):
-        assert not any(secret in line for line in command_lines)
+        assert not any(secret in line for line in commands)
         assert secret not in output[1]
     expected = source.execute(
         "SELECT count(*), sum(id), sum(octet_length(body)), sum(id * octet_length(body)) FROM pages"

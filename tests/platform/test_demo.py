@@ -15,6 +15,7 @@ import pymysql
 import pytest
 from tests.marts import require_marts, rows
 from tests.platform.checkout import Checkout
+from tests.processes import command_lines
 
 from martline.airflow_client import FINISHED, AirflowClient, DagRun
 from martline.embedded import airflow as embedded_airflow
@@ -210,8 +211,8 @@ def test_no_password_is_in_a_log_a_command_line_or_a_rendered_template(demo: Dem
     for file in logs:
         text = file.read_bytes()
         assert not any(password in text for password in passwords), file
-    for process in demo.checkout.processes():
-        command = " ".join(process.cmdline()).encode()
+    for line in command_lines(demo.checkout.processes()).values():
+        command = " ".join(line).encode()
         assert not any(password in command for password in passwords), command
     rendered = psycopg.connect(
         host="127.0.0.1",

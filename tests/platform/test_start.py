@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.platform.checkout import CHECKOUT, Checkout, interrupt
+from tests.processes import command_lines
 
 
 def test_an_interrupt_while_it_starts_leaves_nothing(checkout: Checkout) -> None:
@@ -82,9 +83,9 @@ def test_an_ordinary_user_can_start_it(checkout: Checkout) -> None:
     checkout.martline("up")
     assert checkout.martline("run", "id", "-u").stdout == "1000\n"
     # Only root must become another user for PostgreSQL.
-    commands = [process.cmdline() for process in checkout.processes()]
-    assert any("postgres" in command[0] for command in commands if command)
-    assert not any("unshare" in command[0] or "setpriv" in command[0] for command in commands if command)
+    programs = [line[0] for line in command_lines(checkout.processes()).values()]
+    assert any("postgres" in program for program in programs)
+    assert not any("unshare" in program or "setpriv" in program for program in programs)
 
 
 @pytest.mark.parametrize("home", [None, "/proc/nothing"])

@@ -1,0 +1,15 @@
+"""Looks at processes that may end at any moment."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+import psutil
+
+
+def command_lines(processes: Iterable[psutil.Process]) -> dict[psutil.Process, list[str]]:
+    """The command line of each of these processes that has not ended."""
+    found = {}
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # or a zombie, which psutil counts among these
+            found[process] = process.cmdline()
+    return {process: command for process, command in found.items() if command}
