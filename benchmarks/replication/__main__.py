@@ -32,7 +32,7 @@ PARTS = ("sizes", "tls", "shapes", "small-tables", "idle", "changes", "compare",
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[PART ...]")
 @click.option("--more", is_flag=True, help="Also measure 30,000,000 orders: 10 minutes and 15 GB more.")
-@click.option("--repeat", default=3, show_default=True, help="Number of runs in turns, of which the best counts.")
+@click.option("--repeat", default=5, show_default=True, help="Number of runs in turns, of which the best counts.")
 @click.option(
     "--earlier",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
