@@ -24,7 +24,7 @@ def scratch() -> Iterator[Path]:
     with ExitStack() as stack:
         with _lock(base):
             for left in base.iterdir():
-                # Either its run goes on, or it has just removed it.
+                # Its run still uses it, or has just removed it.
                 with suppress(BlockingIOError, FileNotFoundError), _lock(left, fcntl.LOCK_NB):
                     shutil.rmtree(left)
             folder = Path(tempfile.mkdtemp(dir=base))
