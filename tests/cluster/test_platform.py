@@ -169,7 +169,7 @@ def test_the_dashboard_shows_how_far_each_server_of_the_pipeline_is(platform: Pl
             return detail(page(), "Waiting in new_user_events")
 
         def shows_last_run(dag: str) -> bool:
-            """The page asks Airflow every ten seconds, so for so long it may show a run that has ended as running."""
+            """Whether the page shows the run that Airflow names. It asks Airflow only every ten seconds."""
             (run,) = airflow.last_runs(dag, 1)
             row = rf"<td>{dag}</td><td>succeeded</td>.*?>{run.seconds or 0:,.1f}<"
             return re.search(row, page()) is not None

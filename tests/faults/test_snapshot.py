@@ -114,8 +114,7 @@ def wait_for_workers(process: Any) -> dict[psutil.Process, str]:
     deadline = time.monotonic() + 120
     while True:
         command = psutil.Process(process.pid)
-        lines = command_lines([command, *command.children(recursive=True)])
-        family = {one: " ".join(line) for one, line in lines.items()}
+        family = command_lines([command, *command.children(recursive=True)])
         # The daemon, and a worker for each core.
         if sum("pyspark.daemon" in line for line in family.values()) > (os.cpu_count() or 1):
             return family

@@ -63,9 +63,7 @@ def test_a_large_table_is_copied_and_no_process_has_a_password_on_its_command_li
         reading.join(0.2)
         with contextlib.suppress(psutil.Error):  # it has ended
             command = psutil.Process(replicating.pid)
-            commands |= {
-                " ".join(line) for line in command_lines([command, *command.children(recursive=True)]).values()
-            }
+            commands.update(command_lines([command, *command.children(recursive=True)]).values())
     assert replicating.returncode == 0, output[1]
     assert ("tasks on Spark" in output[1]) == on_cluster
     assert any("pyspark.daemon" in line for line in commands) == on_cluster

@@ -83,7 +83,7 @@ def test_an_ordinary_user_can_start_it(checkout: Checkout) -> None:
     checkout.martline("up")
     assert checkout.martline("run", "id", "-u").stdout == "1000\n"
     # Only root must become another user for PostgreSQL.
-    programs = [line[0] for line in command_lines(checkout.processes()).values()]
+    programs = [line.split()[0] for line in command_lines(checkout.processes()).values()]
     assert any("postgres" in program for program in programs)
     assert not any("unshare" in program or "setpriv" in program for program in programs)
 
