@@ -1,13 +1,18 @@
 """An incomplete publication is completed and the tables are copied again, or it is refused with a sentence."""
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pymysql
 import pytest
+from tests.connections import to_postgres, to_source
+
+from pg_to_mysql.postgres.publication import read_publication
 
 Run = Callable[..., Any]
 
@@ -217,3 +222,29 @@ def test_a_publication_of_all_tables_is_taken_as_it_is(
     run("replicate", env=servers)
     assert query("SELECT * FROM t ORDER BY id") == rows(source)
     run("replication-compare", env=servers)
+
+
+def test_a_publication_is_read_while_its_tables_are_dropped(
+    servers: dict[str, str], source: psycopg.Connection
+) -> None:
+    source.execute(f"CREATE PUBLICATION {publication(servers)}")
+    ended = threading.Event()
+
+    def make_and_drop(name: str) -> None:
+        with to_postgres(servers) as connection:
+            while not ended.is_set():
+                connection.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)")
+                connection.execute(f"ALTER PUBLICATION {publication(servers)} ADD TABLE {name}")
+                connection.execute(f"DROP TABLE {name}")
+
+    with ThreadPoolExecutor(4) as others:
+        making = [others.submit(make_and_drop, f"t{number}") for number in range(4)]
+        try:
+            with to_source(servers).connect(autocommit=True) as connection:
+                deadline = time.monotonic() + 5
+                while time.monotonic() < deadline:
+                    assert read_publication(connection, publication(servers), "public")
+        finally:
+            ended.set()
+        for one in making:
+            one.result()

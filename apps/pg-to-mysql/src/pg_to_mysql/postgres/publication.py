@@ -1,7 +1,9 @@
 """Makes sure that PostgreSQL's publication publishes all changes of each table; completes it, or refuses it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -16,6 +18,8 @@ TELLS_COLUMNS = 150_000
 """The first version of PostgreSQL that can publish only some columns and rows of a table, and whole schemas."""
 OPERATIONS = {"pubinsert": "INSERT", "pubupdate": "UPDATE", "pubdelete": "DELETE", "pubtruncate": "TRUNCATE"}
 ADVICE = "as its owner run the SQL of `replication-roles postgresql`"
+READINGS = 20
+"""How often to read PostgreSQL's view of published tables that others drop meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,20 @@ def _read_tables(connection: psycopg.Connection, name: str, schema: str) -> dict
         table: Published(
             f"{rel or ''} {namespace or ''}".strip(), None if columns is None else frozenset(columns), filtered
         )
-        for table, columns, filtered, rel, namespace in connection.execute(query, [name, schema]).fetchall()
+        for table, columns, filtered, rel, namespace in _read_view(connection, query, name, schema)
     }
+
+
+def _read_view(connection: psycopg.Connection, query: str, name: str, schema: str) -> list[tuple[Any, ...]]:
+    """The rows of a query of ``pg_publication_tables``.
+
+    The view lists all published tables, and then opens each of them. So it fails with PostgreSQL's internal error
+    ("could not open relation with OID") if one of them, in any schema, is dropped at that moment.
+    """
+    for _ in range(READINGS - 1):
+        with suppress(psycopg.errors.InternalError_):
+            return connection.execute(query, [name, schema]).fetchall()
+    return connection.execute(query, [name, schema]).fetchall()
 
 
 @dataclass(frozen=True)
@@ -194,13 +210,8 @@ def _publish(
         if connection.info.server_version >= SENDS_GENERATED:
             options += ", publish_generated_columns = stored"
         connection.execute(sql.SQL("CREATE PUBLICATION {} WITH ({})").format(name, sql.SQL(options)))
-    published = {
-        table
-        for (table,) in connection.execute(
-            "SELECT tablename FROM pg_publication_tables WHERE pubname = %s AND schemaname = %s",
-            [publication, schema],
-        ).fetchall()
-    }
+    query = "SELECT tablename FROM pg_publication_tables WHERE pubname = %s AND schemaname = %s"
+    published = {table for (table,) in _read_view(connection, query, publication, schema)}
     missing = [table.name for table in tables if table.name not in published]
     if missing:
         members.add(connection, publication, schema, missing, attempts)
