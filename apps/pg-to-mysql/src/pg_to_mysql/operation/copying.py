@@ -70,7 +70,8 @@ def copy_beside(replica: OpenReplica, names: Sequence[str], stopped: threading.E
     :meth:`OpenReplica.locked`. Raises :class:`~pg_to_mysql.snapshot.catch_up.Stopped` if ``stopped`` is set.
     """
     with replica.copying():
-        _publish_beside(replica, names)
+        with export.undisturbed():
+            _publish_beside(replica, names)
         with replica.locked():
             if not replica.goes_on():
                 raise Failure(f"The slot {replica.slot} has lost changes that MySQL lacks: run `replicate` again")
