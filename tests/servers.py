@@ -165,6 +165,7 @@ class _Process:
         """Send SIGKILL to the server and all its children."""
         with suppress(psutil.NoSuchProcess):
             server = psutil.Process(int(self._pid.read_text()))
+            server.suspend()  # so that it starts no process that the list lacks
             processes = [server, *server.children(recursive=True)]
             for process in processes:
                 with suppress(psutil.NoSuchProcess):

@@ -66,7 +66,7 @@ def test_whatever_is_killed_each_event_counts_once(
             if victim in ("consumer", "stop"):
                 place = chance.randrange(CONSUMERS)
                 consumers[place].kill() if victim == "consumer" else consumers[place].terminate()
-                consumers[place].wait(30)
+                consumers[place].wait(LONGEST)
                 consumers[place] = logs.follow(start("shop-consume", env=settings))
             elif time.monotonic() < ends:
                 server = postgres if victim == "postgres" else kafka
@@ -76,10 +76,11 @@ def test_whatever_is_killed_each_event_counts_once(
         assert producer.returncode == 0, producer.communicate()[1]
         wait_until_stored(settings, sent, logs)
         for consumer in consumers:
+            logs.wait_for("joining the group", consumer)  # before, SIGTERM ends Python itself
             assert consumer.poll() is None, logs.of(consumer)
             consumer.terminate()
         for consumer in consumers:
-            assert consumer.wait(30) == 0, logs.of(consumer)
+            assert consumer.wait(LONGEST) == 0, logs.of(consumer)
         result = run("shop-consume", "--until-caught-up", env=settings).result
         assert (result["read"], result["dead_letters"]) == (0, 0)
         require_each_once(settings, sent)
@@ -110,6 +111,13 @@ class Logs:
 
         threading.Thread(target=read, daemon=True).start()
         return process
+
+    def wait_for(self, words: str, process: "subprocess.Popen[str]") -> None:
+        deadline = time.monotonic() + LONGEST
+        while not any(words in line for line in self._lines[process.pid]):
+            assert process.poll() is None, self.of(process)
+            assert time.monotonic() < deadline, self.of(process)
+            time.sleep(0.1)
 
     def of(self, process: "subprocess.Popen[str]") -> str:
         return "".join(self._lines[process.pid][-20:])

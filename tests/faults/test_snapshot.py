@@ -51,7 +51,8 @@ def test_a_killed_copy_leaves_whole_tables_and_nothing_that_the_next_run_does_no
             source.execute(
                 f"INSERT INTO {made[-1]} SELECT n, repeat('x', mod(n, 1000)) FROM generate_series(1, {ROWS}) n"
             )
-        process = start("replicate", env=servers)
+        # A killed run may have dropped no copy, so more are gone than a run drops without confirmation.
+        process = start("replicate", "--drop-gone", number, env=servers)
         time.sleep(chance.uniform(0.5, 2.5))
         if process.poll() is None:
             process.kill()
@@ -62,7 +63,6 @@ def test_a_killed_copy_leaves_whole_tables_and_nothing_that_the_next_run_does_no
         # Not the tables that PostgreSQL has dropped: MySQL may still be dropping one for the killed program.
         for name in of_the_users(query) & set(made):
             assert query(f"SELECT COUNT(*) FROM {name}") == [(ROWS,)]
-    # The killed runs have dropped no table, so more are gone than a run drops without confirmation.
     run("replicate", "--drop-gone", number, env=servers)
     assert of_the_users(query) == set(made)
     for name in made:

@@ -267,7 +267,11 @@ def test_who_alters_a_table_while_it_is_copied_and_the_copy_do_not_wait_for_each
     altering = threading.Thread(target=source.execute, args=["ALTER TABLE t ADD v int"])
     with export.locked(settings, "public", [table]), export.snapshot(settings) as moment:
         altering.start()
-        time.sleep(1)
+        with settings.connect(autocommit=True) as connection:
+            while not connection.execute(
+                "SELECT FROM pg_locks WHERE relation = 'public.t'::regclass AND NOT granted"
+            ).rowcount:
+                time.sleep(0.05)
         with pytest.raises(psycopg.errors.LockNotAvailable):
             moment.reader.execute("SELECT FROM t")
     altering.join(timeout=60)

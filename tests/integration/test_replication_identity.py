@@ -1,5 +1,6 @@
 """A replica belongs to one source. Any other source is refused, and nothing is dropped, skipped or copied."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,9 @@ def test_a_database_that_was_dropped_and_made_anew_is_refused_until_one_starts_o
     source.close()
     with server("postgresql-18").admin() as admin:
         admin.execute(f"SELECT pg_drop_replication_slot('replication_{name}')")
+        # PostgreSQL may still be ending the program's session, which has a temporary slot.
+        while admin.execute("SELECT FROM pg_replication_slots WHERE database = %s", [name]).rowcount:
+            time.sleep(0.05)
         admin.execute(f"DROP DATABASE {name}")
         admin.execute(f"CREATE DATABASE {name} OWNER {name}")
     for command in ("replicate", "replication-compare"):
