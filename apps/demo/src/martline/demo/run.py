@@ -13,7 +13,7 @@ DAGS = ("shop_generate", "shop_events", "replicate", "build_marts")
 NEXT = {"shop_events": "replicate", "replicate": "build_marts"}
 """Which DAG each DAG's asset starts, among those that the demo waits for."""
 POLL_SECONDS = 0.5
-SECONDS_TO_START = 30
+SECONDS_TO_START = 120
 """How long to wait for the scheduler to start a run for an asset; it takes a few seconds, if it does so at all.
 """
 SECONDS_WITHOUT_A_WORD = 15
