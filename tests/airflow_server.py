@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
-from tests.dashboard import free_port, wait_for
+from tests.dashboard import wait_for
+from tests.ports import free_port
 
 from martline.airflow_client import AirflowClient, AirflowLogin, DagRun
 

@@ -2,7 +2,6 @@
 
 import random
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 import httpx
 import pymysql
+from tests.ports import free_port
 from tests.servers import MySQL
 
 from martline.dashboard.tables import role_statements
@@ -73,12 +73,6 @@ RUNS = (
     """INSERT INTO mart_checks VALUES (2, 'mart_sales_daily', 'revenue_is_not_negative', 'failed', 3, 'day 2026-11-20'),
     (2, 'mart_sales_daily', 'key_is_set', 'passed', 0, NULL)""",
 )
-
-
-def free_port() -> int:
-    """A port of this machine on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def add_marts(connection: "pymysql.Connection[Any]", seed: int = 1) -> None:

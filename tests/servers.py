@@ -1,7 +1,6 @@
 """Servers that tests start, kill and restart: PostgreSQL and MySQL or MariaDB, as processes or containers."""
 
 import os
-import random
 import secrets
 import shutil
 import subprocess
@@ -18,9 +17,9 @@ import pymysql
 import pytest
 import trustme
 from psycopg import sql
+from tests.ports import free_port
 from tests.postgres_binaries import postgres_programs
 
-from martline.command import port_is_free
 from martline.embedded import mariadb
 from martline.embedded.artifacts import fetch_programs
 from martline.embedded.server import as_ordinary_user
@@ -360,9 +359,7 @@ def _port_and_password(folder: Path) -> tuple[int, str]:
     """The port and password of the folder's server, which are chosen once."""
     port, password = folder / "port", folder / "password"
     if not port.exists():
-        # Below the ports of outgoing connections, so that the port is still free after a kill.
-        ports = (random.randrange(12_000, 32_000) for _ in range(1000))
-        port.write_text(str(next(filter(port_is_free, ports))))
+        port.write_text(str(free_port()))
         password.touch(mode=0o600)
         password.write_text(secrets.token_hex(8))
     return int(port.read_text()), password.read_text()

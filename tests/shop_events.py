@@ -1,7 +1,6 @@
 """Events and topics for the tests. ``python -m tests.shop_events`` writes the documented schemas again."""
 
 import json
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -220,13 +219,6 @@ class Broker:
         return sum(
             offset.offset for partition, offset in offsets.items() if partition.topic == self._prefix + topic
         )
-
-
-def free_port() -> int:
-    """A port that no server listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _require_sent(error: object, _message: object) -> None:

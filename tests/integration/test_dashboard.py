@@ -26,10 +26,10 @@ from tests.dashboard import (
     add_marts,
     answers,
     dashboard_role,
-    free_port,
     open_pages,
     wait_for,
 )
+from tests.ports import free_port
 from tests.servers import MySQL, MySQLContainer, open_server
 
 pytestmark = pytest.mark.pairs

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from tests.connections import to_postgres
-from tests.shop_events import SHOP, TOPICS, Broker, free_port, new_user, review, schema_of
+from tests.ports import free_port
+from tests.shop_events import SHOP, TOPICS, Broker, new_user, review, schema_of
 
 USERS, REVIEWS = TOPICS
 NEW_USER_ID = 2**40 + 12345
