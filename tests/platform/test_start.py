@@ -20,7 +20,7 @@ def test_an_interrupt_while_it_starts_leaves_nothing(checkout: Checkout) -> None
         assert process.stderr.readline() == "Starting the servers\n"
         time.sleep(seconds)
         interrupt(process)
-        log = process.communicate(timeout=60)[1]
+        log = process.communicate(timeout=300)[1]
         assert process.returncode == 130, log
         assert "Traceback" not in log
         assert checkout.processes() == []
