@@ -66,7 +66,7 @@ class AirflowServer:
             self._process = subprocess.Popen(
                 self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_for(self._answers, 240)
+        wait_for(self._answers)
 
     def kill(self) -> None:
         """Send SIGKILL to the server and its workers."""

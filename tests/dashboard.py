@@ -145,7 +145,7 @@ def answers(client: httpx.Client) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 240) -> None:
     """Wait until the condition is true."""
     deadline = time.monotonic() + seconds
     while not condition():

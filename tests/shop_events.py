@@ -98,7 +98,7 @@ class Broker:
         """Create the topics as shop-consume does."""
         topics = [NewTopic(self._prefix + topic, 3) for topic in TOPICS]
         for future in self._admin.create_topics(topics).values():
-            future.result(10)
+            future.result(60)
 
     def send(
         self,
@@ -167,7 +167,7 @@ class Broker:
 
     def delete(self, topic: str) -> None:
         """Delete a topic."""
-        self._admin.delete_topics([self._prefix + topic])[self._prefix + topic].result(10)
+        self._admin.delete_topics([self._prefix + topic])[self._prefix + topic].result(60)
         time.sleep(1)
 
     def make_anew(self, topic: str) -> None:
@@ -177,7 +177,7 @@ class Broker:
         for _ in range(50):
             try:
                 self._admin.create_topics([NewTopic(self._prefix + topic, number)])[self._prefix + topic].result(
-                    10
+                    60
                 )
                 break
             except KafkaException:
@@ -187,12 +187,12 @@ class Broker:
     def remove_before(self, topic: str, offset: int) -> None:
         """Remove the messages of the first partition up to this one, as retention does."""
         for future in self._admin.delete_records([Place(self._prefix + topic, 0, offset)]).values():
-            future.result(10)
+            future.result(60)
 
     def add_partitions(self, topic: str, number: int) -> None:
         """Increase the partitions of a topic to this number."""
         for future in self._admin.create_partitions([NewPartitions(self._prefix + topic, number)]).values():
-            future.result(10)
+            future.result(60)
         time.sleep(1)
 
     def configure(self, topic: str, name: str, value: str) -> None:
@@ -200,11 +200,11 @@ class Broker:
         entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self._prefix + topic, incremental_configs=[entry])
         for future in self._admin.incremental_alter_configs([resource]).values():
-            future.result(10)
+            future.result(60)
 
     def members(self, group: str) -> int:
         """How many consumers of the group have partitions or are about to get some."""
-        described = self._admin.describe_consumer_groups([group])[group].result(10)
+        described = self._admin.describe_consumer_groups([group])[group].result(60)
         return len(described.members) if described.state.name == "STABLE" else 0
 
     def committed(self, group: str, topic: str) -> int:
