@@ -79,6 +79,19 @@ def transaction(settings: dict[str, str], statement: str) -> Iterator[psycopg.Co
         yield connection
 
 
+@contextmanager
+def waiting_to_publish(
+    servers: dict[str, str], source: psycopg.Connection, follow: Callable[..., Follower], statement: str
+) -> Iterator[Follower]:
+    """A follower of ``t`` that can't publish the new table ``fresh``, because a transaction ran this statement."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    follower = follow()
+    source.execute("CREATE TABLE fresh (id int PRIMARY KEY)")
+    with transaction(servers, statement):
+        follower.says("waiting for a lock on a table that is to be published")
+        yield follower
+
+
 @pytest.mark.pairs
 def test_terminated_sessions_are_opened_again_and_every_change_arrives_once(
     pair: tuple[str, str],
@@ -332,11 +345,7 @@ def test_a_lock_of_a_new_table_that_keeps_it_from_being_published_holds_up_no_ch
     query: Callable[[str], Any],
     follow: Callable[..., Follower],
 ) -> None:
-    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    follower = follow()
-    source.execute("CREATE TABLE fresh (id int PRIMARY KEY)")
-    with transaction(servers, "LOCK TABLE fresh IN SHARE ROW EXCLUSIVE MODE"):
-        follower.says("waiting for a lock on a table that is to be published")
+    with waiting_to_publish(servers, source, follow, "LOCK TABLE fresh IN SHARE ROW EXCLUSIVE MODE") as follower:
         for number in range(10):
             source.execute(f"INSERT INTO t VALUES ({number})")
             wait_for(lambda n=number: len(query("SELECT * FROM t")) > n, "row", follower)
@@ -347,14 +356,10 @@ def test_a_lock_of_a_new_table_that_keeps_it_from_being_published_holds_up_no_ch
 def test_a_new_table_that_is_renamed_while_its_publication_waits_for_it_is_copied_with_its_new_name(
     servers: dict[str, str],
     source: psycopg.Connection,
-    query: Callable[[str], Any],
     follow: Callable[..., Follower],
 ) -> None:
-    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    follower = follow()
-    source.execute("CREATE TABLE fresh (id int PRIMARY KEY)")
-    with transaction(servers, "ALTER TABLE fresh RENAME TO renamed"):
-        follower.says("waiting for a lock on a table that is to be published")
+    with waiting_to_publish(servers, source, follow, "ALTER TABLE fresh RENAME TO renamed") as follower:
+        pass
     follower.says("fresh can't be copied yet")
     follower.says("copied renamed")
     follower.stop()
