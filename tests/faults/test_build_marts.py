@@ -53,8 +53,9 @@ def test_a_killed_build_leaves_the_old_marts_and_nothing_that_the_next_does_not_
             "_staging_mart_user_activity",
             "_staging_mart_versions",
         ):
+            # While this transaction is open, no build can replace the mart.
             reader.begin()
-            reader.query(f"SELECT * FROM {next(iter(MARTS))}")  # until it ends, no build replaces this mart
+            reader.query(f"SELECT * FROM {next(iter(MARTS))}")
             build = start("build-marts", env=mysql)
             while sign_of_progress not in tables():
                 assert build.poll() is None, build.stderr.read()

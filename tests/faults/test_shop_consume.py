@@ -76,7 +76,7 @@ def test_whatever_is_killed_each_event_counts_once(
         assert producer.returncode == 0, producer.communicate()[1]
         wait_until_stored(settings, sent, logs)
         for consumer in consumers:
-            logs.wait_for("joining the group", consumer)  # before, SIGTERM ends Python itself
+            logs.wait_for("joining the group", consumer)  # until then, SIGTERM kills it
             assert consumer.poll() is None, logs.of(consumer)
             consumer.terminate()
         for consumer in consumers:
